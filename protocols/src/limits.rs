@@ -1,0 +1,93 @@
+//! Every limit, with its unit, the reason for it and where the reason comes from.
+//!
+//! A limit stands here when a peer, a person or the disk could exceed it. What happens at the limit is said at
+//! the place that enforces it. Changing one that both sides must agree on is a new protocol version.
+
+use std::time::Duration;
+
+/// Longest text of a multiaddress, in bytes. The longest in use (DNS name, QUIC, relay circuit) stays under 200.
+pub const MAX_ADDRESS_BYTES: usize = 256;
+
+/// Most addresses kept of one node. LAN, public IPv4 and IPv6 in both transports are six; twice for a node with two networks.
+pub const MAX_ADDRESSES: usize = 12;
+
+/// How many of the closest nodes hold a record (Kademlia's k). 20 is what libp2p and BitTorrent settled on.
+pub const REPLICATION: usize = 20;
+
+/// Largest record, encoded and signed, in bytes. A card with a key package and twelve addresses is about 2 KiB.
+pub const MAX_RECORD_BYTES: usize = 8 * 1024;
+
+/// Largest frame of `/pc2/record/1`, in bytes: one record and its envelope.
+pub const MAX_RECORD_FRAME_BYTES: usize = MAX_RECORD_BYTES + 1024;
+
+/// Largest frame of `/pc2/msg/1`, in bytes: a full batch ([`MAX_BATCH_BYTES`]) or one longest message, with room for the envelope.
+pub const MAX_MESSAGE_FRAME_BYTES: usize = 256 * 1024;
+
+/// Ciphertext put into one batch of messages, in bytes, unless a single one is larger. Large enough that a round trip
+/// carries hundreds of short messages, small enough for a phone line.
+pub const MAX_BATCH_BYTES: usize = 64 * 1024;
+
+/// Most items in one batch of messages: as many as the receiver's ratchet tolerates out of order, so that a batch never needs more.
+pub const MAX_BATCH_ITEMS: usize = 256;
+
+/// Longest text of a message, in bytes of UTF-8. Some 2,500 words; longer things are files. A sealed row with it stays
+/// under the 64 KiB that sled writes durably.
+pub const MAX_TEXT_BYTES: usize = 16 * 1024;
+
+/// Longest text in a contact request, in bytes of UTF-8: a stranger gets a paragraph, not a page.
+pub const MAX_REQUEST_TEXT_BYTES: usize = 1_000;
+
+/// Longest name of a person or contact, in bytes of UTF-8.
+pub const MAX_NAME_BYTES: usize = 100;
+
+/// Most contact requests of strangers that wait for a decision. As many as an intro mailbox holds; further ones are refused until some are decided.
+pub const MAX_OPEN_REQUESTS: usize = 128;
+
+/// Most contacts of one account: each keeps a session in memory (about 20 KiB).
+pub const MAX_CONTACTS: usize = 2_000;
+
+/// Messages of one conversation that may wait in the outbox. A person writes for weeks before reaching it; a script is told to slow down.
+pub const MAX_OUTBOX: usize = 10_000;
+
+/// A sender never sends message n before n − 256 was acknowledged: so the receiver's set of out-of-order numbers
+/// and its ratchet (out-of-order tolerance 256) stay bounded. Source: OpenMLS settings, `docs/protocol/messages.md`.
+pub const SEND_WINDOW: u64 = 256;
+
+/// How far ahead of the last seen generation a ciphertext may be. Source: `docs/protocol/messages.md`.
+pub const MAX_FORWARD_DISTANCE: u32 = 4_096;
+
+/// Past epochs whose messages still open. Source: `docs/protocol/messages.md`.
+pub const MAX_PAST_EPOCHS: usize = 5;
+
+/// After this many messages of a conversation its keys are refreshed, by whoever's turn it is.
+pub const REFRESH_AFTER_MESSAGES: u32 = 50;
+
+/// After this long its keys are refreshed, at the next message.
+pub const REFRESH_AFTER: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long an undelivered message is tried before the person is told that it was not delivered.
+pub const OUTBOX_LIFETIME: Duration = Duration::from_secs(60 * 24 * 3_600);
+
+/// First wait before an unreachable peer is tried again; doubles up to [`RETRY_MAX`], with jitter.
+pub const RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// Longest wait between tries. A peer that connects by itself is tried at once, so this only matters when neither notices the other.
+pub const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// A peer's clock may differ this much where time decides validity.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// Waits this long before asking for messages that seem to be missing: most are merely late.
+pub const GAP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Most messages asked for in one gap repair.
+pub const MAX_REPAIR: u64 = 256;
+
+/// How long an invitation link can be used.
+pub const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// Most open invitations of one account.
+pub const MAX_INVITATIONS: usize = 64;
+
+/// Rows on a page of history, at most.
+pub const MAX_PAGE: usize = 200;

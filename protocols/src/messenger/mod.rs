@@ -1,0 +1,349 @@
+//! Contacts and one-to-one conversations: the machine that loses nothing and shows nothing twice.
+//!
+//! **In**: what a person asks ([`Command`]), frames of peers, their coming and going, cards found. **Out**: writes, requests to peers,
+//! answers, [`Event`]s. One machine serves one account.
+//!
+//! **The outbox is the truth.** Compose writes message, ciphertext and advanced ratchet in one batch; only then is the caller answered and
+//! the network used. What waits is sent in order, at most one batch per recipient in flight, the *stored* ciphertext each
+//! time, until the recipient says `Stored`. After a crash the rows say exactly what is to be sent again.
+//!
+//! **The inbox acknowledges durability.** An item is opened and written (message, chain, advanced ratchet) in one batch; the answer to the
+//! peer is in that batch's `then`. A repetition is known by its number in the sender's chain and answered `Stored` without being opened.
+//!
+//! **People decide who talks to them.** A stranger can start one session and say one text; everything else waits (`Undecided`) until
+//! the account accepts. A blocked person hears the same `Undecided`.
+//!
+//! Survives restart: every row. Lost on restart: presence, backoff (first retry at once), requests in flight (sent again).
+//! Not here: history pages (read from storage), finding cards ([`crate::dht`]), sockets.
+//! Spec: `docs/protocol/messages.md`.
+
+pub mod content;
+pub mod rows;
+pub mod session;
+pub mod wire;
+
+use crate::{
+    dht::ResolveError,
+    id::{ConversationId, DeviceId, MsgId, NodeId},
+    kinds,
+    machine::{CallId, OpId, Tick},
+    net::{Address, NetCommand, NetError, RequestToken},
+    record::Card,
+    time::UnixMillis,
+};
+use rows::{Change, LastEntry, MessageRow, MessageState, Standing};
+
+kinds! {
+    /// What can happen to a messenger.
+    #[derive(Debug)]
+    pub enum In {
+        /// Its alarm went off.
+        Tick,
+        /// A person or script asks for something.
+        Call {
+            /// Who waits for the answer.
+            call: CallId,
+            /// What is asked.
+            command: Command,
+        },
+        /// A peer sends a frame of `/pc2/msg/1`.
+        PeerRequest {
+            /// Who, authenticated.
+            from: NodeId,
+            /// For the answer.
+            token: RequestToken,
+            /// The frame.
+            payload: Vec<u8>,
+        },
+        /// A peer answered our frame, or did not.
+        PeerResponse {
+            /// Our request.
+            op: OpId,
+            /// The answer.
+            result: Result<Vec<u8>, NetError>,
+        },
+        /// A peer is connected.
+        PeerUp {
+            /// Who.
+            node: NodeId,
+        },
+        /// A peer is connected no longer.
+        PeerDown {
+            /// Who.
+            node: NodeId,
+        },
+        /// Whatever waits may be tried at once.
+        NetworkChanged,
+        /// The card of a person was found, or not.
+        Resolved {
+            /// Our question.
+            op: OpId,
+            /// The newest verified card.
+            result: Result<Card, ResolveError>,
+        },
+        /// Own messages read back from history, for repair.
+        Loaded {
+            /// Our question.
+            op: OpId,
+            /// Those that exist, by sequence number.
+            rows: Vec<MessageRow>,
+        },
+        /// How the account calls itself.
+        Profile {
+            /// At most [`crate::limits::MAX_NAME_BYTES`].
+            name: String,
+        },
+    }
+}
+
+impl From<Tick> for In {
+    fn from(_: Tick) -> Self {
+        Self::Tick
+    }
+}
+
+kinds! {
+    /// What a person or script can ask for.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub enum Command {
+        /// Ask someone to become a contact, with one text. For someone who asked us, it accepts.
+        AddContact {
+            /// Whom.
+            peer: NodeId,
+            /// The name to show for them.
+            alias: Option<String>,
+            /// The text they see with the request; may be empty.
+            text: String,
+            /// The secret of their invitation, if we came by one.
+            invitation: Option<Vec<u8>>,
+            /// Where they might be, from the invitation.
+            addresses: Vec<Address>,
+        },
+        /// Accept someone who asked.
+        Accept {
+            /// Whom.
+            peer: NodeId,
+        },
+        /// Hear nothing more of someone. They are not told.
+        Block {
+            /// Whom.
+            peer: NodeId,
+        },
+        /// Undo a block: a former contact is one again, a stranger is forgotten.
+        Unblock {
+            /// Whom.
+            peer: NodeId,
+        },
+        /// Give a contact a name of our own, or take it away.
+        Rename {
+            /// Whom.
+            peer: NodeId,
+            /// The name.
+            alias: Option<String>,
+        },
+        /// Forget a contact or a request. History stays.
+        Remove {
+            /// Whom.
+            peer: NodeId,
+        },
+        /// Write a text. With an id that was used before it is the same message: nothing is sent twice.
+        Send {
+            /// To whom: a contact, or someone who was asked.
+            conversation: ConversationId,
+            /// Chosen by the caller, at random.
+            id: MsgId,
+            /// The text.
+            text: String,
+            /// What it answers.
+            reply_to: Option<MsgId>,
+        },
+        /// Everything received in a conversation has been seen by the person.
+        MarkRead {
+            /// Which.
+            conversation: ConversationId,
+        },
+        /// All contacts, requests and blocked people.
+        Contacts,
+        /// Make the secret of an invitation link.
+        Invite,
+    }
+}
+
+/// The answer to a [`Command`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Done, and on disk.
+    Done,
+    /// To `Send`: the message as stored.
+    Sent(Box<MessageRow>),
+    /// To `Contacts`: in order of the latest entry, newest first.
+    Contacts(Vec<ContactView>),
+    /// To commands about one person: how they stand now.
+    Contact(Box<ContactView>),
+    /// To `Invite`: the secret and its end.
+    Invitation {
+        /// The secret for the link.
+        token: Vec<u8>,
+        /// Until when it can be used.
+        expires: UnixMillis,
+    },
+}
+
+/// Why a [`Command`] was not carried out. Worded for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// Nobody of that id is known to the account.
+    #[error("this person is not among your contacts; add them first")]
+    UnknownPeer,
+    /// Oneself.
+    #[error("this is your own DID")]
+    Yourself,
+    /// Blocked by us.
+    #[error("this person is blocked; unblock them first")]
+    Blocked,
+    /// They asked, and we have not decided.
+    #[error("this person asked to become your contact; accept first")]
+    AcceptFirst,
+    /// There is nothing to accept.
+    #[error("this person has not asked to become your contact")]
+    NotAsking,
+    /// Asked before; one request is open at a time.
+    #[error("you have asked this person already; your request waits for their answer")]
+    AlreadyAsked,
+    /// Contacts already.
+    #[error("this person is your contact already")]
+    AlreadyContact,
+    /// Too long, empty or otherwise not acceptable.
+    #[error("{what}")]
+    BadText {
+        /// What is wrong and what would be right.
+        what: String,
+    },
+    /// A limit of this node is reached.
+    #[error("{what}")]
+    Full {
+        /// Which limit, and what helps.
+        what: String,
+    },
+}
+
+/// One person as lists show them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactView {
+    /// Whose contact.
+    pub account: NodeId,
+    /// Who.
+    pub peer: NodeId,
+    /// How we stand.
+    pub standing: Standing,
+    /// The account's own name for them.
+    pub alias: Option<String>,
+    /// The name they gave themselves.
+    pub name: Option<String>,
+    /// They told us that they are here, and the connection stands. Contacts only.
+    pub online: bool,
+    /// Entries not yet read.
+    pub unread: u64,
+    /// Own messages that wait.
+    pub waiting: u64,
+    /// What delivery to them does right now.
+    pub delivery: Delivery,
+    /// The latest entry.
+    pub last: Option<LastEntry>,
+    /// Since when we know them.
+    pub since: UnixMillis,
+}
+
+/// What delivery to a person does right now, each one a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Nothing waits.
+    Idle,
+    /// A batch is on its way.
+    Sending,
+    /// Their card is being looked up.
+    Looking,
+    /// No card of theirs was found in the network yet.
+    NotFound,
+    /// They could not be reached.
+    Unreachable,
+    /// They have not decided about our request.
+    Undecided,
+}
+
+/// What happened, for everybody who looks at this account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A person's entry is now so.
+    ContactChanged(Box<ContactView>),
+    /// A person's entry is gone.
+    ContactRemoved {
+        /// Whose.
+        account: NodeId,
+        /// Who.
+        peer: NodeId,
+    },
+    /// A message came to be on this disk, ours or theirs.
+    MessageAdded(Box<MessageRow>),
+    /// The state of a message of ours changed.
+    MessageState {
+        /// Whose.
+        account: NodeId,
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        id: MsgId,
+        /// The new state.
+        state: MessageState,
+    },
+}
+
+/// What a messenger wants done.
+#[derive(Debug)]
+pub enum Out {
+    /// Write in one batch; once it is durable, perform `then`.
+    Persist {
+        /// The writes.
+        changes: Vec<Change>,
+        /// What follows.
+        then: Vec<Out>,
+    },
+    /// Answer a caller.
+    Reply {
+        /// Who waits.
+        call: CallId,
+        /// The answer.
+        result: Result<Reply, CommandError>,
+    },
+    /// Ask the network.
+    Net(NetCommand),
+    /// Find the newest card of a person; answered by [`In::Resolved`].
+    Resolve {
+        /// Comes back with the answer.
+        op: OpId,
+        /// Whom.
+        node: NodeId,
+    },
+    /// Read own messages back from history; answered by [`In::Loaded`].
+    Load {
+        /// Comes back with the answer.
+        op: OpId,
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Of which of our devices.
+        device: DeviceId,
+        /// First sequence number.
+        from: u64,
+        /// Last sequence number.
+        to: u64,
+    },
+    /// Our card shall carry this key package.
+    OfferKeyPackage {
+        /// The device it is for.
+        device: DeviceId,
+        /// The key package.
+        key_package: Vec<u8>,
+    },
+    /// Tell everybody who looks.
+    Publish(Event),
+}

@@ -1,0 +1,381 @@
+//! What the messenger keeps on disk, and the changes it makes to it.
+//!
+//! Rows are values; `pc2-storage` lays them out in tables, seals them, and hands them back as a [`Snapshot`] when
+//! the machine starts. Every row names its account, so that a node can host more than one. A [`Change`] is
+//! one write; the changes of one step are one batch and become durable together or not at all.
+//! [`Snapshot::apply`] is the reference: storage and simulations must agree with it.
+//!
+//! History itself ([`MessageRow`]) is not in the snapshot: it is read by page, so that a start does not depend on its length.
+
+use super::{
+    content::{Content, ContentHash, Hlc},
+    wire::Item,
+};
+use crate::{
+    id::{ConversationId, DeviceId, MsgId, NodeId, SessionId},
+    net::Address,
+    time::UnixMillis,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How an account stands to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// We asked; they have not answered.
+    Requested,
+    /// They asked; we have not decided.
+    Asking,
+    /// Contacts.
+    Accepted,
+    /// Blocked by us: heard no more, and not told.
+    Blocked,
+}
+
+/// One person an account knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactRow {
+    /// Whose contact.
+    pub account: NodeId,
+    /// Who.
+    pub peer: NodeId,
+    /// How we stand.
+    pub standing: Standing,
+    /// The name the account gave them, if it did.
+    pub alias: Option<String>,
+    /// The name they gave themselves, once heard.
+    pub name: Option<String>,
+    /// Where they were last said to be; kept so that a restart needs no lookup.
+    pub addresses: Vec<Address>,
+    /// The invitation token with which we came to them, to be sent with the session's start.
+    pub invitation: Option<serde_bytes::ByteBuf>,
+    /// When the row was made.
+    pub since: UnixMillis,
+}
+
+/// The state of one conversation that is needed to go on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationRow {
+    /// Whose.
+    pub account: NodeId,
+    /// Which.
+    pub conversation: ConversationId,
+    /// The last sequence number we gave in our chain (of our current device).
+    pub sent_seq: u64,
+    /// Hash of that content.
+    #[serde(with = "serde_bytes")]
+    pub sent_hash: ContentHash,
+    /// The highest clock value seen or given.
+    pub hlc: Hlc,
+    /// The newest messages nobody has answered to, at most [`Content::MAX_PARENTS`].
+    pub heads: Vec<MsgId>,
+    /// Entries received and not yet read here.
+    pub unread: u64,
+    /// The latest entry, for the list of conversations.
+    pub last: Option<LastEntry>,
+    /// Messages sent and received since the keys were last refreshed.
+    pub since_refresh: u32,
+    /// When the keys were last refreshed.
+    pub refreshed: UnixMillis,
+}
+
+/// The latest entry of a conversation, as its list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastEntry {
+    /// Its place.
+    pub hlc: Hlc,
+    /// Its name.
+    pub id: MsgId,
+    /// Whether it is ours.
+    pub mine: bool,
+    /// Its beginning, at most 120 characters.
+    pub preview: String,
+    /// When it was written, as people see it.
+    pub at: UnixMillis,
+}
+
+/// How far we have received one chain (one device of one sender, in one conversation).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainRow {
+    /// Whose.
+    pub account: NodeId,
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Which device of the sender.
+    pub device: DeviceId,
+    /// Everything up to and including this was received (or is known to be gone).
+    pub through: u64,
+    /// Hash of the content with that number; `None` when that one is gone.
+    pub hash: Option<ContentHash>,
+    /// Received beyond a gap: number, hash and claimed predecessor. At most [`crate::limits::SEND_WINDOW`].
+    pub beyond: Vec<Beyond>,
+}
+
+/// One content received beyond a gap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beyond {
+    /// Its number.
+    pub seq: u64,
+    /// Its hash.
+    #[serde(with = "serde_bytes")]
+    pub hash: ContentHash,
+    /// The hash it gives for its predecessor.
+    #[serde(with = "serde_bytes")]
+    pub prev_hash: ContentHash,
+}
+
+/// The state of a message, each one a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MessageState {
+    /// Ours: on our disk, not yet on theirs.
+    Waiting,
+    /// Ours: their device stored it and said so.
+    Delivered,
+    /// Ours: they say they read it.
+    Read,
+    /// Ours: given up after [`crate::limits::OUTBOX_LIFETIME`], or refused for good.
+    NotDelivered,
+    /// Theirs: on our disk.
+    Received,
+}
+
+/// One message in history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRow {
+    /// Whose history.
+    pub account: NodeId,
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Who wrote it.
+    pub sender: NodeId,
+    /// What it says, with id, clock and place in its chain.
+    pub content: Content,
+    /// Its state.
+    pub state: MessageState,
+    /// When it came to be on this disk.
+    pub stored: UnixMillis,
+    /// Its chain did not continue what we had: the sender's history is not what it was.
+    pub chain_broken: bool,
+}
+
+/// Something that waits until the recipient has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxRow {
+    /// Whose.
+    pub account: NodeId,
+    /// To whom.
+    pub conversation: ConversationId,
+    /// Its place in the queue of this conversation: counts up, never reused.
+    pub order: u64,
+    /// What waits.
+    pub what: Waiting,
+    /// Since when.
+    pub since: UnixMillis,
+}
+
+/// What can wait in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Waiting {
+    /// A message. `sealed` is made once per session and sent again as it is: a ratchet step is never repeated.
+    Content {
+        /// The message.
+        content: Content,
+        /// The item as it goes out; `None` until there is a session.
+        sealed: Option<Item>,
+    },
+    /// A session's start or refresh, exactly as it goes out.
+    Control {
+        /// The item.
+        item: Item,
+    },
+}
+
+/// One session, and whether it is in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// Whose.
+    pub account: NodeId,
+    /// With whom.
+    pub peer: NodeId,
+    /// Its name.
+    pub session: SessionId,
+    /// Who created it.
+    pub creator: NodeId,
+    /// When, by the creator's clock.
+    pub created: UnixMillis,
+    /// The other side is known to have it.
+    pub confirmed: bool,
+}
+
+/// One value of the session library's own store, kept as it is. `session` `None`: belongs to the device
+/// (key packages). Large values are split by storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionValue {
+    /// Whose.
+    pub account: NodeId,
+    /// Which session, or the device.
+    pub session: Option<SessionId>,
+    /// The library's key.
+    #[serde(with = "serde_bytes")]
+    pub key: Vec<u8>,
+    /// The value; `None` removes it.
+    pub value: Option<serde_bytes::ByteBuf>,
+}
+
+/// An invitation link that can still be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitationRow {
+    /// Whose.
+    pub account: NodeId,
+    /// The secret in the link.
+    #[serde(with = "serde_bytes")]
+    pub token: Vec<u8>,
+    /// Until when.
+    pub expires: UnixMillis,
+}
+
+/// The device of an account on this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// Whose.
+    pub account: NodeId,
+    /// Which.
+    pub device: DeviceId,
+    /// Since when.
+    pub created: UnixMillis,
+}
+
+/// One write of the messenger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Insert or replace.
+    PutDevice(DeviceRow),
+    /// Insert or replace.
+    PutContact(ContactRow),
+    /// Forget a contact. Its history stays.
+    RemoveContact {
+        /// Whose.
+        account: NodeId,
+        /// Whom.
+        peer: NodeId,
+    },
+    /// Insert or replace.
+    PutConversation(ConversationRow),
+    /// Insert or replace.
+    PutChain(ChainRow),
+    /// Insert or replace, by (account, conversation, hlc, id).
+    PutMessage(Box<MessageRow>),
+    /// Change the state of a stored message; nothing happens when it is not there.
+    SetState {
+        /// Whose.
+        account: NodeId,
+        /// Where.
+        conversation: ConversationId,
+        /// Its clock value.
+        hlc: Hlc,
+        /// Its name.
+        id: MsgId,
+        /// The new state.
+        state: MessageState,
+    },
+    /// Insert or replace.
+    PutOutbox(Box<OutboxRow>),
+    /// It arrived or was given up.
+    RemoveOutbox {
+        /// Whose.
+        account: NodeId,
+        /// To whom.
+        conversation: ConversationId,
+        /// Which.
+        order: u64,
+    },
+    /// Insert or replace.
+    PutSession(SessionRow),
+    /// Forget a session with all its values.
+    RemoveSession {
+        /// Whose.
+        account: NodeId,
+        /// Which.
+        session: SessionId,
+    },
+    /// Insert, replace or remove one value of the session library.
+    PutSessionValue(SessionValue),
+    /// Insert or replace.
+    PutInvitation(InvitationRow),
+    /// Used or expired.
+    RemoveInvitation {
+        /// Whose.
+        account: NodeId,
+        /// Its secret.
+        token: Vec<u8>,
+    },
+}
+
+/// Everything a messenger of one account starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// The device, once there is one.
+    pub device: Option<DeviceRow>,
+    /// By peer.
+    pub contacts: BTreeMap<NodeId, ContactRow>,
+    /// By conversation.
+    pub conversations: BTreeMap<ConversationId, ConversationRow>,
+    /// By conversation and device.
+    pub chains: BTreeMap<(ConversationId, DeviceId), ChainRow>,
+    /// By conversation and order.
+    pub outbox: BTreeMap<(ConversationId, u64), OutboxRow>,
+    /// By name.
+    pub sessions: BTreeMap<SessionId, SessionRow>,
+    /// By session (or the device) and key.
+    pub session_values: BTreeMap<(Option<SessionId>, Vec<u8>), Vec<u8>>,
+    /// By token.
+    pub invitations: BTreeMap<Vec<u8>, InvitationRow>,
+}
+
+impl Snapshot {
+    /// Makes one change, as storage does. History changes leave it as it is.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::PutDevice(row) => self.device = Some(row.clone()),
+            Change::PutContact(row) => {
+                self.contacts.insert(row.peer, row.clone());
+            }
+            Change::RemoveContact { peer, .. } => {
+                self.contacts.remove(peer);
+            }
+            Change::PutConversation(row) => {
+                self.conversations.insert(row.conversation, row.clone());
+            }
+            Change::PutChain(row) => {
+                self.chains.insert((row.conversation, row.device), row.clone());
+            }
+            Change::PutMessage(_) | Change::SetState { .. } => {}
+            Change::PutOutbox(row) => {
+                self.outbox.insert((row.conversation, row.order), OutboxRow::clone(row));
+            }
+            Change::RemoveOutbox { conversation, order, .. } => {
+                self.outbox.remove(&(*conversation, *order));
+            }
+            Change::PutSession(row) => {
+                self.sessions.insert(row.session, row.clone());
+            }
+            Change::RemoveSession { session, .. } => {
+                self.sessions.remove(session);
+                self.session_values.retain(|(of, _), _| *of != Some(*session));
+            }
+            Change::PutSessionValue(SessionValue { session, key, value, .. }) => {
+                let place = (*session, key.clone());
+                match value {
+                    Some(value) => self.session_values.insert(place, value.to_vec()),
+                    None => self.session_values.remove(&place),
+                };
+            }
+            Change::PutInvitation(row) => {
+                self.invitations.insert(row.token.clone(), row.clone());
+            }
+            Change::RemoveInvitation { token, .. } => {
+                self.invitations.remove(token);
+            }
+        }
+    }
+}
