@@ -1,0 +1,59 @@
+# One command for each thing a person does here. `make` alone lists them.
+#
+# Needs: Rust (rust-toolchain.toml names the version) and Node.js 20.19 or newer. What tests need
+# beyond that, `make test` installs (as root) or names.
+
+CARGO ?= cargo
+UI    := web/ui
+# A node for the browser test and for processes under test: built once, with its page.
+PC2    = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/pc2
+
+.PHONY: help check fmt lint ui-check test test-tools test-rust test-ui bench torture sim demo dev clean-data
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+check: fmt lint ui-check ## formatting, lints, types: clean at every commit
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check licenses bans sources; \
+	 else echo "cargo-deny is not installed: licences and advisories were not checked here"; fi
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	PC2_UI=off $(CARGO) clippy --workspace --all-targets -- -D warnings
+
+ui-check: $(UI)/node_modules/.package-lock.json
+	cd $(UI) && npm run --silent check
+
+$(UI)/node_modules/.package-lock.json: $(UI)/package-lock.json
+	cd $(UI) && npm ci --ignore-scripts --no-audit --no-fund
+
+test: test-tools check test-rust test-ui ## everything: installs what it needs, then all tests
+
+test-tools:
+	@bash .ci/test-tools
+
+test-rust:
+	PC2_UI=off $(CARGO) test --workspace
+
+test-ui: $(UI)/node_modules/.package-lock.json
+	$(CARGO) build -p pc2
+	cd $(UI) && PC2_BIN="$(PC2)" npm test
+
+bench: ## the figures in docs/benchmarks.md, measured here and now
+	$(CARGO) build --release -p pc2
+	$(CARGO) run --release -p pc2-simulations --bin bench
+
+torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
+	$(CARGO) build --release -p pc2
+	PC2_KILLS=200 $(CARGO) test --release -p pc2-simulations --test torture -- --nocapture
+
+sim: ## seeded worlds; SEED=7 repeats one, N=5000 runs more
+	$(CARGO) run --release -p pc2-simulations --bin sim
+
+demo: ## three nodes on this machine: a bootstrap, Alice and Bob
+	$(CARGO) run --release -- demo
+
+dev: ## the page with live reload, against a node on port 4200
+	cd $(UI) && npm run dev

@@ -1,0 +1,154 @@
+//! The house rules of ARCHITECTURE.md that a machine can check: who imports whom, where a library may be named, and that files
+//! stay readable. Reads `cargo metadata` and the sources; builds nothing.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Our crates, and which of ours each may depend on (dev-dependencies included).
+const ARROWS: &[(&str, &[&str])] = &[
+    ("pc2-protocols", &[]),
+    ("pc2-storage", &["pc2-protocols"]),
+    ("pc2-actors", &["pc2-protocols", "pc2-storage"]),
+    ("pc2-web", &["pc2-protocols", "pc2-actors"]),
+    ("pc2", &["pc2-protocols", "pc2-storage", "pc2-actors", "pc2-web"]),
+    ("pc2-simulations", &["pc2-protocols", "pc2-storage", "pc2-actors", "pc2-web"]),
+];
+
+/// Which crates may depend on a library that shapes the code around it.
+const HOMES: &[(&str, &[&str])] = &[
+    ("actix", &["pc2-actors"]),
+    ("libp2p", &["pc2-actors"]),
+    ("sled", &["pc2-storage"]),
+    ("warp", &["pc2-web"]),
+    ("serde_cbor", &["pc2-protocols"]),
+    ("openmls", &["pc2-protocols"]),
+    ("clap", &["pc2"]),
+];
+
+/// Within its crate, the files in which a library may be named, by the beginning of their path.
+const NAMED_IN: &[(&str, &str, &[&str])] = &[
+    ("serde_cbor", "protocols/src", &["protocols/src/codec.rs"]),
+    ("libp2p", "actors/src", &["actors/src/net"]),
+    ("openmls", "protocols/src", &["protocols/src/messenger/session"]),
+    ("sled::", "storage/src", &["storage/src"]),
+];
+
+/// At this many lines before its tests a file probably holds two things.
+const MAX_PRODUCTION_LINES: usize = 450;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("node lies in the workspace").to_owned()
+}
+
+/// Crate name → names of its direct dependencies.
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata runs");
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("metadata is JSON");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    metadata["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .map(|package| {
+            let names = package["dependencies"].as_array().into_iter().flatten();
+            (text(&package["name"]), names.map(|dependency| text(&dependency["name"])).collect())
+        })
+        .collect()
+}
+
+/// All Rust sources below `directory`, as paths relative to the workspace.
+fn sources(directory: &str) -> Vec<(String, String)> {
+    fn walk(path: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.ends_with("node_modules") && !path.ends_with("target") {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = root();
+    let mut found = Vec::new();
+    walk(&root.join(directory), &mut found);
+    found.sort();
+    found
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(&root).expect("below the root").display().to_string();
+            (name, fs::read_to_string(&path).expect("a source file is readable text"))
+        })
+        .collect()
+}
+
+fn all_production_sources() -> Vec<(String, String)> {
+    ["protocols/src", "storage/src", "actors/src", "web/src", "node/src", "simulations/src"]
+        .iter()
+        .flat_map(|directory| sources(directory))
+        .collect()
+}
+
+#[test]
+fn arrows_between_crates_point_one_way() {
+    for (package, names) in dependencies() {
+        let allowed = ARROWS
+            .iter()
+            .find(|(name, _)| *name == package)
+            .map(|(_, allowed)| *allowed)
+            .unwrap_or_else(|| panic!("{package} has no row in ARROWS"));
+        for name in names.iter().filter(|name| name.starts_with("pc2")) {
+            assert!(allowed.contains(&name.as_str()), "{package} must not depend on {name}");
+        }
+    }
+}
+
+#[test]
+fn libraries_stay_in_their_crates() {
+    for (package, names) in dependencies() {
+        for (library, homes) in HOMES {
+            let uses = names.iter().any(|name| name == library);
+            assert!(!uses || homes.contains(&package.as_str()), "{package} must not depend on {library}");
+        }
+    }
+}
+
+#[test]
+fn libraries_are_named_in_their_files_only() {
+    for (library, directory, homes) in NAMED_IN {
+        for (path, text) in sources(directory) {
+            let named = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(library));
+            let at_home = homes.iter().any(|home| path.starts_with(home));
+            assert!(!named || at_home, "{path} names {library}; that belongs in {homes:?}");
+        }
+    }
+}
+
+#[test]
+fn every_file_opens_by_saying_what_it_is() {
+    for (path, text) in all_production_sources() {
+        assert!(text.starts_with("//!"), "{path} has no module head");
+    }
+}
+
+#[test]
+fn production_files_stay_readable() {
+    for (path, text) in all_production_sources() {
+        if path.ends_with("tests.rs") {
+            continue;
+        }
+        let lines = text
+            .lines()
+            .take_while(|line| !line.starts_with("#[cfg(test)]"))
+            .filter(|line| !line.trim().is_empty())
+            .count();
+        assert!(lines <= MAX_PRODUCTION_LINES, "{path} has {lines} lines before its tests: is there a second thing in it?");
+    }
+}
