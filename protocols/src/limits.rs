@@ -91,3 +91,48 @@ pub const MAX_INVITATIONS: usize = 64;
 
 /// Rows on a page of history, at most.
 pub const MAX_PAGE: usize = 200;
+
+/// Longest salt of a record, in bytes: a hash with a name before it.
+pub const MAX_SALT_BYTES: usize = 64;
+
+/// Largest payload of a record, in bytes: what [`MAX_RECORD_BYTES`] leaves beside the longest salt, the signature and the other fields (under 300 bytes together), rounded down.
+pub const MAX_PAYLOAD_BYTES: usize = MAX_RECORD_BYTES - 512;
+
+/// Largest key package in a card, in bytes. Ours has about 400; a later ciphersuite with a post-quantum key fits.
+pub const MAX_KEY_PACKAGE_BYTES: usize = 4 * 1024;
+
+/// Longest validity a record may be signed for: a value whose owner is gone leaves the network after a week. Source: `docs/protocol/records.md`.
+pub const RECORD_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// How long a holder keeps a record that nobody brings again. Source: `docs/protocol/records.md`.
+pub const RECORD_LEASE: Duration = Duration::from_secs(24 * 3_600);
+
+/// Most records held for others: bounds the index in memory to some 8 MiB.
+pub const MAX_HELD_RECORDS: usize = 20_000;
+
+/// Most bytes of records held for others.
+pub const MAX_HELD_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Most records of one owner held here. A person has one card and a handful of values near any one node.
+pub const MAX_HELD_PER_OWNER: u32 = 64;
+
+/// Most bytes that one peer may bring, its own and others' records together: a quarter of [`MAX_HELD_BYTES`].
+pub const MAX_HELD_BYTES_PER_SOURCE: u64 = MAX_HELD_BYTES / 4;
+
+/// Most bytes that one part of the network may bring: half of [`MAX_HELD_BYTES`], so that no single one can fill a node. Our own machines ([`crate::net::Prefix::Local`]) are exempt.
+pub const MAX_HELD_BYTES_PER_PREFIX: u64 = MAX_HELD_BYTES / 2;
+
+/// Most records a node publishes of its own, deleted ones included until they run out; they are kept in memory.
+pub const MAX_PUBLISHED: usize = 256;
+
+/// Most lookups of records at once: each asks up to [`REPLICATION`] nodes.
+pub const MAX_LOOKUPS: usize = 64;
+
+/// Most questions that wait for one lookup.
+pub const MAX_LOOKUP_WAITERS: usize = 256;
+
+/// Most cards of others remembered, as many as contacts: some 2 KiB each.
+pub const MAX_KNOWN_CARDS: usize = MAX_CONTACTS;
+
+/// Most held records being read back from disk for peers at once; further requests are dropped and asked again.
+pub const MAX_RECORD_READS: usize = 256;

@@ -104,7 +104,7 @@ impl Protocol {
 pub struct RequestToken(pub u64);
 
 /// Which part of the network a request came from, for quotas: one person can own many keys, but not many prefixes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Prefix {
     /// Loopback or private range: our own machines.
     Local,

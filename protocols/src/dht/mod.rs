@@ -225,6 +225,12 @@ pub enum CommandError {
         /// Its limit.
         max: usize,
     },
+    /// Too many of our own.
+    #[error("a node publishes {max} values at most; delete some first")]
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
 }
 
 /// A record held for the network, as stored.
@@ -239,6 +245,8 @@ pub struct HeldRow {
     pub lease_until: UnixMillis,
     /// Who brought it.
     pub source: NodeId,
+    /// From which part of the network, for the quota; survives restart with the row.
+    pub prefix: Prefix,
 }
 
 /// A record of our own that we keep published.
