@@ -124,7 +124,8 @@ fn libraries_stay_in_their_crates() {
 fn libraries_are_named_in_their_files_only() {
     for (library, directory, homes) in NAMED_IN {
         for (path, text) in sources(directory) {
-            let named = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(library));
+            let named =
+                text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(library));
             let at_home = homes.iter().any(|home| path.starts_with(home));
             assert!(!named || at_home, "{path} names {library}; that belongs in {homes:?}");
         }
@@ -149,6 +150,9 @@ fn production_files_stay_readable() {
             .take_while(|line| !line.starts_with("#[cfg(test)]"))
             .filter(|line| !line.trim().is_empty())
             .count();
-        assert!(lines <= MAX_PRODUCTION_LINES, "{path} has {lines} lines before its tests: is there a second thing in it?");
+        assert!(
+            lines <= MAX_PRODUCTION_LINES,
+            "{path} has {lines} lines before its tests: is there a second thing in it?"
+        );
     }
 }

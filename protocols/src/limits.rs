@@ -37,6 +37,9 @@ pub const MAX_TEXT_BYTES: usize = 16 * 1024;
 /// Longest text in a contact request, in bytes of UTF-8: a stranger gets a paragraph, not a page.
 pub const MAX_REQUEST_TEXT_BYTES: usize = 1_000;
 
+/// Largest ciphertext opened before its sender is a contact, in bytes: the longest request text, and room for padding and envelope.
+pub const MAX_REQUEST_SEALED_BYTES: usize = 4 * 1024;
+
 /// Longest name of a person or contact, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 100;
 
@@ -48,6 +51,19 @@ pub const MAX_CONTACTS: usize = 2_000;
 
 /// Messages of one conversation that may wait in the outbox. A person writes for weeks before reaching it; a script is told to slow down.
 pub const MAX_OUTBOX: usize = 10_000;
+
+/// Texts and ciphertext of one conversation that may wait in the outbox, in bytes: they are kept in memory.
+pub const MAX_OUTBOX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Own messages of a conversation whose names are remembered beyond the outbox, so that a command repeated after a
+/// crash is recognised: as many as a script has unanswered at once.
+pub const MAX_RECENT: usize = 64;
+
+/// Most installations of one person whose chains are kept. Each restore from the phrase is one; a peer that makes up more is refused.
+pub const MAX_CHAINS: usize = 256;
+
+/// Sessions with one person that are kept: the one in use, and the last one for what was under way.
+pub const MAX_SESSIONS: usize = 2;
 
 /// A sender never sends message n before n − 256 was acknowledged: so the receiver's set of out-of-order numbers
 /// and its ratchet (out-of-order tolerance 256) stay bounded. Source: OpenMLS settings, `docs/protocol/messages.md`.
@@ -79,6 +95,12 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
 /// Waits this long before asking for messages that seem to be missing: most are merely late.
 pub const GAP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Waits this long before asking again for messages that are still missing; doubles up to [`RETRY_MAX`].
+pub const REPAIR_RETRY: Duration = Duration::from_secs(10);
+
+/// How often a key package is looked after and offered again, and old messages are given up.
+pub const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 
 /// Most messages asked for in one gap repair.
 pub const MAX_REPAIR: u64 = 256;

@@ -12,11 +12,14 @@
 //! in one batch, and only when the disk has them performs `then` (answer the caller, acknowledge to the
 //! peer, send, publish). The machine keeps no continuation in memory, so a restart in between loses
 //! no answer. Batches become durable in the order they were handed out. If the write fails, the step never happened:
-//! callers in `then` get the error, nothing else in `then` is performed, and the machine is rebuilt from storage.
+//! callers in `then` get the error, nothing else in `then` is performed, and the machine is rebuilt from storage. Batches that the same
+//! life handed out after it fail likewise, for they were made in the belief that it succeeded.
+//! A batch without changes is a barrier: its `then` is performed once all earlier batches are durable.
 //!
 //! **A panic is survived.** The host catches it, performs none of that step's outputs, waits until
 //! all earlier batches are applied, rebuilds the machine from storage and goes on with the next input. So a
 //! machine must be able to start from its rows alone, and treats answers to questions it does not remember as stale.
+//! Connections outlive a rebuild: the host tells the new life who is connected.
 //!
 //! Not here: which thread steps it, how writes reach the disk.
 

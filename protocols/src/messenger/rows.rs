@@ -49,6 +49,10 @@ pub struct ContactRow {
     pub addresses: Vec<Address>,
     /// The invitation token with which we came to them, to be sent with the session's start.
     pub invitation: Option<serde_bytes::ByteBuf>,
+    /// The one message that goes with a contact request, ours or theirs: nothing else is sent or opened before the decision.
+    pub request: Option<MsgId>,
+    /// How we stood before a block, to go back to. `None` when not blocked, or when they were unknown.
+    pub before_block: Option<Standing>,
     /// When the row was made.
     pub since: UnixMillis,
 }
@@ -77,6 +81,19 @@ pub struct ConversationRow {
     pub since_refresh: u32,
     /// When the keys were last refreshed.
     pub refreshed: UnixMillis,
+    /// The newest creation date we gave to a session with them; the next is later, whatever the clock says.
+    pub started: UnixMillis,
+    /// Our latest messages, at most [`crate::limits::MAX_RECENT`]: a command repeated after a restart is recognised.
+    pub recent: Vec<Recent>,
+}
+
+/// One of our latest messages: its name and its place in our chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recent {
+    /// Its name.
+    pub id: MsgId,
+    /// Its place.
+    pub seq: u64,
 }
 
 /// The latest entry of a conversation, as its list shows it.
@@ -105,10 +122,12 @@ pub struct ChainRow {
     pub device: DeviceId,
     /// Everything up to and including this was received (or is known to be gone).
     pub through: u64,
-    /// Hash of the content with that number; `None` when that one is gone.
+    /// Hash of the content with that number (zeros for number 0); `None` when that one is gone or nothing was received yet.
     pub hash: Option<ContentHash>,
     /// Received beyond a gap: number, hash and claimed predecessor. At most [`crate::limits::SEND_WINDOW`].
     pub beyond: Vec<Beyond>,
+    /// Creation date of the newest session this device started with us: an earlier one is a replay. Zero when none.
+    pub started: UnixMillis,
 }
 
 /// One content received beyond a gap.
@@ -205,6 +224,8 @@ pub struct SessionRow {
     pub created: UnixMillis,
     /// The other side is known to have it.
     pub confirmed: bool,
+    /// Counts up with each session taken into use with this peer: the highest is the one we seal in.
+    pub rank: u64,
 }
 
 /// One value of the session library's own store, kept as it is. `session` `None`: belongs to the device

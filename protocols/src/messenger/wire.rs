@@ -47,7 +47,9 @@ pub enum Item {
     Start {
         /// Its name.
         session: SessionId,
-        /// When it was created by the sender's clock: a later one of the same creator replaces an earlier.
+        /// The sender's installation.
+        device: DeviceId,
+        /// When it was created by the sender's clock, later than every earlier one of the same installation: an older one is a replay.
         created: UnixMillis,
         /// How the sender calls themselves, shown with a request. At most [`limits::MAX_NAME_BYTES`].
         name: String,
