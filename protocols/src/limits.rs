@@ -158,3 +158,10 @@ pub const MAX_KNOWN_CARDS: usize = MAX_CONTACTS;
 
 /// Most held records being read back from disk for peers at once; further requests are dropped and asked again.
 pub const MAX_RECORD_READS: usize = 256;
+
+/// Largest device certificate, encoded and signed, in bytes. One is about 200; the rest is room for fields of later versions.
+pub const MAX_CERTIFICATE_BYTES: usize = 512;
+
+/// How long a device certificate is in force. A lost device is not trusted for ever, and a node that was switched off
+/// for months is still known; it is renewed with the keys of a session.
+pub const DEVICE_CERTIFICATE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3_600);
