@@ -75,6 +75,19 @@ pub const MAX_FORWARD_DISTANCE: u32 = 4_096;
 /// Past epochs whose messages still open. Source: `docs/protocol/messages.md`.
 pub const MAX_PAST_EPOCHS: usize = 5;
 
+/// How far back a ciphertext of an epoch may be behind the newest one opened and still open: a full window of unacknowledged
+/// messages may arrive in any order. Source: [`SEND_WINDOW`].
+pub const OUT_OF_ORDER_TOLERANCE: u32 = 256;
+
+/// How long before it was made a key package says to be valid from: clocks of people are off by up to a day, some by a week.
+pub const KEY_PACKAGE_BACKDATED: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// How long a key package can be used to start a session. With [`KEY_PACKAGE_BACKDATED`] it is the 84 days that OpenMLS accepts at most.
+pub const KEY_PACKAGE_LIFETIME: Duration = Duration::from_secs(77 * 24 * 3_600);
+
+/// A new key package is made when the current one has less than this left: whoever looks us up can use it for weeks.
+pub const KEY_PACKAGE_RENEW_BEFORE: Duration = Duration::from_secs(28 * 24 * 3_600);
+
 /// After this many messages of a conversation its keys are refreshed, by whoever's turn it is.
 pub const REFRESH_AFTER_MESSAGES: u32 = 50;
 

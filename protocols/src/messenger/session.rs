@@ -1,8 +1,8 @@
 //! The seam to end-to-end encryption.
 //!
 //! A [`CryptoSession`] is one encrypted session between two devices; a [`CryptoProvider`] is what a device has to make
-//! and join them. The messenger knows only these. The real one is MLS by OpenMLS (`session/mls.rs`); simulations
-//! use a ledger that notices when a key would be used twice.
+//! and join them. The messenger knows only these. The real one is MLS by OpenMLS ([`mls`]); simulations
+//! use a [`ledger`] that notices when a key would be used twice.
 //!
 //! **State leaves by `take_changes`**: after every call that succeeded, the caller takes the changed values and persists
 //! them in the same batch as what the call produced, before the network sees a byte.
@@ -18,6 +18,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod conformance;
+pub mod ledger;
 pub mod mls;
 
 /// One changed value of the session library's store: its key, and the value or `None` when removed.
@@ -155,4 +158,9 @@ pub trait CryptoProvider: Send {
 
     /// The device's own values changed since it was last asked, in a fixed order.
     fn take_changes(&mut self) -> Vec<StoreChange>;
+}
+
+/// Who may end an epoch: at even ones the lower of the two, at odd ones the higher.
+fn committer(epoch: u64, one: NodeId, other: NodeId) -> NodeId {
+    if epoch.is_multiple_of(2) { one.min(other) } else { one.max(other) }
 }
