@@ -172,6 +172,7 @@ impl DeviceCertificate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::{phrase::Phrase, vectors};
     use ed25519_dalek::SigningKey;
     use proptest::prelude::*;
     use std::time::Duration;
@@ -192,6 +193,23 @@ mod tests {
         let mut envelope: Envelope = codec::decode(certificate().encoded(), 512).expect("our own encoding");
         change(&mut envelope);
         codec::encode(&envelope)
+    }
+
+    #[test]
+    fn the_certificate_of_another_implementation_is_ours_byte_by_byte() {
+        let vector = &vectors::read(include_str!("../../testdata/identity/device-certificate.txt"))[0];
+        let identity = &vectors::read(include_str!("../../testdata/identity/identity.txt"))[0];
+        let signer = identity.text("phrase").parse::<Phrase>().expect("a valid phrase").keys().signer();
+        let certificate = DeviceCertificate::issue(
+            &signer,
+            DeviceId::from_bytes(vector.array("device")),
+            vector.array("device_key"),
+            UnixMillis(vector.number("created")),
+            UnixMillis(vector.number("expires")),
+        );
+        assert_eq!(codec::encode(&certificate.statement), vector.bytes("statement"));
+        assert_eq!(certificate.encoded(), vector.bytes("certificate"));
+        assert_eq!(DeviceCertificate::decode(&vector.bytes("certificate")), Ok(certificate));
     }
 
     #[test]

@@ -82,6 +82,11 @@ impl IdentityKeys {
         slip10::derive(self.seed.as_slice(), &PATH)
     }
 
+    /// The seed, for the identity file.
+    pub(super) fn seed(&self) -> &[u8; SEED_BYTES] {
+        &self.seed
+    }
+
     fn expand(&self, info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(Some(SALT), self.seed.as_slice())
@@ -100,10 +105,31 @@ impl fmt::Debug for IdentityKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ed25519_dalek::SigningKey;
+    use crate::crypto::{phrase::Phrase, seal, vectors};
 
     fn keys() -> IdentityKeys {
         IdentityKeys::from_seed(Zeroizing::new([3; SEED_BYTES]))
+    }
+
+    #[test]
+    fn a_phrase_gives_the_keys_that_another_implementation_computed() {
+        let vectors = vectors::read(include_str!("../../testdata/identity/identity.txt"));
+        assert_eq!(vectors.len(), 4);
+        for vector in vectors {
+            let phrase: Phrase = vector.text("phrase").parse().expect("a valid phrase");
+            let keys = phrase.keys();
+            assert_eq!(keys.seed(), &vector.array("seed"));
+            assert_eq!(*keys.transport_secret(), vector.array("signing_secret"));
+            assert_eq!(keys.node().as_bytes(), &vector.array("public_key"));
+            assert_eq!(keys.node().to_string(), vector.text("node_id"));
+            assert_eq!(keys.node().did().to_string(), vector.text("did"));
+            assert_eq!(keys.node().peer_id_text(), vector.text("peer_id"));
+            let device = DeviceId::from_bytes(vector.array("device"));
+            assert_eq!(*keys.device_signing_seed(device), vector.array("device_signing_seed"));
+            let storage = StorageKey::new(Zeroizing::new(vector.array("storage_key")));
+            let sealed = seal::seal(&storage, b"", b"a row", &[0; seal::NONCE_BYTES]);
+            assert_eq!(seal::open(&keys.storage_key(), b"", &sealed), Ok(b"a row".to_vec()));
+        }
     }
 
     #[test]

@@ -12,3 +12,5 @@ pub mod phrase;
 pub mod seal;
 pub mod sign;
 mod slip10;
+#[cfg(test)]
+pub(crate) mod vectors;

@@ -92,6 +92,7 @@ pub fn verify(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::vectors;
 
     fn signer() -> Signer {
         Signer::new(SigningKey::from_bytes(&[7; 32]))
@@ -104,6 +105,22 @@ mod tests {
         assert_eq!(verify(signer.node(), Domain::Record, b"hello", &signature), Ok(()));
         assert!(verify(signer.node(), Domain::DeviceCertificate, b"hello", &signature).is_err());
         assert!(verify(signer.node(), Domain::Record, b"hellp", &signature).is_err());
+    }
+
+    #[test]
+    fn signatures_are_those_of_another_implementation() {
+        for vector in vectors::read(include_str!("../../testdata/identity/signatures.txt")) {
+            let domain = match vector.text("domain") {
+                "record" => Domain::Record,
+                "device certificate" => Domain::DeviceCertificate,
+                other => panic!("unknown domain {other}"),
+            };
+            let signer = Signer::new(SigningKey::from_bytes(&vector.array("secret")));
+            assert_eq!(signer.node().as_bytes(), &vector.array("public"));
+            let signature = signer.sign(domain, &vector.bytes("message"));
+            assert_eq!(signature, vector.array("signature"));
+            assert_eq!(verify(signer.node(), domain, &vector.bytes("message"), &signature), Ok(()));
+        }
     }
 
     #[test]

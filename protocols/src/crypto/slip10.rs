@@ -34,3 +34,24 @@ fn hmac_sha512(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 64]> {
     }
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::vectors;
+    use ed25519_dalek::SigningKey;
+
+    #[test]
+    fn the_vectors_of_the_standard_hold() {
+        let vectors = vectors::read(include_str!("../../testdata/identity/slip10-ed25519.txt"));
+        assert_eq!(vectors.len(), 12);
+        for vector in vectors {
+            let steps = vector.text("path").split('/').skip(1);
+            let path: Vec<u32> = steps.map(|step| step.parse().expect("an index")).collect();
+            let secret = derive(&vector.bytes("seed"), &path);
+            assert_eq!(*secret, vector.array("secret"), "{}", vector.text("path"));
+            let public = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
+            assert_eq!(public, vector.array("public"), "{}", vector.text("path"));
+        }
+    }
+}
