@@ -3,7 +3,29 @@
 //! In: requests of `/pc2/record/1`, answers, lookups asked for. Out: answers, requests to the closest nodes, writes.
 //! Publishes our card when addresses or key package change, refreshes leases, repairs stale holders.
 //!
+//! This file is what others see of the machine: inputs, outputs, rows. [`Dht`] is in `machine`, which hands each input to
+//! the part that owns it: `serve` and `holder` (what others store here, with `quota` and `handover`), `find` and
+//! `lookup` (finding records, with `known`), `publish` and `own` (our own records, with `own_card`), `commands` (what
+//! people ask). [`wire`] has the frames.
+//!
 //! Not here: routing (libp2p's Kademlia finds the closest nodes), the formats ([`crate::record`]).
+//! Spec with golden bytes: `docs/protocol/records.md`.
+
+mod commands;
+mod find;
+mod handover;
+mod holder;
+mod known;
+mod lookup;
+mod machine;
+mod own;
+mod own_card;
+mod publish;
+mod quota;
+mod serve;
+pub mod wire;
+
+pub use machine::Dht;
 
 use crate::{
     id::{DeviceId, NodeId, RecordKey},

@@ -1,27 +1,19 @@
 //! Records: what nodes keep for each other in the DHT.
 //!
-//! A record is signed by its owner (or named by its own hash), verified before it is stored, and replaced only by one that
-//! supersedes it. Spec with golden bytes: `docs/protocol/records.md`.
+//! In: bytes from a peer or from disk, or what the owner wants said. Out: a [`Record`] whose form and signature hold, or
+//! a typed error. A record is signed by its owner, or named by the hash of its own payload; it is
+//! verified before it is stored, and replaced only by one that [supersedes](Stamp::against) it.
+//!
+//! [`Record`] is in `signed`, [`Card`] in `card`, where a record lives in `key`. `sealed` and `endpoint` records have
+//! their kind numbers reserved ([`Kind`]); a node that does not know a kind refuses it as unsupported, not as garbage.
+//! Spec with golden bytes: `docs/protocol/records.md`.
 //!
 //! Not here: who holds which and how they are found ([`crate::dht`]).
 
-use crate::{
-    id::{DeviceId, NodeId},
-    net::Address,
-};
-use serde::{Deserialize, Serialize};
+mod card;
+mod key;
+mod signed;
 
-/// Who I am and how to reach me: the payload of a `card` record. Signed by the node with the record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Card {
-    /// Whose card. Equals the record's owner.
-    pub node: NodeId,
-    /// The device the key package is for.
-    pub device: DeviceId,
-    /// Last-resort MLS key package.
-    pub key_package: serde_bytes::ByteBuf,
-    /// Where the node can be reached, best first; at most [`crate::limits::MAX_ADDRESSES`].
-    pub addresses: Vec<Address>,
-    /// Participation level, 1 to 4.
-    pub level: u8,
-}
+pub use card::{Card, CardError};
+pub use key::{Kind, Place, card_key, hash_key, payload_hash, value_key};
+pub use signed::{Draft, Record, RecordError, Stamp, Standing, Untimely};
