@@ -176,8 +176,63 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits;
+    use crate::{crypto::vectors, limits};
     use proptest::prelude::*;
+
+    fn golden(name: &str) -> Vec<u8> {
+        let golden = vectors::read(include_str!("../../testdata/records.txt"));
+        golden
+            .iter()
+            .find(|vector| vector.text("name") == name)
+            .expect("a vector of that name")
+            .bytes("frame")
+    }
+
+    #[test]
+    fn every_request_has_the_golden_bytes_of_the_specification() {
+        let value = vectors::read(include_str!("../../testdata/records.txt"));
+        let value = value.iter().find(|vector| vector.text("name") == "value").expect("the value");
+        let record = ByteBuf::from(value.bytes("record"));
+        let key = RecordKey::from_bytes(value.array("key"));
+        for (name, request) in [
+            ("put", Request::Put { record: record.clone(), expected_seq: None }),
+            ("put-if-0", Request::Put { record, expected_seq: Some(0) }),
+            ("get", Request::Get { key, min_seq: 5 }),
+        ] {
+            assert_eq!(request.encode(), golden(name), "{name}");
+            assert_eq!(Request::decode(&golden(name)), Ok(request), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_answer_has_the_golden_bytes_of_the_specification() {
+        let value = vectors::read(include_str!("../../testdata/records.txt"));
+        let value = value.iter().find(|vector| vector.text("name") == "value").expect("the value");
+        let refused = |reason| Answer::Refused { reason };
+        for (name, answer) in [
+            ("stored", Answer::Stored { seq: 1 }),
+            ("found", Answer::Found { record: value.bytes("record").into() }),
+            ("nothing", Answer::Nothing { held_seq: None }),
+            ("nothing-but-4", Answer::Nothing { held_seq: Some(4) }),
+            ("refused-too-large", refused(Refusal::TooLarge)),
+            ("refused-malformed", refused(Refusal::Malformed)),
+            ("refused-unsupported", refused(Refusal::Unsupported)),
+            ("refused-bad-signature", refused(Refusal::BadSignature)),
+            ("refused-expired", refused(Refusal::Expired)),
+            ("refused-not-yet-valid", refused(Refusal::NotYetValid)),
+            ("refused-older-than-9", refused(Refusal::OlderThan { current: 9 })),
+            ("refused-conflict", refused(Refusal::Conflict)),
+            ("refused-compare-failed-9", refused(Refusal::CompareFailed { current: 9 })),
+            ("refused-owner-quota", refused(Refusal::OwnerQuota)),
+            ("refused-source-quota", refused(Refusal::SourceQuota)),
+            ("refused-prefix-quota", refused(Refusal::PrefixQuota)),
+            ("refused-full", refused(Refusal::Full)),
+            ("refused-not-participating", refused(Refusal::NotParticipating)),
+        ] {
+            assert_eq!(answer.encode(), golden(name), "{name}");
+            assert_eq!(Answer::decode(&golden(name)), Ok(answer), "{name}");
+        }
+    }
 
     #[test]
     fn the_largest_record_fits_into_a_frame() {

@@ -111,6 +111,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::vectors;
 
     #[test]
     fn everything_that_names_a_record_changes_its_key() {
@@ -126,6 +127,16 @@ mod tests {
         for (n, key) in keys.iter().enumerate() {
             assert!(!keys[..n].contains(key), "key {n} repeats an earlier one");
         }
+    }
+
+    #[test]
+    fn distance_is_that_of_the_specification() {
+        let golden = vectors::read(include_str!("../../testdata/records.txt"));
+        let golden = golden.iter().find(|vector| vector.text("name") == "distance").expect("the vector");
+        let node = Place::of_node(NodeId::from_bytes(golden.array("node")));
+        let key = Place::of_key(&RecordKey::from_bytes(golden.array("key")));
+        assert_eq!((node.0, key.0), (golden.array("place_of_node"), golden.array("place_of_key")));
+        assert_eq!(node.distance(&key), golden.array("distance"));
     }
 
     #[test]
