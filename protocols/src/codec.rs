@@ -28,6 +28,14 @@ pub enum DecodeError {
     },
 }
 
+/// Why a value of a library's type could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot be encoded: {reason}")]
+pub struct EncodeError {
+    /// What the type's serialiser said.
+    pub reason: String,
+}
+
 /// Encodes a value.
 ///
 /// # Panics
@@ -36,6 +44,15 @@ pub enum DecodeError {
 #[must_use]
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     serde_cbor::ser::to_vec_packed(value).expect("plain data encodes into memory")
+}
+
+/// Encodes a value of a library's type, with the names of its fields, so that a later version of the library which
+/// has more of them reads it.
+///
+/// # Errors
+/// When the type's own serialiser refuses.
+pub fn encode_foreign<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    serde_cbor::to_vec(value).map_err(|error| EncodeError { reason: error.to_string() })
 }
 
 /// Decodes exactly one value from at most `max` bytes.

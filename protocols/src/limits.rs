@@ -79,6 +79,15 @@ pub const MAX_PAST_EPOCHS: usize = 5;
 /// messages may arrive in any order. Source: [`SEND_WINDOW`].
 pub const OUT_OF_ORDER_TOLERANCE: u32 = 256;
 
+/// Largest MLS Welcome of a session of two, in bytes.
+pub const MAX_WELCOME_BYTES: usize = 8 * 1024;
+
+/// Largest MLS commit of a session of two, in bytes.
+pub const MAX_COMMIT_BYTES: usize = 4 * 1024;
+
+/// Largest MLS ciphertext of one content, in bytes.
+pub const MAX_SEALED_BYTES: usize = 32 * 1024;
+
 /// How long before it was made a key package says to be valid from: clocks of people are off by up to a day, some by a week.
 pub const KEY_PACKAGE_BACKDATED: Duration = Duration::from_secs(7 * 24 * 3_600);
 

@@ -112,6 +112,7 @@ impl<K: Kind> Party<K> {
             creator,
             created: K::now(),
             confirmed: true,
+            rank: 0,
         });
         self.session = Some(session);
         self.session_disk.clear();
