@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import type { Message } from './api-types'
+import { firstOfUnread, linked, merge, refresh, rows, withState } from './timeline'
+
+const NOON = new Date(2026, 4, 20, 12).getTime()
+const MINUTE = 60_000
+
+function message(order: number, more: Partial<Message> = {}): Message {
+  return {
+    id: `m${order}`,
+    conversation: 'did:boson:bob',
+    sender: more.mine ? 'alice' : 'bob',
+    mine: false,
+    text: `text ${order}`,
+    reply_to: null,
+    state: 'received',
+    at: NOON + order * MINUTE,
+    stored: NOON,
+    order: String(order).padStart(4, '0'),
+    chain_broken: false,
+    ...more,
+  }
+}
+
+const ids = (messages: readonly Message[]) => messages.map(({ id }) => id)
+
+describe('merge', () => {
+  it('puts messages in order and shows each once, with the newest facts', () => {
+    const known = [message(1), message(3, { mine: true, state: 'waiting' })]
+    const merged = merge(known, [message(2), message(3, { mine: true, state: 'delivered' })])
+    expect(ids(merged)).toEqual(['m1', 'm2', 'm3'])
+    expect(merged[2]?.state).toBe('delivered')
+  })
+
+  it('takes a late message in at its place, not at the end', () => {
+    expect(ids(merge([message(1), message(5)], [message(3)]))).toEqual(['m1', 'm3', 'm5'])
+  })
+})
+
+describe('refresh', () => {
+  it('joins a page that reaches what is known, and keeps the way to earlier messages', () => {
+    const known = { messages: [message(4), message(5)], before: 'earlier' }
+    const fresh = refresh(known, { items: [message(5), message(6)], before: 'cursor' })
+    expect(ids(fresh.messages)).toEqual(['m4', 'm5', 'm6'])
+    expect(fresh.before).toBe('earlier')
+  })
+
+  it('drops what is known when there is a hole between it and the page', () => {
+    const known = { messages: [message(1), message(2)], before: null }
+    const fresh = refresh(known, { items: [message(8), message(9)], before: 'cursor' })
+    expect(ids(fresh.messages)).toEqual(['m8', 'm9'])
+    expect(fresh.before).toBe('cursor')
+  })
+
+  it('knows the beginning when the page is the whole conversation', () => {
+    const known = { messages: [message(2)], before: 'earlier' }
+    expect(refresh(known, { items: [message(1), message(2)], before: null }).before).toBeNull()
+  })
+})
+
+describe('withState', () => {
+  it('changes one message and leaves an unknown one alone', () => {
+    const known = [message(1, { mine: true, state: 'waiting' }), message(2)]
+    expect(withState(known, 'm1', 'delivered')[0]?.state).toBe('delivered')
+    expect(withState(known, 'nobody', 'delivered')).toBe(known)
+  })
+})
+
+describe('rows', () => {
+  it('begins each day with its date', () => {
+    const nextDay = message(2, { at: NOON + 24 * 60 * MINUTE })
+    expect(rows([message(1), nextDay], null).map(({ kind }) => kind)).toEqual(['day', 'message', 'day', 'message'])
+  })
+
+  it('groups messages of one sender that are minutes apart, and nothing else', () => {
+    const items = rows([message(1), message(2), message(3, { mine: true }), message(30, { mine: true })], null)
+    const shape = items.flatMap((item) => (item.kind === 'message' ? [[item.opens, item.closes]] : []))
+    expect(shape).toEqual([
+      [true, false],
+      [false, true],
+      [true, true],
+      [true, true],
+    ])
+  })
+
+  it('marks the first unread message', () => {
+    const messages = [message(1), message(2), message(3)]
+    const first = firstOfUnread(messages, 2)
+    expect(first).toBe('m2')
+    expect(rows(messages, first).map(({ kind }) => kind)).toEqual(['day', 'message', 'unread', 'message', 'message'])
+  })
+
+  it('needs no mark when nothing was read before', () => {
+    expect(firstOfUnread([message(1), message(2)], 2)).toBeNull()
+    expect(firstOfUnread([message(1)], 0)).toBeNull()
+  })
+})
+
+describe('linked', () => {
+  it('finds web addresses and leaves the sentence around them', () => {
+    expect(linked('See https://example.org/a?b=1, please.')).toEqual([
+      { text: 'See ', href: null },
+      { text: 'https://example.org/a?b=1', href: 'https://example.org/a?b=1' },
+      { text: ', please.', href: null },
+    ])
+  })
+
+  it('makes no link of a scheme that can act', () => {
+    expect(linked('javascript:alert(1) data:text/html,x')).toEqual([
+      { text: 'javascript:alert(1) data:text/html,x', href: null },
+    ])
+  })
+
+  it('never loses a character', () => {
+    for (const text of ['', 'https://', 'https://a.b https://[broken (https://c.d)', 'x https://e.f.']) {
+      expect(linked(text).map((part) => part.text).join('')).toBe(text)
+    }
+  })
+})

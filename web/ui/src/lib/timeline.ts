@@ -1,0 +1,95 @@
+/**
+ * What a conversation looks like, computed from its messages: pure functions.
+ *
+ * `order` places a message: text that sorts as the node sorts. The same message can arrive twice (a page, an
+ * event, the answer to sending it); it is shown once, with the newest facts.
+ */
+import type { Message, MessagePage, MessageState } from './api-types'
+import { daysAgo } from './format'
+
+/** Messages of one sender closer than this stand together. */
+const GROUP_MS = 5 * 60_000
+
+export type Item =
+  | { kind: 'day'; key: string; at: number }
+  | { kind: 'unread'; key: string }
+  | { kind: 'message'; key: string; message: Message; opens: boolean; closes: boolean }
+
+/** Messages in order, each once. Of two of the same name the one in `newer` is kept. */
+export function merge(known: readonly Message[], newer: readonly Message[]): Message[] {
+  const newest = known[known.length - 1]
+  const [only] = newer
+  if (newer.length === 1 && only && newest && only.order > newest.order) return [...known, only]
+  const byId = new Map(known.map((message) => [message.id, message]))
+  for (const message of newer) byId.set(message.id, message)
+  return [...byId.values()].sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0))
+}
+
+/**
+ * Brings a conversation up to date with its newest page, after events may have been missed. Where the page does
+ * not reach what is known, the known is dropped: a hole in the middle would look like a whole.
+ */
+export function refresh(
+  known: { messages: readonly Message[]; before: string | null },
+  page: MessagePage,
+): { messages: Message[]; before: string | null } {
+  const newestKnown = known.messages[known.messages.length - 1]
+  const oldestNew = page.items[0]
+  const joined = page.before === null || (newestKnown && oldestNew && oldestNew.order <= newestKnown.order)
+  if (!joined || !newestKnown) return { messages: merge([], page.items), before: page.before }
+  return { messages: merge(known.messages, page.items), before: page.before === null ? null : known.before }
+}
+
+/** The same messages, one of them in a new state. */
+export function withState(known: readonly Message[], id: string, state: MessageState): readonly Message[] {
+  const at = known.findLastIndex((message) => message.id === id)
+  const message = known[at]
+  return message ? known.with(at, { ...message, state }) : known
+}
+
+/** The rows to draw: days, a mark before the first unread message, and messages grouped by sender. */
+export function rows(messages: readonly Message[], firstUnread: string | null): Item[] {
+  const items: Item[] = []
+  messages.forEach((message, index) => {
+    const previous = messages[index - 1]
+    const next = messages[index + 1]
+    const newDay = !previous || daysAgo(previous.at, message.at) !== 0
+    if (newDay) items.push({ kind: 'day', key: `day ${message.id}`, at: message.at })
+    if (message.id === firstUnread) items.push({ kind: 'unread', key: 'unread' })
+    items.push({
+      kind: 'message',
+      key: message.id,
+      message,
+      opens: newDay || message.id === firstUnread || !together(previous, message),
+      closes: !next || next.id === firstUnread || daysAgo(message.at, next.at) !== 0 || !together(message, next),
+    })
+  })
+  return items
+}
+
+const together = (a: Message, b: Message) => a.sender === b.sender && Math.abs(b.at - a.at) < GROUP_MS
+
+/** The first of the last `unread` messages of the other person; null when there is none, or nothing read before it. */
+export function firstOfUnread(messages: readonly Message[], unread: number): string | null {
+  const theirs = messages.filter((message) => !message.mine)
+  const first = unread > 0 ? theirs[Math.max(0, theirs.length - unread)] : undefined
+  return first && first !== messages[0] ? first.id : null
+}
+
+export type Part = { text: string; href: string | null }
+
+/** A text with its web addresses found. Only http and https: other schemes can do things. */
+export function linked(text: string): Part[] {
+  const parts: Part[] = []
+  let from = 0
+  for (const match of text.matchAll(/https?:\/\/[^\s<>"]+/g)) {
+    // What follows an address in a sentence is not part of it.
+    const href = match[0].replace(/[.,;:!?'’)\]]+$/, '')
+    if (!URL.canParse(href)) continue
+    if (match.index > from) parts.push({ text: text.slice(from, match.index), href: null })
+    parts.push({ text: href, href })
+    from = match.index + href.length
+  }
+  if (from < text.length) parts.push({ text: text.slice(from), href: null })
+  return parts
+}

@@ -1,0 +1,155 @@
+/** Everybody the account knows, and what can be done with them. Live: each change comes as an event. */
+import { SvelteMap, SvelteSet } from 'svelte/reactivity'
+import { api, ApiError } from '../lib/api'
+import type { AddContact, Contact } from '../lib/api-types'
+import { words } from '../lib/strings'
+import { toasts } from './toasts.svelte'
+
+export type Phase = 'loading' | 'ready' | 'failed'
+
+class Contacts {
+  phase = $state<Phase>('loading')
+  problem = $state('')
+  #all = new SvelteMap<string, Contact>()
+  /** Removed here, while it can still be undone. */
+  #leaving = new SvelteSet<string>()
+  #reading = new Set<string>()
+
+  readonly visible = $derived(
+    [...this.#all.values()].filter((person) => !this.#leaving.has(person.did)).sort(byLatest),
+  )
+  readonly chats = $derived(this.visible.filter(({ standing }) => standing === 'accepted' || standing === 'requested'))
+  readonly asking = $derived(this.visible.filter(({ standing }) => standing === 'asking'))
+  readonly blocked = $derived(this.visible.filter(({ standing }) => standing === 'blocked'))
+  readonly unread = $derived(this.chats.reduce((sum, person) => sum + person.unread, 0))
+
+  get(did: string): Contact | undefined {
+    return this.#leaving.has(did) ? undefined : this.#all.get(did)
+  }
+
+  async load(): Promise<void> {
+    if (this.phase === 'failed') this.phase = 'loading'
+    try {
+      const { items } = await api.contacts()
+      const present = new Set(items.map((person) => person.did))
+      for (const did of [...this.#all.keys()]) if (!present.has(did)) this.#all.delete(did)
+      for (const person of items) this.put(person)
+      this.phase = 'ready'
+    } catch (error) {
+      if (error instanceof ApiError && error.signedOut) return
+      this.problem = error instanceof Error ? error.message : String(error)
+      // What is shown already stays: it is true as of a moment ago, and the banner says that the node is away.
+      if (this.phase !== 'ready') this.phase = 'failed'
+    }
+  }
+
+  put(person: Contact): void {
+    this.#all.set(person.did, person)
+  }
+
+  drop(did: string): void {
+    this.#all.delete(did)
+    this.#leaving.delete(did)
+  }
+
+  clear(): void {
+    this.#all.clear()
+    this.#leaving.clear()
+    this.phase = 'loading'
+  }
+
+  /** Throws what the node answers, so that the form can show it where the mistake is. */
+  async add(wanted: AddContact): Promise<Contact> {
+    const person = await api.addContact(wanted)
+    this.#leaving.delete(person.did)
+    this.put(person)
+    return person
+  }
+
+  async accept(person: Contact): Promise<void> {
+    await told(async () => {
+      this.put(await api.accept(person.did))
+      toasts.say(words.person.accepted(person.label))
+    })
+  }
+
+  async block(person: Contact): Promise<void> {
+    await told(async () => {
+      this.put(await api.block(person.did))
+      toasts.done(words.person.blocked(person.label), () => {
+        void this.#undoBlock(person)
+      })
+    })
+  }
+
+  async unblock(person: Contact): Promise<void> {
+    await told(async () => {
+      await api.unblock(person.did)
+      toasts.say(words.person.unblocked(person.label))
+    })
+  }
+
+  /** Throws, as `add` does. */
+  async rename(person: Contact, alias: string | null): Promise<void> {
+    const renamed = await api.rename(person.did, alias)
+    this.put(renamed)
+    toasts.done(words.person.renamed(renamed.label), () => {
+      void told(async () => this.put(await api.rename(person.did, person.alias)))
+    })
+  }
+
+  /** One telling at a time; its end comes as an event. */
+  async markRead(did: string): Promise<void> {
+    if (this.#reading.has(did)) return
+    this.#reading.add(did)
+    try {
+      await api.markRead(did)
+    } catch {
+      // The count stays as it is, and the next look at the conversation tells again.
+    } finally {
+      this.#reading.delete(did)
+    }
+  }
+
+  /** There is no way back for the node, so it is told when the time for Undo is over. */
+  remove(person: Contact): void {
+    this.#leaving.add(person.did)
+    toasts.pending(
+      words.person.removed(person.label),
+      () => this.#leaving.delete(person.did),
+      () => {
+        void this.#removeNow(person)
+      },
+    )
+  }
+
+  async #undoBlock(person: Contact): Promise<void> {
+    await told(() => api.unblock(person.did))
+  }
+
+  async #removeNow(person: Contact): Promise<void> {
+    try {
+      await api.remove(person.did)
+      this.#all.delete(person.did)
+    } catch (error) {
+      toasts.problem(error)
+    } finally {
+      this.#leaving.delete(person.did)
+    }
+  }
+}
+
+/** Latest entry first; those without any by when we came to know them. */
+function byLatest(a: Contact, b: Contact): number {
+  return (b.last?.at ?? b.since) - (a.last?.at ?? a.since) || (a.did < b.did ? -1 : 1)
+}
+
+async function told(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    toasts.problem(error)
+  }
+}
+
+export const contacts = new Contacts()

@@ -1,0 +1,138 @@
+/**
+ * Who is signed in, and the line to the node: where events come in and find their place.
+ */
+import { api, ApiError } from '../lib/api'
+import type { Frame, Identity } from '../lib/api-types'
+import { Live } from '../lib/live'
+import { contacts } from './contacts.svelte'
+import { invitations } from './invitations.svelte'
+import { kept } from './kept'
+import { hrefs, place } from './route.svelte'
+import { threads } from './thread.svelte'
+
+export type Line = { up: true } | { up: false; retryAt: number | null }
+
+class Session {
+  phase = $state<'starting' | 'unreachable' | 'signed-out' | 'signed-in'>('starting')
+  me = $state.raw<Identity | null>(null)
+  /** Why the one-time link did not work. */
+  linkProblem = $state<string | null>(null)
+  line = $state.raw<Line>({ up: false, retryAt: null })
+  /** The line has stood before: now its loss is worth a banner. */
+  wasUp = $state(false)
+  /** The node was there and is not: what was said about others being online is no longer known. */
+  readonly away = $derived(!this.line.up && this.wasUp)
+  #live = new Live({
+    up: (fresh) => this.#up(fresh),
+    down: (retryAt) => (this.line = { up: false, retryAt }),
+    event: (frame) => this.#event(frame),
+    mayRetry: () => this.#mayRetry(),
+  })
+
+  constructor() {
+    // A link opened in a tab where the page is open already.
+    addEventListener('hashchange', () => {
+      if (place.route.at === 'sign-in') void this.start()
+    })
+  }
+
+  /** Signs in with the link in the address, if there is one, and finds out who is signed in. */
+  async start(): Promise<void> {
+    this.linkProblem = null
+    this.phase = 'starting'
+    const { route } = place
+    try {
+      if (route.at === 'sign-in') {
+        place.replace(hrefs.chats)
+        await this.#useLink(route.token)
+      }
+      if ((await api.session()).signed_in) {
+        this.me = await api.identity()
+        this.phase = 'signed-in'
+        this.#live.start()
+      } else {
+        this.phase = 'signed-out'
+      }
+    } catch {
+      this.phase = 'unreachable'
+    }
+  }
+
+  reconnect(): void {
+    this.#live.now()
+  }
+
+  async setName(name: string): Promise<void> {
+    this.me = await api.setName(name)
+  }
+
+  async signOut(): Promise<void> {
+    await api.signOut()
+    kept.forget()
+    this.#leave()
+  }
+
+  /** A link that is no longer good does not matter to somebody who is signed in. */
+  async #useLink(token: string): Promise<void> {
+    try {
+      await api.signIn(token)
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.unanswered) throw error
+      this.linkProblem = error.message
+    }
+  }
+
+  #leave(): void {
+    this.#live.stop()
+    contacts.clear()
+    threads.clear()
+    invitations.forget()
+    this.me = null
+    this.wasUp = false
+    this.phase = 'signed-out'
+  }
+
+  #up(fresh: boolean): void {
+    this.line = { up: true }
+    this.wasUp = true
+    if (fresh) this.#readAgain()
+    threads.retryAll()
+  }
+
+  #readAgain(): void {
+    void contacts.load()
+    threads.reload(place.route.at === 'person' ? place.route.did : null)
+  }
+
+  #event(frame: Frame): void {
+    switch (frame.type) {
+      case 'contact':
+        // Somebody new may have come by the link that is shown: the next one shown is another.
+        if (!contacts.get(frame.data.did)) invitations.forget()
+        return contacts.put(frame.data)
+      case 'contact_removed':
+        return contacts.drop(frame.data.did)
+      case 'message':
+        return threads.known(frame.data.conversation)?.put(frame.data)
+      case 'message_state':
+        return threads.known(frame.data.conversation)?.setState(frame.data.id, frame.data.state)
+      case 'profile':
+        if (this.me) this.me = { ...this.me, name: frame.data.name }
+        return
+      case 'resync':
+        return this.#readAgain()
+    }
+  }
+
+  async #mayRetry(): Promise<boolean> {
+    try {
+      if ((await api.session()).signed_in) return true
+    } catch {
+      return true
+    }
+    this.#leave()
+    return false
+  }
+}
+
+export const session = new Session()

@@ -1,0 +1,178 @@
+/**
+ * One conversation: its messages as far as they were read, and what is on its way to the node.
+ *
+ * A written message is `outgoing` ("Saving…") until the node has it on disk; it then becomes one of the messages. Its name is chosen here,
+ * so handing it over again after a failure never makes two.
+ */
+import { api, ApiError } from '../lib/api'
+import type { Message, MessageState } from '../lib/api-types'
+import { newMessageId } from '../lib/ids'
+import { merge, refresh, withState } from '../lib/timeline'
+import type { Phase } from './contacts.svelte'
+import { kept, type Unsaved } from './kept'
+
+const PAGE = 50
+
+export interface Outgoing extends Unsaved {
+  /** Why it could not be handed over; null while it is tried. */
+  problem: string | null
+  /** It failed because nobody answered: tried again by itself when the node is back. */
+  again: boolean
+}
+
+export class Thread {
+  readonly did: string
+  phase = $state<Phase>('loading')
+  problem = $state('')
+  messages = $state.raw<readonly Message[]>([])
+  /** Where earlier messages go on; null at the beginning of the conversation. */
+  before = $state.raw<string | null>(null)
+  older = $state<'idle' | 'loading' | 'failed'>('idle')
+  outgoing = $state<Outgoing[]>([])
+  draft = $state('')
+  #loading: Promise<void> | null = null
+
+  constructor(did: string) {
+    this.did = did
+    this.draft = kept.draft(did)
+    this.outgoing = kept.unsaved(did).map((unsaved) => ({ ...unsaved, problem: null, again: true }))
+  }
+
+  /** Reads the newest page; one reading at a time. */
+  load(): Promise<void> {
+    this.#loading ??= this.#read().finally(() => (this.#loading = null))
+    return this.#loading
+  }
+
+  async loadOlder(): Promise<void> {
+    if (this.before === null || this.older === 'loading') return
+    this.older = 'loading'
+    try {
+      const page = await api.messages(this.did, this.before, PAGE)
+      this.messages = merge(this.messages, page.items)
+      this.before = page.before
+      this.older = 'idle'
+    } catch {
+      this.older = 'failed'
+    }
+  }
+
+  put(message: Message): void {
+    this.messages = merge(this.messages, [message])
+    this.#forget(message.id)
+  }
+
+  setState(id: string, state: MessageState): void {
+    this.messages = withState(this.messages, id, state)
+  }
+
+  keepDraft(): void {
+    kept.keepDraft(this.did, this.draft)
+  }
+
+  async send(text: string): Promise<void> {
+    const id = newMessageId()
+    this.outgoing.push({ id, text, at: Date.now(), problem: null, again: false })
+    this.draft = ''
+    this.keepDraft()
+    this.#keep()
+    await this.#handOver(id)
+  }
+
+  async retry(id: string): Promise<void> {
+    const one = this.outgoing.find((candidate) => candidate.id === id)
+    if (!one) return
+    one.problem = null
+    one.again = false
+    await this.#handOver(id)
+  }
+
+  discard(id: string): void {
+    this.#forget(id)
+  }
+
+  /** Hands over what failed only because nobody answered, in the order it was written. */
+  async retryAll(): Promise<void> {
+    for (const id of this.outgoing.filter((one) => one.again).map((one) => one.id)) await this.retry(id)
+  }
+
+  async #read(): Promise<void> {
+    if (this.phase === 'failed') this.phase = 'loading'
+    try {
+      const page = await api.messages(this.did, null, PAGE)
+      // Before the first reading only events may have come: they say nothing about what lies before them.
+      const known =
+        this.phase === 'ready'
+          ? refresh(this, page)
+          : { messages: merge(this.messages, page.items), before: page.before }
+      this.messages = known.messages
+      this.before = known.before
+      for (const message of page.items) this.#forget(message.id)
+      this.phase = 'ready'
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : String(error)
+      if (this.phase !== 'ready') this.phase = 'failed'
+    }
+  }
+
+  async #handOver(id: string): Promise<void> {
+    const one = this.outgoing.find((candidate) => candidate.id === id)
+    if (!one) return
+    try {
+      this.put(await api.send(this.did, { client_id: id, text: one.text }))
+    } catch (error) {
+      one.problem = error instanceof Error ? error.message : String(error)
+      one.again = error instanceof ApiError && error.unanswered
+    }
+  }
+
+  #forget(id: string): void {
+    if (!this.outgoing.some((one) => one.id === id)) return
+    this.outgoing = this.outgoing.filter((one) => one.id !== id)
+    this.#keep()
+  }
+
+  #keep(): void {
+    kept.keepUnsaved(this.did, this.outgoing.map(({ id, text, at }) => ({ id, text, at })))
+  }
+}
+
+/** The conversations opened since the page was, most recent last; a few are kept so that going back is instant. */
+class Threads {
+  static readonly KEPT = 12
+  #open = new Map<string, Thread>()
+
+  of(did: string): Thread {
+    const thread = this.#open.get(did) ?? new Thread(did)
+    this.#open.delete(did)
+    this.#open.set(did, thread)
+    for (const [old, candidate] of this.#open) {
+      if (this.#open.size <= Threads.KEPT) break
+      if (candidate.outgoing.length === 0) this.#open.delete(old)
+    }
+    return thread
+  }
+
+  known(did: string): Thread | undefined {
+    return this.#open.get(did)
+  }
+
+  /** Something may have been missed: what is shown is read again, the others when they are opened. */
+  reload(shown: string | null): void {
+    for (const [did, thread] of [...this.#open]) {
+      if (did === shown) void thread.load()
+      else if (thread.outgoing.length === 0) this.#open.delete(did)
+    }
+  }
+
+  /** Hands over whatever waits in this browser. */
+  retryAll(): void {
+    for (const did of kept.withUnsaved()) void this.of(did).retryAll()
+  }
+
+  clear(): void {
+    this.#open.clear()
+  }
+}
+
+export const threads = new Threads()

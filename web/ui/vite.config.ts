@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { defineConfig, type Plugin } from 'vite'
+
+const COMPRESSIBLE = /\.(js|css|html|svg|webmanifest|txt)$/
+
+/** Puts a .br and a .gz beside every text file of the bundle, so that the node never compresses while it serves. */
+function precompress(): Plugin {
+  let dir = ''
+  return {
+    name: 'pc2-precompress',
+    apply: 'build',
+    configResolved(config) {
+      dir = config.build.outDir
+    },
+    // Runs only after a bundle was written: a failed build keeps its own error.
+    writeBundle() {
+      for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
+        if (!entry.isFile() || !COMPRESSIBLE.test(entry.name)) continue
+        const path = join(entry.parentPath, entry.name)
+        const plain = readFileSync(path)
+        writeFileSync(`${path}.br`, brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }))
+        writeFileSync(`${path}.gz`, gzipSync(plain, { level: 9 }))
+      }
+    },
+  }
+}
+
+export default defineConfig({
+  plugins: [svelte(), precompress()],
+  build: {
+    target: 'es2022',
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    // Everything is a file of its own: the page's policy allows neither inline scripts nor data: fonts.
+    assetsInlineLimit: 0,
+  },
+  // `npm run dev` beside a running node: PC2_NODE names it. The node must list localhost:5173 among its names.
+  server: {
+    proxy: Object.fromEntries(
+      ['/api', '/auth', '/whoami', '/health', '/ws'].map((path) => [
+        path,
+        { target: process.env.PC2_NODE ?? 'http://127.0.0.1:4200', ws: path === '/ws' },
+      ]),
+    ),
+  },
+})
