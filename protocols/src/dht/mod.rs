@@ -346,3 +346,6 @@ pub enum Out {
         key: RecordKey,
     },
 }
+
+#[cfg(test)]
+mod tests;
