@@ -187,8 +187,11 @@ impl FromStr for Did {
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         let id = text.trim().strip_prefix(DID_PREFIX).ok_or(ParseIdError::NotADid)?;
         let node: NodeId = id.parse()?;
-        ed25519_dalek::VerifyingKey::from_bytes(node.as_bytes()).map_err(|_| ParseIdError::NotAKey)?;
-        Ok(Self(node))
+        // A weak key (of small order) has no secret: nothing signed by it is ever accepted.
+        match ed25519_dalek::VerifyingKey::from_bytes(node.as_bytes()) {
+            Ok(key) if !key.is_weak() => Ok(Self(node)),
+            _ => Err(ParseIdError::NotAKey),
+        }
     }
 }
 
@@ -244,6 +247,16 @@ mod tests {
     fn a_point_off_the_curve_is_no_did() {
         let off_curve = NodeId::from_bytes([2; 32]).did().to_string();
         assert_eq!(off_curve.parse::<Did>(), Err(ParseIdError::NotAKey));
+    }
+
+    #[test]
+    fn a_key_that_nobody_can_sign_with_is_no_did() {
+        let mut identity_point = [0; 32];
+        identity_point[0] = 1;
+        for weak in [identity_point, [0; 32]] {
+            let did = NodeId::from_bytes(weak).did().to_string();
+            assert_eq!(did.parse::<Did>(), Err(ParseIdError::NotAKey));
+        }
     }
 
     #[test]

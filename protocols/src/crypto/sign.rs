@@ -93,6 +93,7 @@ pub fn verify(
 mod tests {
     use super::*;
     use crate::crypto::vectors;
+    use proptest::prelude::*;
 
     fn signer() -> Signer {
         Signer::new(SigningKey::from_bytes(&[7; 32]))
@@ -124,6 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn signatures_at_the_edges_of_the_curve_are_refused() {
+        let vectors = vectors::read(include_str!("../../testdata/identity/signature-edges.txt"));
+        assert_eq!(vectors.len(), 43);
+        for vector in vectors {
+            let node = NodeId::from_bytes(vector.array("public"));
+            let verdict = verify(node, Domain::Record, &vector.bytes("message"), &vector.array("signature"));
+            assert_eq!(verdict.is_ok(), vector.text("verdict") == "accepted", "{}", vector.text("name"));
+        }
+    }
+
+    #[test]
     fn a_small_order_key_signs_nothing() {
         // The identity point verifies anything under lax rules.
         let mut identity_point = [0; 32];
@@ -137,5 +149,15 @@ mod tests {
     #[test]
     fn the_key_is_not_in_the_debug_output() {
         assert!(!format!("{:?}", signer()).contains('['));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_verifies_and_never_panics(node: [u8; 32], bytes: Vec<u8>, half: [[u8; 32]; 2]) {
+            let signature: [u8; SIGNATURE_BYTES] =
+                half.concat().try_into().expect("two halves are a signature");
+            prop_assert!(verify(NodeId::from_bytes(node), Domain::Record, &bytes, &signature).is_err());
+            prop_assert!(verify(signer().node(), Domain::Record, &bytes, &signature).is_err());
+        }
     }
 }
