@@ -18,6 +18,7 @@
 //! Spec: `docs/protocol/messages.md`.
 
 pub mod content;
+pub mod invitation;
 pub mod rows;
 pub mod session;
 pub mod wire;
