@@ -121,6 +121,9 @@ pub const GAP_PATIENCE: Duration = Duration::from_secs(2);
 /// Waits this long before asking again for messages that are still missing; doubles up to [`RETRY_MAX`].
 pub const REPAIR_RETRY: Duration = Duration::from_secs(10);
 
+/// A question to another part of this node that was not answered for so long is lost, for that part was restarted: it is asked anew.
+pub const QUESTION_PATIENCE: Duration = Duration::from_secs(60);
+
 /// How often a key package is looked after and offered again, and old messages are given up.
 pub const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 

@@ -31,6 +31,10 @@ impl Hlc {
     /// Bits of the counter.
     const COUNTER_BITS: u32 = 16;
 
+    /// The highest value accepted from a peer. The year is 6429; as many values are left above for answers, so that nobody can
+    /// end a conversation's clock.
+    pub const MAX_ON_WIRE: Self = Self(u64::MAX >> 1);
+
     /// The next value after everything seen so far (`self`), at wall-clock time `now`. Saturates at the end.
     #[must_use]
     pub fn next(self, now: UnixMillis) -> Self {
@@ -136,6 +140,9 @@ pub enum ContentError {
     /// Sequence numbers begin at 1.
     #[error("sequence number 0")]
     NoSequence,
+    /// A clock value so high that there would be no room above it.
+    #[error("clock value beyond {}", Hlc::MAX_ON_WIRE.0)]
+    BadClock,
 }
 
 impl Content {
@@ -175,6 +182,9 @@ impl Content {
     pub fn check(&self) -> Result<(), ContentError> {
         if self.seq == 0 {
             return Err(ContentError::NoSequence);
+        }
+        if self.hlc > Hlc::MAX_ON_WIRE {
+            return Err(ContentError::BadClock);
         }
         at_most("parents", self.parents.len(), Self::MAX_PARENTS)?;
         self.body.check()

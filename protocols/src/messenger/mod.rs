@@ -17,11 +17,27 @@
 //! Not here: history pages (read from storage), finding cards ([`crate::dht`]), sockets.
 //! Spec: `docs/protocol/messages.md`.
 
+mod answers;
+mod chain;
+mod compose;
+mod contacts;
 pub mod content;
-pub mod invitation;
+mod delivery;
+mod inbox;
+mod machine;
+mod outbox;
+mod presence;
+mod repair;
 pub mod rows;
 pub mod session;
+mod sessions;
+mod starts;
+mod step;
+mod thread;
+mod view;
 pub mod wire;
+
+pub use machine::{Messenger, device_row};
 
 use crate::{
     dht::ResolveError,
@@ -348,3 +364,6 @@ pub enum Out {
     /// Tell everybody who looks.
     Publish(Event),
 }
+
+#[cfg(test)]
+mod tests;

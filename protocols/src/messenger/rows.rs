@@ -64,7 +64,9 @@ pub struct ConversationRow {
     pub account: NodeId,
     /// Which.
     pub conversation: ConversationId,
-    /// The last sequence number we gave in our chain (of our current device).
+    /// Which installation of ours `sent_seq`, `sent_hash`, `started` and `recent` speak of: another one begins a chain of its own.
+    pub device: DeviceId,
+    /// The last sequence number that installation gave in its chain.
     pub sent_seq: u64,
     /// Hash of that content.
     #[serde(with = "serde_bytes")]
@@ -105,10 +107,15 @@ pub struct LastEntry {
     pub id: MsgId,
     /// Whether it is ours.
     pub mine: bool,
-    /// Its beginning, at most 120 characters.
+    /// Its beginning, at most [`LastEntry::MAX_PREVIEW_CHARS`].
     pub preview: String,
     /// When it was written, as people see it.
     pub at: UnixMillis,
+}
+
+impl LastEntry {
+    /// Longest preview, in characters: one line of a list.
+    pub const MAX_PREVIEW_CHARS: usize = 120;
 }
 
 /// How far we have received one chain (one device of one sender, in one conversation).
@@ -284,7 +291,7 @@ pub enum Change {
     PutConversation(ConversationRow),
     /// Insert or replace.
     PutChain(ChainRow),
-    /// Insert or replace, by (account, conversation, hlc, id).
+    /// Insert, by (account, conversation, hlc, id). One that is there already stays as it is: no peer can replace a message.
     PutMessage(Box<MessageRow>),
     /// Change the state of a stored message; nothing happens when it is not there.
     SetState {

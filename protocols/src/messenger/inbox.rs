@@ -1,0 +1,240 @@
+//! What peers send us: each item is judged, opened and written, and only then acknowledged.
+//!
+//! In: a batch of items. Out: one outcome for each; all rows of the batch are in the step's one write, and the answer follows it.
+//! A repetition is known by its number and never opened again. Who has not been accepted gets one session and one
+//! content; nothing else of theirs is opened, so that their ciphertext stays good for later.
+
+use super::{
+    Event, Out,
+    chain::Place,
+    content::{Body, Content},
+    machine::Messenger,
+    rows::{Change, MessageRow, MessageState, Standing},
+    session::{CryptoProvider, CryptoSession, SessionError},
+    starts::{Start, clean_name},
+    step::Step,
+    thread::Thread,
+    wire::{Answer, Item, Outcome, Refusal, Request},
+};
+use crate::{
+    id::{DeviceId, MsgId, NodeId, SessionId},
+    limits,
+    net::{NetCommand, RequestToken},
+};
+
+/// A `Content` item, taken apart.
+struct Envelope {
+    session: SessionId,
+    id: MsgId,
+    device: DeviceId,
+    seq: u64,
+    sealed: serde_bytes::ByteBuf,
+}
+
+impl<P: CryptoProvider> Messenger<P> {
+    /// A peer sends a frame.
+    pub(super) fn peer_request(
+        &mut self,
+        from: NodeId,
+        token: RequestToken,
+        payload: &[u8],
+        step: &mut Step,
+    ) {
+        let request = match Request::decode(payload) {
+            Ok(request) if from != self.account => request,
+            Ok(_) | Err(_) => {
+                let reason = "sent a frame that is no request";
+                step.after(Out::Net(NetCommand::Penalise { node: from, reason }));
+                return step.respond(token, Answer::Refused { reason: Refusal::Invalid }.encode());
+            }
+        };
+        // Who sends is connected, even if we have not been told in this life.
+        self.peer_up(from, step);
+        match request {
+            Request::Deliver { items } => {
+                let outcomes = items.into_iter().map(|item| self.receive(from, item, step)).collect();
+                step.touch(from);
+                step.respond(token, Answer::Delivered { outcomes }.encode());
+            }
+            Request::Repair { device, from: first, to } => {
+                self.repair_asked(from, token, device, first, to, step);
+            }
+            Request::Presence { online } => self.presence_heard(from, online, token, step),
+        }
+    }
+
+    fn receive(&mut self, from: NodeId, item: Item, step: &mut Step) -> Outcome {
+        match item {
+            Item::Start { session, device, created, name, invitation, welcome } => {
+                let start = Start { session, device, created, name, invitation, welcome };
+                self.start_received(from, start, step)
+            }
+            Item::Refresh { session, epoch, commit } => {
+                self.refresh_received(from, session, epoch, &commit, step)
+            }
+            Item::Content { session, id, device, seq, sealed } => {
+                self.content_received(from, &Envelope { session, id, device, seq, sealed }, step)
+            }
+        }
+    }
+
+    fn refresh_received(
+        &mut self,
+        from: NodeId,
+        session: SessionId,
+        epoch: u64,
+        commit: &[u8],
+        step: &Step,
+    ) -> Outcome {
+        let Some(thread) = self.threads.get_mut(&from).filter(|thread| thread.contact.is_some()) else {
+            return Outcome::Refused(Refusal::NoSession);
+        };
+        if matches!(thread.standing(), Some(Standing::Blocked | Standing::Asking)) {
+            return Outcome::Refused(Refusal::Undecided);
+        }
+        let Some(open) = thread.sessions.open(session, &mut self.provider) else {
+            return thread.without_session(self.account, from);
+        };
+        match open.apply_refresh(epoch, commit) {
+            Ok(()) => {
+                thread.note_refresh(step.now.unix);
+                thread.sessions.heard(session);
+                Outcome::Stored
+            }
+            Err(SessionError::AlreadyApplied { .. }) => Outcome::Stored,
+            Err(_) => Outcome::Refused(Refusal::Unreadable),
+        }
+    }
+
+    fn content_received(&mut self, from: NodeId, envelope: &Envelope, step: &mut Step) -> Outcome {
+        let Some(thread) = self.threads.get_mut(&from).filter(|thread| thread.contact.is_some()) else {
+            return Outcome::Refused(Refusal::NoSession);
+        };
+        let standing = thread.standing();
+        if standing == Some(Standing::Blocked) {
+            return Outcome::Refused(Refusal::Undecided);
+        }
+        let place =
+            thread.chains.get(&envelope.device).map_or(Place::Open, |chain| chain.place(envelope.seq));
+        if place == Place::Known {
+            return Outcome::Stored;
+        }
+        if standing == Some(Standing::Asking) && !thread.may_say_its_text(envelope) {
+            return Outcome::Refused(Refusal::Undecided);
+        }
+        if !thread.sessions.has(envelope.session) {
+            return thread.without_session(self.account, from);
+        }
+        let Some(chain) = thread.chain_mut(envelope.device) else {
+            return Outcome::Refused(Refusal::Busy);
+        };
+        chain.begin_at(envelope.seq);
+        if place == Place::TooFar {
+            thread.gap.too_far(envelope.device, envelope.seq);
+            return Outcome::Refused(Refusal::Busy);
+        }
+        let Some(open) = thread.sessions.open(envelope.session, &mut self.provider) else {
+            return thread.without_session(self.account, from);
+        };
+        let Ok(plaintext) = open.decrypt(&envelope.sealed) else {
+            return Outcome::Refused(Refusal::Unreadable);
+        };
+        thread.sessions.heard(envelope.session);
+        match Content::decode(&plaintext) {
+            Ok(content)
+                if (content.id, content.device, content.seq)
+                    == (envelope.id, envelope.device, envelope.seq) =>
+            {
+                self.accept_content(from, content, &plaintext, step)
+            }
+            Ok(_) | Err(_) => Outcome::Refused(Refusal::Invalid),
+        }
+    }
+
+    /// Takes in a content that was opened and is new.
+    fn accept_content(
+        &mut self,
+        from: NodeId,
+        content: Content,
+        plaintext: &[u8],
+        step: &mut Step,
+    ) -> Outcome {
+        let account = self.account;
+        let thread = self.thread_mut(from);
+        let asking = thread.standing() == Some(Standing::Asking);
+        if asking
+            && matches!(&content.body, Body::Text { text, .. } if text.len() > limits::MAX_REQUEST_TEXT_BYTES)
+        {
+            return Outcome::Refused(Refusal::Invalid);
+        }
+        let hash = Content::hash(plaintext);
+        let Some(chain) = thread.chain_mut(content.device) else {
+            return Outcome::Refused(Refusal::Busy);
+        };
+        let continues = chain.insert(content.seq, hash, content.prev_hash);
+        if asking && let Some(contact) = thread.contact_mut() {
+            contact.request = Some(content.id);
+        }
+        thread.note_head(content.id, &content.parents);
+        let conversation = thread.conversation_mut();
+        conversation.hlc = conversation.hlc.max(content.hlc);
+        conversation.since_refresh = conversation.since_refresh.saturating_add(1);
+        match &content.body {
+            Body::Text { text, .. } => {
+                conversation.unread = conversation.unread.saturating_add(1);
+                thread.note_entry(content.hlc, content.id, false, text, step.now.unix);
+            }
+            Body::Accepted { name } => thread.accepted_by_them(name, step),
+            // Kept in history; screens for them do not change anything here.
+            Body::Edit { .. } | Body::Delete { .. } | Body::Reaction { .. } | Body::Read { .. } => {}
+        }
+        thread.lane.retry_if_undecided();
+        let row = Box::new(MessageRow {
+            account,
+            conversation: thread.conversation.conversation,
+            sender: from,
+            content,
+            state: MessageState::Received,
+            stored: step.now.unix,
+            chain_broken: !continues,
+        });
+        if row.content.body.is_entry() {
+            step.publish(Event::MessageAdded(row.clone()));
+        }
+        step.write(Change::PutMessage(row));
+        Outcome::Stored
+    }
+}
+
+impl<S: CryptoSession> Thread<S> {
+    /// Whether this can be the one content a person may say before we have decided.
+    fn may_say_its_text(&self, envelope: &Envelope) -> bool {
+        envelope.sealed.len() <= limits::MAX_REQUEST_SEALED_BYTES
+            && self.contact.as_ref().is_some_and(|contact| contact.request.is_none())
+    }
+
+    /// What to say of an item in a session we do not have.
+    fn without_session(&self, account: NodeId, from: NodeId) -> Outcome {
+        // Their session crossed with ours, which will reach them.
+        let refusal = if self.keeps_own(account, from) { Refusal::Crossed } else { Refusal::NoSession };
+        Outcome::Refused(refusal)
+    }
+
+    /// They say that they have accepted us. Only who was asked can become a contact by it.
+    fn accepted_by_them(&mut self, name: &str, step: &mut Step) {
+        let standing = self.standing();
+        if !matches!(standing, Some(Standing::Requested | Standing::Accepted)) {
+            return;
+        }
+        let name = clean_name(name);
+        if let Some(contact) = self.contact_mut() {
+            contact.standing = Standing::Accepted;
+            contact.name = name.or_else(|| contact.name.take());
+        }
+        if standing == Some(Standing::Requested) {
+            self.lane.try_now();
+            self.presence.tell_again();
+            step.roster_changed = true;
+        }
+    }
+}

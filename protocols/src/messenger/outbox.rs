@@ -1,0 +1,332 @@
+//! What waits for one person: contents in the order of their chain, and what starts or refreshes a session.
+//!
+//! In: composed contents, control items, ciphertext once it is made, acknowledgements. Out: what goes into
+//! the next batch, and the rows to write ([`Outbox::take_changes`]). Bounded by [`limits::MAX_OUTBOX`] and
+//! [`limits::MAX_OUTBOX_BYTES`].
+//!
+//! Control items go first: a session must be there before what is sealed in it, and a recipient still opens what was sealed before a
+//! refresh. Contents go by their number, so that one that was asked for again overtakes what waits behind the gap.
+//! Not here: encryption ([`super::sessions`]), when to send ([`super::delivery`]).
+
+use super::{
+    content::Content,
+    rows::{Change, OutboxRow, Waiting},
+    wire::Item,
+};
+use crate::{
+    id::{ConversationId, DeviceId, MsgId, NodeId, SessionId},
+    limits,
+    time::UnixMillis,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Room around an encrypted content, in bytes: what sealing and the envelope add, generously.
+const AROUND_CONTENT: usize = 512;
+
+/// Names one waiting thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    /// A control item, by its place in the queue.
+    Control(u64),
+    /// A content, by chain and number.
+    Content(DeviceId, u64),
+}
+
+/// A content that waits.
+#[derive(Debug)]
+pub(super) struct WaitingContent {
+    /// Its place in the queue.
+    order: u64,
+    /// The message.
+    pub(super) content: Content,
+    /// As it goes out, once sealed.
+    sealed: Option<Item>,
+    /// Since when.
+    pub(super) since: UnixMillis,
+    bytes: usize,
+}
+
+/// What may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Allowed {
+    /// Everything.
+    All,
+    /// Control items, and this one content: the person has not decided about us.
+    Only(Option<MsgId>),
+}
+
+#[derive(Debug)]
+struct Control {
+    item: Item,
+    since: UnixMillis,
+}
+
+/// The queue. See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    controls: BTreeMap<u64, Control>,
+    contents: BTreeMap<(DeviceId, u64), WaitingContent>,
+    ids: BTreeMap<MsgId, (DeviceId, u64)>,
+    next_order: u64,
+    bytes: usize,
+    dirty: BTreeSet<Key>,
+    removed: Vec<u64>,
+}
+
+impl Outbox {
+    /// Takes a stored row in. Ciphertext of a session that is not `current` is dropped: it will be sealed anew.
+    pub(super) fn restore(&mut self, row: OutboxRow, current: Option<SessionId>) {
+        self.next_order = self.next_order.max(row.order.saturating_add(1));
+        match row.what {
+            Waiting::Control { item } if session_of(&item) == current => {
+                self.controls.insert(row.order, Control { item, since: row.since });
+            }
+            Waiting::Control { .. } => self.removed.push(row.order),
+            Waiting::Content { content, sealed } => {
+                let sealed = sealed.filter(|item| session_of(item) == current);
+                let bytes = content.encode().len();
+                self.insert(WaitingContent { order: row.order, content, sealed, since: row.since, bytes });
+            }
+        }
+    }
+
+    fn insert(&mut self, waiting: WaitingContent) {
+        let place = (waiting.content.device, waiting.content.seq);
+        self.bytes += waiting.total_bytes();
+        self.ids.insert(waiting.content.id, place);
+        if let Some(replaced) = self.contents.insert(place, waiting) {
+            self.bytes -= replaced.total_bytes();
+        }
+    }
+
+    fn take_order(&mut self) -> u64 {
+        let order = self.next_order;
+        self.next_order = order.saturating_add(1);
+        order
+    }
+
+    /// Whether one more content of `bytes` fits.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        // A content is there twice once it is sealed.
+        self.contents.len() < limits::MAX_OUTBOX
+            && self.bytes.saturating_add(bytes.saturating_mul(2)) <= limits::MAX_OUTBOX_BYTES
+    }
+
+    /// Queues a content. `bytes` is its encoded length.
+    pub(super) fn push_content(&mut self, content: Content, bytes: usize, since: UnixMillis) {
+        let order = self.take_order();
+        self.dirty.insert(Key::Content(content.device, content.seq));
+        self.insert(WaitingContent { order, content, sealed: None, since, bytes });
+    }
+
+    /// Queues a session's start or refresh.
+    pub(super) fn push_control(&mut self, item: Item, since: UnixMillis) {
+        let order = self.take_order();
+        self.dirty.insert(Key::Control(order));
+        self.controls.insert(order, Control { item, since });
+    }
+
+    /// What goes into the next batch, in order: bounded by number, bytes and the send window.
+    pub(super) fn select(&self, allowed: Allowed) -> Vec<Key> {
+        let mut batch = Batch::default();
+        for (order, control) in &self.controls {
+            if !batch.take(Key::Control(*order), control.item.size()) {
+                return batch.keys;
+            }
+        }
+        match allowed {
+            Allowed::Only(id) => {
+                let waiting = id.and_then(|id| self.content_by_id(id));
+                if let Some(waiting) = waiting {
+                    batch.take(waiting.key(), waiting.size());
+                }
+            }
+            Allowed::All => {
+                let mut chain = None;
+                for ((device, seq), waiting) in &self.contents {
+                    let (of, first) = *chain.get_or_insert((*device, *seq));
+                    if of != *device {
+                        chain = Some((*device, *seq));
+                    } else if seq.saturating_sub(first) >= limits::SEND_WINDOW {
+                        continue;
+                    }
+                    if !batch.take(waiting.key(), waiting.size()) {
+                        break;
+                    }
+                }
+            }
+        }
+        batch.keys
+    }
+
+    /// Whether [`Outbox::select`] would find anything.
+    pub(super) fn has_sendable(&self, allowed: Allowed) -> bool {
+        !self.controls.is_empty()
+            || match allowed {
+                Allowed::All => !self.contents.is_empty(),
+                Allowed::Only(id) => id.is_some_and(|id| self.ids.contains_key(&id)),
+            }
+    }
+
+    /// A waiting content.
+    pub(super) fn content(&self, key: Key) -> Option<&WaitingContent> {
+        match key {
+            Key::Content(device, seq) => self.contents.get(&(device, seq)),
+            Key::Control(_) => None,
+        }
+    }
+
+    /// A waiting content by its name.
+    pub(super) fn content_by_id(&self, id: MsgId) -> Option<&WaitingContent> {
+        self.ids.get(&id).and_then(|place| self.contents.get(place))
+    }
+
+    /// All waiting contents.
+    pub(super) fn contents(&self) -> impl Iterator<Item = &WaitingContent> {
+        self.contents.values()
+    }
+
+    /// All waiting control items.
+    pub(super) fn controls(&self) -> impl Iterator<Item = &Item> {
+        self.controls.values().map(|control| &control.item)
+    }
+
+    /// How many contents wait.
+    pub(super) fn len(&self) -> usize {
+        self.contents.len()
+    }
+
+    /// The item as it goes out; `None` for a content not sealed yet.
+    pub(super) fn item(&self, key: Key) -> Option<&Item> {
+        match key {
+            Key::Control(order) => self.controls.get(&order).map(|control| &control.item),
+            Key::Content(device, seq) => self.contents.get(&(device, seq))?.sealed.as_ref(),
+        }
+    }
+
+    /// Notes the ciphertext of a content: from now on it is sent as it is.
+    pub(super) fn seal(&mut self, device: DeviceId, seq: u64, item: Item) {
+        if let Some(waiting) = self.contents.get_mut(&(device, seq)) {
+            self.bytes -= waiting.total_bytes();
+            waiting.sealed = Some(item);
+            self.bytes += waiting.total_bytes();
+            self.dirty.insert(Key::Content(device, seq));
+        }
+    }
+
+    /// Takes ciphertext of all sessions but one away, and the control items of those. Not written at once: what is
+    /// sealed in a session that is not the current one counts for nothing when it is read back.
+    pub(super) fn unseal_all_but(&mut self, kept: Option<SessionId>) {
+        for waiting in self.contents.values_mut() {
+            if waiting.sealed.as_ref().is_some_and(|item| session_of(item) != kept) {
+                self.bytes -= waiting.total_bytes();
+                waiting.sealed = None;
+                self.bytes += waiting.total_bytes();
+            }
+        }
+        let removed = &mut self.removed;
+        self.controls.retain(|order, control| {
+            let stays = session_of(&control.item) == kept;
+            if !stays {
+                removed.push(*order);
+            }
+            stays
+        });
+    }
+
+    /// It arrived or was given up. Returns the content, if it was one.
+    pub(super) fn remove(&mut self, key: Key) -> Option<Content> {
+        self.dirty.remove(&key);
+        match key {
+            Key::Control(order) => {
+                if self.controls.remove(&order).is_some() {
+                    self.removed.push(order);
+                }
+                None
+            }
+            Key::Content(device, seq) => {
+                let waiting = self.contents.remove(&(device, seq))?;
+                self.bytes -= waiting.total_bytes();
+                self.ids.remove(&waiting.content.id);
+                self.removed.push(waiting.order);
+                Some(waiting.content)
+            }
+        }
+    }
+
+    /// Empties it. Returns the contents that were given up.
+    pub(super) fn clear(&mut self) -> Vec<Content> {
+        let keys: Vec<Key> = (self.controls.keys().map(|order| Key::Control(*order)))
+            .chain(self.contents.values().map(WaitingContent::key))
+            .collect();
+        keys.into_iter().filter_map(|key| self.remove(key)).collect()
+    }
+
+    /// The rows changed since it was last asked.
+    pub(super) fn take_changes(
+        &mut self,
+        account: NodeId,
+        conversation: ConversationId,
+        out: &mut Vec<Change>,
+    ) {
+        let removed = std::mem::take(&mut self.removed);
+        out.extend(removed.into_iter().map(|order| Change::RemoveOutbox { account, conversation, order }));
+        for key in std::mem::take(&mut self.dirty) {
+            let (order, what, since) = match key {
+                Key::Control(order) => {
+                    let Some(control) = self.controls.get(&order) else { continue };
+                    (order, Waiting::Control { item: control.item.clone() }, control.since)
+                }
+                Key::Content(device, seq) => {
+                    let Some(waiting) = self.contents.get(&(device, seq)) else { continue };
+                    let (content, sealed) = (waiting.content.clone(), waiting.sealed.clone());
+                    (waiting.order, Waiting::Content { content, sealed }, waiting.since)
+                }
+            };
+            out.push(Change::PutOutbox(Box::new(OutboxRow { account, conversation, order, what, since })));
+        }
+    }
+}
+
+impl WaitingContent {
+    const fn key(&self) -> Key {
+        Key::Content(self.content.device, self.content.seq)
+    }
+
+    /// Bytes it adds to a batch, about.
+    fn size(&self) -> usize {
+        self.sealed.as_ref().map_or(self.bytes + AROUND_CONTENT, Item::size)
+    }
+
+    fn total_bytes(&self) -> usize {
+        self.bytes + self.sealed.as_ref().map_or(0, Item::size)
+    }
+}
+
+/// The session an item belongs to. Always `Some`; an option so that it compares with "the current session, if any".
+pub(super) const fn session_of(item: &Item) -> Option<SessionId> {
+    match item {
+        Item::Start { session, .. } | Item::Refresh { session, .. } | Item::Content { session, .. } => {
+            Some(*session)
+        }
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    keys: Vec<Key>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Adds one, unless the batch is full.
+    fn take(&mut self, key: Key, bytes: usize) -> bool {
+        let fits = self.keys.is_empty() || self.bytes.saturating_add(bytes) <= limits::MAX_BATCH_BYTES;
+        if !fits || self.keys.len() >= limits::MAX_BATCH_ITEMS {
+            return false;
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.keys.push(key);
+        true
+    }
+}

@@ -1,0 +1,196 @@
+//! Gaps: asking for messages that are missing, and delivering our own again when asked.
+//!
+//! A gap is first given [`limits::GAP_PATIENCE`] to close by itself, then the sender is asked for the numbers. Asked ourselves,
+//! we read them from history and put them into the outbox again, under their old names and numbers, to be sealed anew;
+//! numbers that are not in our history, or were given up, are said to be gone. Between contacts only, one at a time, at
+//! most [`limits::MAX_REPAIR`] numbers.
+
+use super::{
+    Out,
+    machine::{Messenger, Pending},
+    outbox::Key,
+    rows::{MessageRow, MessageState},
+    session::{CryptoProvider, CryptoSession},
+    step::Step,
+    thread::Thread,
+    wire::{Answer, Refusal, Request},
+};
+use crate::{
+    id::{ConversationId, DeviceId, NodeId},
+    limits,
+    machine::OpId,
+    net::{NetCommand, NetError, Protocol, RequestToken},
+    time::Mono,
+};
+
+/// What is missing of one person's chains, and when to ask.
+#[derive(Debug, Default)]
+pub(super) struct Gap {
+    ask_at: Option<Mono>,
+    asking: Option<OpId>,
+    asked: u32,
+    beyond_window: Option<(DeviceId, u64)>,
+    /// Our own history is being read for them; lost when not answered by then.
+    loading: Option<(OpId, Mono)>,
+}
+
+/// Part of a chain: whose, and from where to where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) device: DeviceId,
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+impl Gap {
+    /// A number arrived that is further ahead than we remember gaps for.
+    pub(super) const fn too_far(&mut self, device: DeviceId, seq: u64) {
+        self.beyond_window = Some((device, seq));
+    }
+
+    /// Asks at once for what is still missing.
+    pub(super) fn try_now(&mut self, now: Mono) {
+        self.asked = 0;
+        self.ask_at = self.ask_at.map(|_| now);
+    }
+
+    /// When to ask.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.ask_at.filter(|_| self.asking.is_none())
+    }
+}
+
+impl<S: CryptoSession> Thread<S> {
+    /// The first missing part of their chains.
+    fn missing(&self) -> Option<Range> {
+        let within = self
+            .chains
+            .iter()
+            .find_map(|(device, chain)| chain.gap().map(|(from, to)| Range { device: *device, from, to }));
+        within.or_else(|| {
+            let (device, seq) = self.gap.beyond_window?;
+            let (from, to) = self.chains.get(&device)?.missing_before(seq)?;
+            Some(Range { device, from, to })
+        })
+    }
+}
+
+impl<P: CryptoProvider> Messenger<P> {
+    /// Asks a person for what is missing of their messages, if it is time.
+    pub(super) fn mind_the_gap(&mut self, peer: NodeId, step: &mut Step) {
+        let Some(thread) = self.threads.get_mut(&peer) else { return };
+        let Some(range) = thread.missing().filter(|_| thread.is_accepted()) else {
+            thread.gap.ask_at = None;
+            thread.gap.asked = 0;
+            thread.gap.beyond_window = None;
+            return;
+        };
+        let at = *thread.gap.ask_at.get_or_insert(step.now.mono.after(limits::GAP_PATIENCE));
+        if thread.gap.asking.is_some() || step.now.mono < at {
+            return;
+        }
+        let op = self.ops.next_id();
+        self.pending.insert(op, Pending::Repair { peer, range });
+        thread.gap.asking = Some(op);
+        thread.gap.beyond_window = None;
+        let wait = limits::REPAIR_RETRY * 2u32.pow(thread.gap.asked.min(8));
+        thread.gap.ask_at = Some(step.now.mono.after(wait.min(limits::RETRY_MAX)));
+        thread.gap.asked = thread.gap.asked.saturating_add(1);
+        let payload = Request::Repair { device: range.device, from: range.from, to: range.to }.encode();
+        step.send(NetCommand::Request { op, to: peer, protocol: Protocol::Message, payload });
+    }
+
+    /// They answered what will come and what is gone, or did not.
+    pub(super) fn repair_answered(
+        &mut self,
+        peer: NodeId,
+        op: OpId,
+        range: Range,
+        result: Result<Answer, NetError>,
+        step: &mut Step,
+    ) {
+        let Some(thread) = self.threads.get_mut(&peer) else { return };
+        if thread.gap.asking.take_if(|asked| *asked == op).is_none() {
+            return;
+        }
+        step.touch(peer);
+        let Ok(Answer::Repairing { mut gone }) = result else { return };
+        gone.retain(|seq| (range.from..=range.to).contains(seq));
+        if thread.chain_mut(range.device).is_some_and(|chain| chain.skip(&gone)) {
+            // What was asked for is decided; the next gap, if any, gets its own patience.
+            thread.gap.ask_at = None;
+            thread.gap.asked = 0;
+        }
+    }
+
+    /// A contact misses messages of ours.
+    pub(super) fn repair_asked(
+        &mut self,
+        from: NodeId,
+        token: RequestToken,
+        device: DeviceId,
+        first: u64,
+        last: u64,
+        step: &mut Step,
+    ) {
+        let refuse = |reason| Answer::Refused { reason }.encode();
+        let Some(thread) = self.threads.get_mut(&from).filter(|thread| thread.is_accepted()) else {
+            return step.respond(token, refuse(Refusal::Undecided));
+        };
+        if let Some((lost, lost_at)) = thread.gap.loading {
+            if step.now.mono < lost_at {
+                return step.respond(token, refuse(Refusal::Busy));
+            }
+            self.pending.remove(&lost);
+        }
+        // Numbers that we have not given yet are not gone: they will be given.
+        let last = if device == self.device.device { last.min(thread.conversation.sent_seq) } else { last };
+        if last < first {
+            return step.respond(token, Answer::Repairing { gone: Vec::new() }.encode());
+        }
+        let op = self.ops.next_id();
+        let range = Range { device, from: first, to: last };
+        self.pending.insert(op, Pending::LoadForRepair { peer: from, token, range });
+        thread.gap.loading = Some((op, step.now.mono.after(limits::QUESTION_PATIENCE)));
+        let conversation = ConversationId::direct(from);
+        step.after(Out::Load { op, conversation, device, from: first, to: last });
+    }
+
+    /// Our history was read: what is there is delivered again.
+    pub(super) fn loaded_for_repair(
+        &mut self,
+        peer: NodeId,
+        token: RequestToken,
+        range: Range,
+        rows: Vec<MessageRow>,
+        step: &mut Step,
+    ) {
+        let Some(thread) = self.threads.get_mut(&peer) else { return };
+        thread.gap.loading = None;
+        if !thread.is_accepted() {
+            let reason = Refusal::Undecided;
+            return step.respond(token, Answer::Refused { reason }.encode());
+        }
+        let mut gone: Vec<u64> = (range.from..=range.to)
+            .filter(|seq| thread.outbox.content(Key::Content(range.device, *seq)).is_none())
+            .collect();
+        for row in rows {
+            let content = row.content;
+            let Ok(place) = gone.binary_search(&content.seq) else { continue };
+            let ours = row.sender == self.account && content.device == range.device;
+            if !ours || row.state == MessageState::NotDelivered {
+                continue;
+            }
+            let bytes = content.encode().len();
+            if !thread.outbox.has_room(bytes) {
+                let reason = Refusal::Busy;
+                return step.respond(token, Answer::Refused { reason }.encode());
+            }
+            gone.remove(place);
+            thread.outbox.push_content(content, bytes, step.now.unix);
+        }
+        thread.lane.try_now();
+        step.touch(peer);
+        step.respond(token, Answer::Repairing { gone }.encode());
+    }
+}

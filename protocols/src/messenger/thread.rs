@@ -1,0 +1,195 @@
+//! Everything about one person: how we stand, the conversation, what waits, what was received.
+//!
+//! The rows of one person and what is only remembered while the node runs, side by side, so that a step touches one
+//! [`Thread`]. Changed rows are noted and written once at the end of a step ([`Thread::take_changes`]).
+
+use super::{
+    chain::Chain,
+    content::Hlc,
+    delivery::Lane,
+    outbox::{Allowed, Outbox},
+    presence::Presence,
+    repair::Gap,
+    rows::{Change, ContactRow, ConversationRow, LastEntry, Standing},
+    session::CryptoSession,
+    sessions::Sessions,
+};
+use crate::{
+    id::{ConversationId, DeviceId, MsgId, NodeId},
+    limits,
+    time::{Mono, UnixMillis},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One person. See the [module](self).
+pub(super) struct Thread<S> {
+    /// Our entry for them; `None` when they are unknown or were removed.
+    pub(super) contact: Option<ContactRow>,
+    /// The conversation, which outlives the contact.
+    pub(super) conversation: ConversationRow,
+    /// What was received of their chains.
+    pub(super) chains: BTreeMap<DeviceId, Chain>,
+    /// The sessions with them.
+    pub(super) sessions: Sessions<S>,
+    /// What waits for them.
+    pub(super) outbox: Outbox,
+    /// What delivery does right now. Not stored.
+    pub(super) lane: Lane,
+    /// Who has told whom of being here. Not stored.
+    pub(super) presence: Presence,
+    /// What is missing of their chains, and when to ask. Not stored.
+    pub(super) gap: Gap,
+    /// The view that was published last. Not stored.
+    pub(super) shown: Option<super::ContactView>,
+    /// When this thread wants to be looked at. Not stored.
+    pub(super) wake: Option<Mono>,
+    contact_changed: bool,
+    conversation_changed: bool,
+    chains_changed: BTreeSet<DeviceId>,
+}
+
+impl<S: CryptoSession> Thread<S> {
+    /// A person nothing is known of.
+    pub(super) fn new(account: NodeId, peer: NodeId, device: DeviceId) -> Self {
+        Self {
+            contact: None,
+            conversation: fresh_conversation(account, ConversationId::direct(peer), device),
+            chains: BTreeMap::new(),
+            sessions: Sessions::default(),
+            outbox: Outbox::default(),
+            lane: Lane::default(),
+            presence: Presence::default(),
+            gap: Gap::default(),
+            shown: None,
+            wake: None,
+            contact_changed: false,
+            conversation_changed: false,
+            chains_changed: BTreeSet::new(),
+        }
+    }
+
+    /// Takes the stored conversation in. What it says of our chain holds for the installation that wrote it only.
+    pub(super) fn restore_conversation(&mut self, row: ConversationRow) {
+        let device = self.conversation.device;
+        self.conversation = row;
+        if self.conversation.device != device {
+            let fresh = fresh_conversation(self.conversation.account, self.conversation.conversation, device);
+            self.conversation.device = device;
+            self.conversation.sent_seq = fresh.sent_seq;
+            self.conversation.sent_hash = fresh.sent_hash;
+            self.conversation.started = fresh.started;
+            self.conversation.recent = fresh.recent;
+        }
+    }
+
+    /// How we stand; `None`: strangers.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.contact.as_ref().map(|contact| contact.standing)
+    }
+
+    /// Whether both have agreed, as far as we know.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.standing() == Some(Standing::Accepted)
+    }
+
+    /// What may be sent to them now; `None`: nothing.
+    pub(super) fn allowed(&self) -> Option<Allowed> {
+        let contact = self.contact.as_ref()?;
+        match contact.standing {
+            Standing::Accepted => Some(Allowed::All),
+            Standing::Requested => Some(Allowed::Only(contact.request)),
+            Standing::Asking | Standing::Blocked => None,
+        }
+    }
+
+    /// The conversation, to be changed.
+    pub(super) const fn conversation_mut(&mut self) -> &mut ConversationRow {
+        self.conversation_changed = true;
+        &mut self.conversation
+    }
+
+    /// The contact, to be changed.
+    pub(super) const fn contact_mut(&mut self) -> Option<&mut ContactRow> {
+        self.contact_changed = true;
+        self.contact.as_mut()
+    }
+
+    /// Makes or replaces the contact.
+    pub(super) fn put_contact(&mut self, contact: ContactRow) {
+        self.contact = Some(contact);
+        self.contact_changed = true;
+    }
+
+    /// A chain of theirs, to be changed; `None` when they have made up too many installations.
+    pub(super) fn chain_mut(&mut self, device: DeviceId) -> Option<&mut Chain> {
+        if !self.chains.contains_key(&device) && self.chains.len() >= limits::MAX_CHAINS {
+            return None;
+        }
+        self.chains_changed.insert(device);
+        Some(self.chains.entry(device).or_default())
+    }
+
+    /// Notes a message as the newest that nobody has answered, and what it answers as answered.
+    pub(super) fn note_head(&mut self, id: MsgId, parents: &[MsgId]) {
+        let heads = &mut self.conversation_mut().heads;
+        heads.retain(|head| !parents.contains(head) && *head != id);
+        heads.push(id);
+        if heads.len() > super::content::Content::MAX_PARENTS {
+            heads.remove(0);
+        }
+    }
+
+    /// Notes an entry for the list of conversations, if none is later.
+    pub(super) fn note_entry(&mut self, hlc: Hlc, id: MsgId, mine: bool, text: &str, now: UnixMillis) {
+        let last = &self.conversation.last;
+        if last.as_ref().is_some_and(|last| (last.hlc, last.id) > (hlc, id)) {
+            return;
+        }
+        let preview = text.chars().take(LastEntry::MAX_PREVIEW_CHARS).collect();
+        self.conversation_mut().last = Some(LastEntry { hlc, id, mine, preview, at: hlc.shown_at(now) });
+    }
+
+    /// When this person has to be looked at again.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        let deadlines = [self.lane.deadline(), self.gap.deadline(), self.presence.deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// The rows changed since it was last asked.
+    pub(super) fn take_changes(&mut self, account: NodeId, out: &mut Vec<Change>) {
+        let conversation = self.conversation.conversation;
+        if std::mem::take(&mut self.contact_changed)
+            && let Some(contact) = &self.contact
+        {
+            out.push(Change::PutContact(contact.clone()));
+        }
+        if std::mem::take(&mut self.conversation_changed) {
+            out.push(Change::PutConversation(self.conversation.clone()));
+        }
+        for device in std::mem::take(&mut self.chains_changed) {
+            if let Some(chain) = self.chains.get(&device) {
+                out.push(Change::PutChain(chain.row(account, conversation, device)));
+            }
+        }
+        self.outbox.take_changes(account, conversation, out);
+        self.sessions.take_changes(account, out);
+    }
+}
+
+fn fresh_conversation(account: NodeId, conversation: ConversationId, device: DeviceId) -> ConversationRow {
+    ConversationRow {
+        account,
+        conversation,
+        device,
+        sent_seq: 0,
+        sent_hash: super::chain::NOTHING_BEFORE,
+        hlc: Hlc::default(),
+        heads: Vec::new(),
+        unread: 0,
+        last: None,
+        since_refresh: 0,
+        refreshed: UnixMillis(0),
+        started: UnixMillis(0),
+        recent: Vec::new(),
+    }
+}
