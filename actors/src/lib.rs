@@ -1,1 +1,18 @@
-//! placeholder
+//! PC2's running parts: the actor tree, the network driver, and the handle by which web and command line use them.
+//!
+//! Read [`start()`] for what there is to start and stop, [`api`] for what can be asked, [`event`] for what is told. Inside: `host` runs one
+//! machine of `pc2-protocols` as an actor, `shell` and the files named after machines perform what they put out, `net` owns the
+//! sockets, `tree` puts it all together.
+//!
+//! Not here: HTTP and JSON (`pc2-web`), configuration files and signals (`pc2`).
+
+mod alarm;
+mod callers;
+mod clock;
+mod health;
+mod host;
+mod journal;
+mod messages;
+mod open;
+mod restarts;
+mod shell;

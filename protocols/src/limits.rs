@@ -190,3 +190,9 @@ pub const MAX_CERTIFICATE_BYTES: usize = 512;
 /// How long a device certificate is in force. A lost device is not trusted for ever, and a node that was switched off
 /// for months is still known; it is renewed with the keys of a session.
 pub const DEVICE_CERTIFICATE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// Most callers that wait for one machine of a node at once. A person has a handful; a script is told to slow down.
+pub const MAX_CALLERS: usize = 1_024;
+
+/// Batches of one machine on their way to disk before further demands are turned away. They reach the disk by the hundred, in some milliseconds.
+pub const MAX_UNWRITTEN: usize = 4_096;
