@@ -79,13 +79,13 @@ pub const MAX_PAST_EPOCHS: usize = 5;
 /// messages may arrive in any order. Source: [`SEND_WINDOW`].
 pub const OUT_OF_ORDER_TOLERANCE: u32 = 256;
 
-/// Largest MLS Welcome of a session of two, in bytes.
+/// Largest MLS Welcome of a session of two, in bytes. Ours have 1,125; four times a certificate's limit more would fit.
 pub const MAX_WELCOME_BYTES: usize = 8 * 1024;
 
-/// Largest MLS commit of a session of two, in bytes.
+/// Largest MLS commit of a session of two, in bytes. Ours have 656; a post-quantum key would fit.
 pub const MAX_COMMIT_BYTES: usize = 4 * 1024;
 
-/// Largest MLS ciphertext of one content, in bytes.
+/// Largest MLS ciphertext of one content, in bytes. The longest content has 24 KiB and becomes 150 bytes longer.
 pub const MAX_SEALED_BYTES: usize = 32 * 1024;
 
 /// How long before it was made a key package says to be valid from: clocks of people are off by up to a day, some by a week.

@@ -90,12 +90,13 @@ impl<K: Kind> Party<K> {
         self.life += 1;
         self.provider = K::provider(self.number, self.device, self.device_disk.clone(), self.life);
         self.session = None;
-        if let Some(row) = &self.row
-            && !self.session_disk.is_empty()
-        {
-            let session = self.provider.resume(row, self.session_disk.clone());
-            self.session = Some(session.expect("what was written resumes"));
+        if !self.session_disk.is_empty() {
+            self.session = Some(self.resume(self.session_disk.clone()).expect("what was written resumes"));
         }
+    }
+
+    pub(super) fn resume(&mut self, values: Values) -> Result<SessionOf<K>, SessionError> {
+        self.provider.resume(self.row.as_ref().expect("the session has begun"), values)
     }
 
     pub(super) fn key_package(&mut self) -> Vec<u8> {
@@ -182,7 +183,7 @@ pub(super) fn pair<K: Kind>() -> (Party<K>, Party<K>) {
 }
 
 /// Refreshes whoever's turn it is.
-fn turn<K: Kind>(alice: &mut Party<K>, bob: &mut Party<K>) {
+pub(super) fn turn<K: Kind>(alice: &mut Party<K>, bob: &mut Party<K>) {
     let (from, to) = if alice.session().our_turn() { (alice, bob) } else { (bob, alice) };
     let refreshed = from.refresh();
     assert_eq!(to.follow(&refreshed), Ok(()));
@@ -207,6 +208,44 @@ pub(super) fn a_repetition_or_ones_own_message_does_not_open<K: Kind>() {
     assert!(is_unreadable(&bob.receive(&sealed)));
     bob.crash();
     assert!(is_unreadable(&bob.receive(&sealed)));
+}
+
+pub(super) fn what_was_not_written_before_a_crash_was_never_sent<K: Kind>() {
+    let (mut alice, mut bob) = pair::<K>();
+    alice.session().encrypt(b"lost with the process").expect("encrypts");
+    alice.crash();
+    let sealed = alice.send(b"written");
+    alice.crash();
+    let next = alice.send(b"next");
+    assert_eq!(bob.receive(&sealed).as_deref(), Ok(&b"written"[..]));
+    assert_eq!(bob.receive(&next).as_deref(), Ok(&b"next"[..]));
+}
+
+pub(super) fn what_was_opened_but_not_written_before_a_crash_opens_again<K: Kind>() {
+    let (mut alice, mut bob) = pair::<K>();
+    let sealed = alice.send(b"twice on the wire");
+    assert!(bob.session().decrypt(&sealed).is_ok());
+    bob.crash();
+    assert!(bob.receive(&sealed).is_ok());
+    assert!(is_unreadable(&bob.receive(&sealed)));
+}
+
+pub(super) fn a_refresh_crosses_messages_in_both_directions<K: Kind>() {
+    let (mut alice, mut bob) = pair::<K>();
+    for round in 0..6u8 {
+        let (there, back) = (alice.send(&[round]), bob.send(&[round]));
+        let (from, to) =
+            if alice.session().our_turn() { (&mut alice, &mut bob) } else { (&mut bob, &mut alice) };
+        let refreshed = from.refresh();
+        from.crash();
+        assert_eq!(to.follow(&refreshed), Ok(()));
+        to.crash();
+        let (new_there, new_back) = (alice.send(b"new"), bob.send(b"new"));
+        for (to, sealed) in [(&mut bob, [new_there, there]), (&mut alice, [new_back, back])] {
+            assert_eq!(to.receive(&sealed[0]).as_deref(), Ok(&b"new"[..]));
+            assert_eq!(to.receive(&sealed[1]).as_deref(), Ok(&[round][..]));
+        }
+    }
 }
 
 pub(super) fn a_full_window_opens_in_reverse_order<K: Kind>() {
@@ -382,6 +421,9 @@ macro_rules! conformance {
         $crate::messenger::session::conformance::conformance!($kind:
             what_one_writes_the_other_reads,
             a_repetition_or_ones_own_message_does_not_open,
+            what_was_not_written_before_a_crash_was_never_sent,
+            what_was_opened_but_not_written_before_a_crash_opens_again,
+            a_refresh_crosses_messages_in_both_directions,
             a_full_window_opens_in_reverse_order,
             what_is_too_old_or_too_far_ahead_does_not_open,
             turns_alternate_and_a_refresh_out_of_turn_is_refused,

@@ -52,6 +52,15 @@ fn ratchet_config() -> SenderRatchetConfiguration {
     SenderRatchetConfiguration::new(limits::OUT_OF_ORDER_TOLERANCE, limits::MAX_FORWARD_DISTANCE)
 }
 
+/// Reads exactly one MLS structure.
+///
+/// By way of a reader: where `tls_codec` reads from slices, lengths that exceed the input panic in debug builds.
+fn read_exactly<T: tls_codec::Deserialize>(bytes: &[u8]) -> Result<T, tls_codec::Error> {
+    let mut rest = bytes;
+    let value = T::tls_deserialize(&mut rest)?;
+    if rest.is_empty() { Ok(value) } else { Err(tls_codec::Error::TrailingData) }
+}
+
 /// Randomness for OpenMLS, from a seed.
 struct Random(RefCell<ChaCha20Rng>);
 

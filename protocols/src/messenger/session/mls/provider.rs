@@ -10,7 +10,7 @@
 use super::{
     DeviceKey, MlsSession, SUITE, Store, Tools,
     credential::{self, bad},
-    join_config, ratchet_config,
+    join_config, ratchet_config, read_exactly,
     store::{Package, StoreError},
 };
 use crate::{
@@ -32,7 +32,7 @@ use openmls_rust_crypto::RustCrypto;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use std::{collections::BTreeMap, sync::Arc};
-use tls_codec::{DeserializeBytes as _, Serialize as _};
+use tls_codec::Serialize as _;
 
 /// Makes and joins sessions for one device.
 pub struct MlsProvider {
@@ -55,7 +55,7 @@ impl MlsProvider {
         mut rng: ChaCha20Rng,
     ) -> Result<Self, SessionError> {
         let key = Arc::new(DeviceKey::new(device_seed, certificate)?);
-        let store = Store::new(stored);
+        let store = Store::from_blocks(stored).map_err(|error| damaged(&error))?;
         for package in store.packages() {
             package.decode::<KeyPackageBundle>().map_err(|error| damaged(&error))?;
         }
@@ -98,8 +98,7 @@ impl MlsProvider {
         if peer == self.account() {
             return Err(bad("a session with oneself"));
         }
-        let package =
-            KeyPackageIn::tls_deserialize_exact_bytes(bytes).map_err(|error| bad(error.to_string()))?;
+        let package = read_exactly::<KeyPackageIn>(bytes).map_err(|error| bad(error.to_string()))?;
         let package = package
             .validate(&*self.tools.crypto, ProtocolVersion::Mls10)
             .map_err(|error| bad(error.to_string()))?;
@@ -142,7 +141,7 @@ impl CryptoProvider for MlsProvider {
             let bundle: KeyPackageBundle = package.decode().map_err(|error| damaged(&error))?;
             let end = bundle.key_package().life_time().not_after();
             if end <= second {
-                self.tools.store.remove_package(&package.key);
+                self.tools.store.remove_package(&package);
             } else if end > renew
                 && self.key.still_serves(bundle.key_package().leaf_node().credential(), now)
                 && newest.as_ref().is_none_or(|newest| newest.life_time().not_after() < end)
@@ -204,14 +203,13 @@ impl CryptoProvider for MlsProvider {
         if welcome.len() > limits::MAX_WELCOME_BYTES {
             return Err(bad("larger than a Welcome may be"));
         }
-        let message =
-            MlsMessageIn::tls_deserialize_exact_bytes(welcome).map_err(|error| bad(error.to_string()))?;
+        let message = read_exactly::<MlsMessageIn>(welcome).map_err(|error| bad(error.to_string()))?;
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else { return Err(bad("not a Welcome")) };
         if welcome.ciphersuite() != SUITE {
             return Err(bad("for another cipher suite"));
         }
-        let Package { key, value } = self.invited(&welcome)?;
-        let mut tools = self.session_tools(Store::new(BTreeMap::from([(key.clone(), value)])));
+        let package = self.invited(&welcome)?;
+        let mut tools = self.session_tools(Store::of_package(&package));
         // Our own leaf is as old as the card it came from, the creator's begins when the Welcome was made, which may lie
         // weeks back in a mailbox: the lifetimes were the creator's to judge, and ours decided which packages we still have.
         let staged = StagedWelcome::build_from_welcome(&tools, &join_config(), welcome)
@@ -220,7 +218,7 @@ impl CryptoProvider for MlsProvider {
             .map_err(refused_welcome)?;
         self.check_members(&staged, session, peer, now)?;
         let group = staged.into_group(&tools).map_err(refused_welcome)?;
-        tools.store.remove_package(&key);
+        tools.store.without_package(&package);
         self.session(session, peer, tools, group)
     }
 
@@ -229,8 +227,7 @@ impl CryptoProvider for MlsProvider {
         row: &SessionRow,
         values: BTreeMap<Vec<u8>, Vec<u8>>,
     ) -> Result<MlsSession, SessionError> {
-        let store = Store::new(values);
-        store.check().map_err(|error| damaged(&error))?;
+        let store = Store::from_blocks(values).map_err(|error| damaged(&error))?;
         let tools = self.session_tools(store);
         let group = MlsGroup::load(&tools.store, &GroupId::from_slice(row.session.as_bytes()))
             .map_err(|error| damaged(&error))?

@@ -3,7 +3,7 @@
 //! Everything that arrives is bounded and judged by its clear parts (group, epoch, kind) before OpenMLS decrypts it. A call that
 //! fails after OpenMLS wrote something goes back to where it began: the store is undone and the group loaded anew.
 
-use super::{DeviceKey, Tools, credential};
+use super::{DeviceKey, Tools, credential, read_exactly};
 use crate::{
     id::{NodeId, SessionId},
     limits,
@@ -14,7 +14,6 @@ use openmls::prelude::{
     ProcessedMessage, ProcessedMessageContent, ProtocolMessage, Sender, StagedCommit,
 };
 use std::sync::Arc;
-use tls_codec::DeserializeBytes as _;
 
 /// The epoch in which a session begins: adding the peer ended epoch 0.
 pub(super) const FIRST_EPOCH: u64 = 1;
@@ -88,7 +87,7 @@ impl MlsSession {
         if bytes.len() > max {
             return Err(unreadable("larger than it may be"));
         }
-        let message = MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|error| failed(&error))?;
+        let message = read_exactly::<MlsMessageIn>(bytes).map_err(|error| failed(&error))?;
         let message = message.try_into_protocol_message().map_err(|error| failed(&error))?;
         if !matches!(message, ProtocolMessage::PrivateMessage(_)) || message.content_type() != kind {
             return Err(unreadable("not the kind of message expected here"));
@@ -209,3 +208,6 @@ fn failed(error: &impl std::error::Error) -> SessionError {
 fn internal(error: &impl std::error::Error) -> SessionError {
     SessionError::Internal { reason: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,50 +1,57 @@
-//! Where OpenMLS keeps the state of one session, or the key packages of the device.
+//! The state of one session, or the key packages of the device, as OpenMLS wants it kept.
 //!
-//! OpenMLS writes each part of its state whenever it changes. Here the parts are values in memory, encoded as CBOR (about half the
-//! bytes of JSON). The store knows which of them differ from what was last taken ([`Store::take_changes`]), and
-//! can go back to where a failed call began ([`Store::undo`]). One store holds one group, so keys name the part only.
+//! OpenMLS writes each part of its state whenever it changes. Here the parts are in memory, encoded as CBOR (about half
+//! the bytes of JSON). The store can go back to where a failed call began ([`Store::undo`]), and knows what differs
+//! from what was last taken ([`Store::take_changes`]).
 //!
-//! Damaged values are errors, never panics. Not here: proposals waiting for a commit, pre-shared keys and signature
-//! keys; sessions use none, and a peer that makes OpenMLS ask for them is refused.
+//! **Parts leave in blocks.** The secrets of the current and the past epochs are one part for OpenMLS and rewritten with each
+//! message, but only its end changes: the past ones stand first. So a part is cut into blocks of 1 KiB, and the disk gets
+//! only those that differ. A block's key is the part's name and the block's number.
+//!
+//! Damaged values are errors, never panics. What OpenMLS asks for by name is in [`parts`].
 
-use super::super::StoreChange;
-use crate::codec;
-use openmls_traits::storage::{CURRENT_VERSION as V, StorageProvider, traits};
+use crate::{codec, messenger::session::StoreChange};
 use serde::{Serialize, de::DeserializeOwned, de::IgnoredAny};
 use std::{
     cell::{RefCell, RefMut},
     collections::BTreeMap,
 };
 
-/// Largest value read back, in bytes: three times the largest that can arise (docs/protocol/messages-encryption.md).
-const MAX_VALUE_BYTES: usize = 1024 * 1024;
+mod parts;
+
+/// Length of all blocks of a part but the last, in bytes. Smaller ones cost more in keys and seals than they spare.
+const BLOCK_BYTES: usize = 1024;
+
+/// Largest part kept, in bytes: some four times the largest that can arise (docs/protocol/messages-encryption.md).
+const MAX_PART_BYTES: usize = 1024 * 1024;
 
 const KEY_PACKAGE: &[u8] = b"key package ";
-const EPOCH_KEYS: &[u8] = b"epoch keys ";
-const LEAF_KEYS: &[u8] = b"leaf keys ";
-const OWN_LEAVES: &[u8] = b"own leaves";
-const GROUP_STATE: &[u8] = b"group state";
 
-type Values = BTreeMap<Vec<u8>, Vec<u8>>;
+/// By name.
+type Parts = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What changed values were before, by key.
+/// What changed parts were before, by name.
 type Before = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// Why OpenMLS did not get or keep a value.
+/// Why OpenMLS did not get or keep a part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum StoreError {
     #[error(transparent)]
     Encode(#[from] codec::EncodeError),
     #[error(transparent)]
     Decode(#[from] codec::DecodeError),
+    #[error("a part of {got} bytes exceeds {MAX_PART_BYTES}")]
+    TooLarge { got: usize },
+    #[error("a block is missing")]
+    MissingBlock,
     #[error("{what} have no place in a session of two")]
     NotUsed { what: &'static str },
 }
 
-/// The values, and what they were before.
+/// The parts, and what they were before.
 #[derive(Default)]
 struct Inner {
-    values: Values,
+    parts: Parts,
     /// Before the call that is under way.
     call: Before,
     /// When changes were last taken.
@@ -52,13 +59,13 @@ struct Inner {
 }
 
 impl Inner {
-    fn set(&mut self, key: &[u8], value: Option<Vec<u8>>) {
-        let before = match value {
-            Some(value) => self.values.insert(key.to_vec(), value),
-            None => self.values.remove(key),
+    fn set(&mut self, name: &[u8], part: Option<Vec<u8>>) {
+        let before = match part {
+            Some(part) => self.parts.insert(name.to_vec(), part),
+            None => self.parts.remove(name),
         };
-        self.taken.entry(key.to_vec()).or_insert_with(|| before.clone());
-        self.call.entry(key.to_vec()).or_insert(before);
+        self.taken.entry(name.to_vec()).or_insert_with(|| before.clone());
+        self.call.entry(name.to_vec()).or_insert(before);
     }
 }
 
@@ -69,17 +76,25 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Starts from stored values.
-    pub(super) fn new(values: Values) -> Self {
-        Self { inner: RefCell::new(Inner { values, ..Inner::default() }) }
-    }
-
-    /// Whether every value is at least well-formed: OpenMLS reads some only when they are needed.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        for value in self.inner.borrow().values.values() {
-            codec::decode::<IgnoredAny>(value, MAX_VALUE_BYTES)?;
+    /// Starts from stored blocks.
+    ///
+    /// # Errors
+    /// When blocks are missing, or parts are not even well-formed. OpenMLS reads some only when they are needed; by
+    /// then it would be late to notice.
+    pub(super) fn from_blocks(blocks: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Self, StoreError> {
+        let mut parts = Parts::new();
+        for (key, block) in blocks {
+            let (name, number) = key.split_last_chunk::<2>().ok_or(StoreError::MissingBlock)?;
+            let part = parts.entry(name.to_vec()).or_default();
+            if part.len() != usize::from(u16::from_be_bytes(*number)) * BLOCK_BYTES {
+                return Err(StoreError::MissingBlock);
+            }
+            part.extend(block);
         }
-        Ok(())
+        for part in parts.values() {
+            codec::decode::<IgnoredAny>(part, MAX_PART_BYTES)?;
+        }
+        Ok(Self { inner: RefCell::new(Inner { parts, ..Inner::default() }) })
     }
 
     /// A call begins here: [`Self::undo`] comes back to this point.
@@ -92,311 +107,178 @@ impl Store {
         let inner = self.inner.get_mut();
         let before = std::mem::take(&mut inner.call);
         let any = !before.is_empty();
-        for (key, value) in before {
-            match value {
-                Some(value) => inner.values.insert(key, value),
-                None => inner.values.remove(&key),
+        for (name, part) in before {
+            match part {
+                Some(part) => inner.parts.insert(name, part),
+                None => inner.parts.remove(&name),
             };
         }
         any
     }
 
-    /// The values that differ from when it was last asked, by key.
+    /// The blocks that differ from when it was last asked, by key.
     pub(super) fn take_changes(&mut self) -> Vec<StoreChange> {
         let inner = self.inner.get_mut();
         inner.call.clear();
-        let taken = std::mem::take(&mut inner.taken);
-        taken
-            .into_iter()
-            .filter_map(|(key, before)| {
-                let value = inner.values.get(&key);
-                (value != before.as_ref()).then(|| (key, value.cloned()))
-            })
-            .collect()
+        let mut changes = Vec::new();
+        for (name, before) in std::mem::take(&mut inner.taken) {
+            let now = inner.parts.get(&name).map_or(&[][..], Vec::as_slice);
+            push_changes(&name, before.as_deref().unwrap_or_default(), now, &mut changes);
+        }
+        changes
     }
 
-    /// A stored key package, under the key it is stored by.
+    /// A copy that holds one key package, and does not count it as a change.
+    pub(super) fn of_package(package: &Package) -> Self {
+        let parts = Parts::from([(package.name.clone(), package.encoded.clone())]);
+        Self { inner: RefCell::new(Inner { parts, ..Inner::default() }) }
+    }
+
+    /// Undoes [`Self::of_package`].
+    pub(super) fn without_package(&mut self, package: &Package) {
+        let inner = self.inner.get_mut();
+        inner.parts.remove(&package.name);
+        inner.taken.remove(&package.name);
+        inner.call.remove(&package.name);
+    }
+
+    /// A stored key package.
     pub(super) fn package(&self, reference: &impl Serialize) -> Result<Option<Package>, StoreError> {
-        let key = key_of(KEY_PACKAGE, reference)?;
-        Ok(self.inner.borrow().values.get(&key).map(|value| Package { key, value: value.clone() }))
+        let name = name_of(KEY_PACKAGE, reference)?;
+        Ok(self.inner.borrow().parts.get(&name).map(|part| Package { name, encoded: part.clone() }))
     }
 
     /// All stored key packages.
     pub(super) fn packages(&self) -> Vec<Package> {
         let inner = self.inner.borrow();
-        let packages = inner.values.iter().filter(|(key, _)| key.starts_with(KEY_PACKAGE));
-        packages.map(|(key, value)| Package { key: key.clone(), value: value.clone() }).collect()
+        let packages = inner.parts.iter().filter(|(name, _)| name.starts_with(KEY_PACKAGE));
+        packages.map(|(name, part)| Package { name: name.clone(), encoded: part.clone() }).collect()
     }
 
     /// Forgets a key package.
-    pub(super) fn remove_package(&mut self, key: &[u8]) {
-        self.inner.get_mut().set(key, None);
+    pub(super) fn remove_package(&mut self, package: &Package) {
+        self.remove(&package.name);
     }
 
     fn inner(&self) -> RefMut<'_, Inner> {
         self.inner.borrow_mut()
     }
 
-    fn put(&self, key: &[u8], value: &impl Serialize) -> Result<(), StoreError> {
-        let encoded = codec::encode_foreign(value)?;
-        self.inner().set(key, Some(encoded));
+    fn put(&self, name: &[u8], part: &impl Serialize) -> Result<(), StoreError> {
+        let encoded = codec::encode_foreign(part)?;
+        if encoded.len() > MAX_PART_BYTES {
+            return Err(StoreError::TooLarge { got: encoded.len() });
+        }
+        self.inner().set(name, Some(encoded));
         Ok(())
     }
 
-    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+    fn get<T: DeserializeOwned>(&self, name: &[u8]) -> Result<Option<T>, StoreError> {
         let inner = self.inner.borrow();
-        let value = inner.values.get(key).map(|value| codec::decode(value, MAX_VALUE_BYTES));
-        Ok(value.transpose()?)
+        let part = inner.parts.get(name).map(|part| codec::decode(part, MAX_PART_BYTES));
+        Ok(part.transpose()?)
     }
 
-    fn remove(&self, key: &[u8]) {
-        self.inner().set(key, None);
+    fn remove(&self, name: &[u8]) {
+        self.inner().set(name, None);
     }
 }
 
 /// A key package with its private keys, as stored.
 pub(super) struct Package {
-    pub(super) key: Vec<u8>,
-    pub(super) value: Vec<u8>,
+    name: Vec<u8>,
+    encoded: Vec<u8>,
 }
 
 impl Package {
     pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
-        Ok(codec::decode(&self.value, MAX_VALUE_BYTES)?)
+        Ok(codec::decode(&self.encoded, MAX_PART_BYTES)?)
     }
 }
 
-fn key_of(label: &[u8], name: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+fn name_of(label: &[u8], name: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     Ok([label, &codec::encode_foreign(name)?].concat())
 }
 
-fn epoch_key(epoch: &impl Serialize, leaf: u32) -> Result<Vec<u8>, StoreError> {
-    key_of(EPOCH_KEYS, &(epoch, leaf))
+/// The blocks in which a part differs from what it was; no bytes are no part.
+fn push_changes(name: &[u8], before: &[u8], now: &[u8], changes: &mut Vec<StoreChange>) {
+    let blocks = before.len().max(now.len()).div_ceil(BLOCK_BYTES);
+    let (mut before, mut now) = (before.chunks(BLOCK_BYTES), now.chunks(BLOCK_BYTES));
+    for number in 0..blocks {
+        let (before, now) = (before.next(), now.next());
+        if before != now {
+            let number = u16::try_from(number).expect("parts have at most 1 MiB, which is 1,024 blocks");
+            changes.push(([name, &number.to_be_bytes()].concat(), now.map(<[u8]>::to_vec)));
+        }
+    }
 }
 
-/// Writing, reading and removing the parts of which a group has one each.
-macro_rules! parts {
-    ($($key:literal: $kind:ident, $write:ident, $read:ident, $remove:ident;)*) => {
-        $(
-            fn $write<G: traits::GroupId<V>, T: traits::$kind<V>>(&self, _: &G, value: &T) -> Result<(), StoreError> {
-                self.put($key, value)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_blocks_that_differ_leave() {
+        let mut store = Store::default();
+        store.put(b"part", &vec![0u8; 5 * BLOCK_BYTES]).expect("plain data");
+        assert_eq!(store.take_changes().len(), 6);
+        let mut last = vec![0u8; 5 * BLOCK_BYTES];
+        last[5 * BLOCK_BYTES - 1] = 1;
+        store.put(b"part", &last).expect("plain data");
+        assert_eq!(store.take_changes().len(), 1);
+        store.put(b"part", &last).expect("plain data");
+        assert!(store.take_changes().is_empty());
+    }
+
+    #[test]
+    fn what_a_failed_call_wrote_is_undone_and_does_not_leave() {
+        let mut store = Store::default();
+        store.put(b"kept", &1u8).expect("plain data");
+        store.begin();
+        store.put(b"kept", &2u8).expect("plain data");
+        store.put(b"new", &3u8).expect("plain data");
+        assert!(store.undo());
+        assert_eq!((store.get::<u8>(b"kept"), store.get::<u8>(b"new")), (Ok(Some(1)), Ok(None)));
+        assert_eq!(store.take_changes().len(), 1);
+        store.begin();
+        assert!(!store.undo());
+    }
+
+    #[test]
+    fn a_missing_block_is_noticed() {
+        let mut store = Store::default();
+        store.put(b"part", &vec![0u8; 3 * BLOCK_BYTES]).expect("plain data");
+        let blocks: BTreeMap<_, _> =
+            store.take_changes().into_iter().filter_map(|(key, block)| Some((key, block?))).collect();
+        assert!(Store::from_blocks(blocks.clone()).is_ok());
+        for key in blocks.keys() {
+            let mut cut = blocks.clone();
+            cut.remove(key);
+            assert!(Store::from_blocks(cut).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_disk_that_got_all_changes_has_what_the_store_has(
+            writes in proptest::collection::vec((0..3u8, proptest::option::of(0..4_000usize)), 1..20),
+        ) {
+            let (mut store, mut disk) = (Store::default(), BTreeMap::new());
+            for (name, length) in writes {
+                match length {
+                    Some(length) => store.put(&[name], &vec![name; length]).expect("plain data"),
+                    None => store.remove(&[name]),
+                }
+                for (key, block) in store.take_changes() {
+                    match block {
+                        Some(block) => disk.insert(key, block),
+                        None => disk.remove(&key),
+                    };
+                }
+                let again = Store::from_blocks(disk.clone()).expect("what was written");
+                prop_assert_eq!(&again.inner.borrow().parts, &store.inner.borrow().parts);
             }
-            fn $read<G: traits::GroupId<V>, T: traits::$kind<V>>(&self, _: &G) -> Result<Option<T>, StoreError> {
-                self.get($key)
-            }
-            fn $remove<G: traits::GroupId<V>>(&self, _: &G) -> Result<(), StoreError> {
-                self.remove($key);
-                Ok(())
-            }
-        )*
-    };
-}
-
-impl StorageProvider<V> for Store {
-    type Error = StoreError;
-
-    parts! {
-        b"config": MlsGroupJoinConfig, write_mls_join_config, mls_group_join_config, delete_group_config;
-        b"tree": TreeSync, write_tree, tree, delete_tree;
-        b"transcript": InterimTranscriptHash, write_interim_transcript_hash, interim_transcript_hash, delete_interim_transcript_hash;
-        b"context": GroupContext, write_context, group_context, delete_context;
-        b"confirmation": ConfirmationTag, write_confirmation_tag, confirmation_tag, delete_confirmation_tag;
-        b"messages": MessageSecrets, write_message_secrets, message_secrets, delete_message_secrets;
-        b"resumption": ResumptionPskStore, write_resumption_psk_store, resumption_psk_store, delete_all_resumption_psk_secrets;
-        b"own leaf": LeafNodeIndex, write_own_leaf_index, own_leaf_index, delete_own_leaf_index;
-        b"epoch": GroupEpochSecrets, write_group_epoch_secrets, group_epoch_secrets, delete_group_epoch_secrets;
-    }
-
-    fn write_group_state<T: traits::GroupState<V>, G: traits::GroupId<V>>(
-        &self,
-        _: &G,
-        state: &T,
-    ) -> Result<(), StoreError> {
-        self.put(GROUP_STATE, state)
-    }
-
-    fn group_state<T: traits::GroupState<V>, G: traits::GroupId<V>>(
-        &self,
-        _: &G,
-    ) -> Result<Option<T>, StoreError> {
-        self.get(GROUP_STATE)
-    }
-
-    fn delete_group_state<G: traits::GroupId<V>>(&self, _: &G) -> Result<(), StoreError> {
-        self.remove(GROUP_STATE);
-        Ok(())
-    }
-
-    fn append_own_leaf_node<G: traits::GroupId<V>, L: traits::LeafNode<V>>(
-        &self,
-        _: &G,
-        leaf: &L,
-    ) -> Result<(), StoreError> {
-        let mut leaves: Vec<Vec<u8>> = self.get(OWN_LEAVES)?.unwrap_or_default();
-        leaves.push(codec::encode_foreign(leaf)?);
-        self.put(OWN_LEAVES, &leaves)
-    }
-
-    fn own_leaf_nodes<G: traits::GroupId<V>, L: traits::LeafNode<V>>(
-        &self,
-        _: &G,
-    ) -> Result<Vec<L>, StoreError> {
-        let leaves: Vec<Vec<u8>> = self.get(OWN_LEAVES)?.unwrap_or_default();
-        leaves.iter().map(|leaf| Ok(codec::decode(leaf, MAX_VALUE_BYTES)?)).collect()
-    }
-
-    fn delete_own_leaf_nodes<G: traits::GroupId<V>>(&self, _: &G) -> Result<(), StoreError> {
-        self.remove(OWN_LEAVES);
-        Ok(())
-    }
-
-    fn queue_proposal<G: traits::GroupId<V>, R: traits::ProposalRef<V>, P: traits::QueuedProposal<V>>(
-        &self,
-        _: &G,
-        _: &R,
-        _: &P,
-    ) -> Result<(), StoreError> {
-        Err(StoreError::NotUsed { what: "proposals" })
-    }
-
-    fn queued_proposal_refs<G: traits::GroupId<V>, R: traits::ProposalRef<V>>(
-        &self,
-        _: &G,
-    ) -> Result<Vec<R>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn queued_proposals<G: traits::GroupId<V>, R: traits::ProposalRef<V>, P: traits::QueuedProposal<V>>(
-        &self,
-        _: &G,
-    ) -> Result<Vec<(R, P)>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn remove_proposal<G: traits::GroupId<V>, R: traits::ProposalRef<V>>(
-        &self,
-        _: &G,
-        _: &R,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn clear_proposal_queue<G: traits::GroupId<V>, R: traits::ProposalRef<V>>(
-        &self,
-        _: &G,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn write_encryption_key_pair<K: traits::EncryptionKey<V>, P: traits::HpkeKeyPair<V>>(
-        &self,
-        public: &K,
-        pair: &P,
-    ) -> Result<(), StoreError> {
-        self.put(&key_of(LEAF_KEYS, public)?, pair)
-    }
-
-    fn encryption_key_pair<P: traits::HpkeKeyPair<V>, K: traits::EncryptionKey<V>>(
-        &self,
-        public: &K,
-    ) -> Result<Option<P>, StoreError> {
-        self.get(&key_of(LEAF_KEYS, public)?)
-    }
-
-    fn delete_encryption_key_pair<K: traits::EncryptionKey<V>>(&self, public: &K) -> Result<(), StoreError> {
-        self.remove(&key_of(LEAF_KEYS, public)?);
-        Ok(())
-    }
-
-    fn write_encryption_epoch_key_pairs<
-        G: traits::GroupId<V>,
-        E: traits::EpochKey<V>,
-        P: traits::HpkeKeyPair<V>,
-    >(
-        &self,
-        _: &G,
-        epoch: &E,
-        leaf: u32,
-        pairs: &[P],
-    ) -> Result<(), StoreError> {
-        self.put(&epoch_key(epoch, leaf)?, &pairs)
-    }
-
-    fn encryption_epoch_key_pairs<
-        G: traits::GroupId<V>,
-        E: traits::EpochKey<V>,
-        P: traits::HpkeKeyPair<V>,
-    >(
-        &self,
-        _: &G,
-        epoch: &E,
-        leaf: u32,
-    ) -> Result<Vec<P>, StoreError> {
-        Ok(self.get(&epoch_key(epoch, leaf)?)?.unwrap_or_default())
-    }
-
-    fn delete_encryption_epoch_key_pairs<G: traits::GroupId<V>, E: traits::EpochKey<V>>(
-        &self,
-        _: &G,
-        epoch: &E,
-        leaf: u32,
-    ) -> Result<(), StoreError> {
-        self.remove(&epoch_key(epoch, leaf)?);
-        Ok(())
-    }
-
-    fn write_key_package<R: traits::HashReference<V>, K: traits::KeyPackage<V>>(
-        &self,
-        reference: &R,
-        package: &K,
-    ) -> Result<(), StoreError> {
-        self.put(&key_of(KEY_PACKAGE, reference)?, package)
-    }
-
-    fn key_package<R: traits::HashReference<V>, K: traits::KeyPackage<V>>(
-        &self,
-        reference: &R,
-    ) -> Result<Option<K>, StoreError> {
-        self.get(&key_of(KEY_PACKAGE, reference)?)
-    }
-
-    fn delete_key_package<R: traits::HashReference<V>>(&self, reference: &R) -> Result<(), StoreError> {
-        self.remove(&key_of(KEY_PACKAGE, reference)?);
-        Ok(())
-    }
-
-    fn write_signature_key_pair<K: traits::SignaturePublicKey<V>, P: traits::SignatureKeyPair<V>>(
-        &self,
-        _: &K,
-        _: &P,
-    ) -> Result<(), StoreError> {
-        Err(StoreError::NotUsed { what: "stored signature keys" })
-    }
-
-    fn signature_key_pair<K: traits::SignaturePublicKey<V>, P: traits::SignatureKeyPair<V>>(
-        &self,
-        _: &K,
-    ) -> Result<Option<P>, StoreError> {
-        Ok(None)
-    }
-
-    fn delete_signature_key_pair<K: traits::SignaturePublicKey<V>>(&self, _: &K) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn write_psk<K: traits::PskId<V>, P: traits::PskBundle<V>>(
-        &self,
-        _: &K,
-        _: &P,
-    ) -> Result<(), StoreError> {
-        Err(StoreError::NotUsed { what: "pre-shared keys" })
-    }
-
-    fn psk<P: traits::PskBundle<V>, K: traits::PskId<V>>(&self, _: &K) -> Result<Option<P>, StoreError> {
-        Ok(None)
-    }
-
-    fn delete_psk<K: traits::PskId<V>>(&self, _: &K) -> Result<(), StoreError> {
-        Ok(())
+        }
     }
 }
