@@ -24,6 +24,7 @@ mod contacts;
 pub mod content;
 mod delivery;
 mod inbox;
+pub mod invitation;
 mod machine;
 mod outbox;
 mod presence;

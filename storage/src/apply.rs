@@ -1,0 +1,131 @@
+//! What each change does to the tables. Agrees with `messenger::rows::Snapshot::apply`, which is the reference.
+//!
+//! Changes that depend on what is there (a new message state, a shorter value, a replaced routing table) read through the stage, so
+//! that they see earlier changes of the same group.
+//!
+//! Not here: when it becomes durable ([`crate::writer`]).
+
+use crate::{
+    cell::ReadError,
+    change::{Change, WebSessionChange},
+    stage::Stage,
+    table::StageError,
+    tables::{self, CHUNK_BYTES, Link, SessionChunk, hashed},
+};
+use pc2_protocols::{
+    dht,
+    messenger::rows::{self, MessageRow, MessageState, SessionValue},
+};
+
+/// Stages one change.
+pub(crate) fn apply(stage: &mut Stage<'_>, change: &Change) -> Result<(), StageError> {
+    match change {
+        Change::Messenger(change) => messenger(stage, change),
+        Change::Dht(dht::Change::PutHeld(row)) => tables::HELD.put(stage, &row.key, row),
+        Change::Dht(dht::Change::RemoveHeld { key }) => tables::HELD.remove(stage, key),
+        Change::Dht(dht::Change::PutPublished(row)) => tables::PUBLISHED.put(stage, &row.key, row),
+        Change::Dht(dht::Change::RemovePublished { key }) => tables::PUBLISHED.remove(stage, key),
+        Change::Profile(row) => tables::PROFILES.put(stage, &row.account, row),
+        Change::WebSession(WebSessionChange::Put(row)) => {
+            tables::WEB_SESSIONS.put(stage, &row.token_hash, row)
+        }
+        Change::WebSession(WebSessionChange::Remove { token_hash }) => {
+            tables::WEB_SESSIONS.remove(stage, token_hash)
+        }
+        Change::Routing(peers) => {
+            tables::ROUTING.remove_under(stage, &())?;
+            peers.iter().try_for_each(|peer| tables::ROUTING.put(stage, &peer.node, peer))
+        }
+    }
+}
+
+fn messenger(stage: &mut Stage<'_>, change: &rows::Change) -> Result<(), StageError> {
+    use rows::Change as C;
+    match change {
+        C::PutDevice(row) => tables::DEVICES.put(stage, &row.account, row),
+        C::PutContact(row) => tables::CONTACTS.put(stage, &(row.account, row.peer), row),
+        C::RemoveContact { account, peer } => tables::CONTACTS.remove(stage, &(*account, *peer)),
+        C::PutConversation(row) => tables::CONVERSATIONS.put(stage, &(row.account, row.conversation), row),
+        C::PutChain(row) => tables::CHAINS.put(stage, &(row.account, row.conversation, row.device), row),
+        C::PutMessage(row) => put_message(stage, row),
+        C::SetState { account, conversation, hlc, id, state } => {
+            set_state(stage, &tables::MESSAGES.key(&(*account, *conversation, *hlc, *id)), *state)
+        }
+        C::PutOutbox(row) => tables::OUTBOX.put(stage, &(row.account, row.conversation, row.order), row),
+        C::RemoveOutbox { account, conversation, order } => {
+            tables::OUTBOX.remove(stage, &(*account, *conversation, *order))
+        }
+        C::PutSession(row) => tables::SESSIONS.put(stage, &(row.account, row.session), row),
+        C::RemoveSession { account, session } => {
+            tables::SESSION_VALUES.remove_under(stage, &(*account, Some(*session)))?;
+            tables::SESSIONS.remove(stage, &(*account, *session))
+        }
+        C::PutSessionValue(value) => session_value(stage, value),
+        C::PutInvitation(row) => tables::INVITATIONS.put(stage, &(row.account, hashed(&row.token)), row),
+        C::RemoveInvitation { account, token } => {
+            tables::INVITATIONS.remove(stage, &(*account, hashed(token)))
+        }
+    }
+}
+
+/// A message, and where to find it as a link of its chain.
+fn put_message(stage: &mut Stage<'_>, row: &MessageRow) -> Result<(), StageError> {
+    let content = &row.content;
+    let link = Link { hlc: content.hlc, id: content.id };
+    tables::LINKS.put(stage, &(row.account, row.conversation, content.device, content.seq), &link)?;
+    tables::MESSAGES.put(stage, &(row.account, row.conversation, content.hlc, content.id), row)
+}
+
+/// States only move forward; a row that is not there, or cannot be read any more, has no state.
+fn set_state(stage: &mut Stage<'_>, key: &[u8], state: MessageState) -> Result<(), StageError> {
+    let found = match tables::MESSAGES.get_at(stage, stage.sealer(), key) {
+        Err(ReadError::Damaged { what }) => {
+            tracing::warn!(what, "state of a damaged row not changed");
+            None
+        }
+        other => other?,
+    };
+    let Some(mut row) = found else { return Ok(()) };
+    if rank(state) > rank(row.state) {
+        row.state = state;
+        let value = tables::MESSAGES.value(&row)?;
+        stage.put(tables::MESSAGES.name(), key, &value)?;
+    }
+    Ok(())
+}
+
+/// How far a message has come. Given up can still turn out to have been delivered; received is the end of it.
+const fn rank(state: MessageState) -> u8 {
+    match state {
+        MessageState::Waiting => 0,
+        MessageState::NotDelivered => 1,
+        MessageState::Delivered => 2,
+        MessageState::Read => 3,
+        MessageState::Received => 4,
+    }
+}
+
+/// A value of the session library, in as many rows as it needs.
+fn session_value(stage: &mut Stage<'_>, change: &SessionValue) -> Result<(), StageError> {
+    let SessionValue { account, session, key, value } = change;
+    let name = hashed(key);
+    tables::SESSION_VALUES.remove_under(stage, &(*account, *session, name))?;
+    let Some(value) = value else { return Ok(()) };
+    let count = value.len().div_ceil(CHUNK_BYTES).max(1);
+    let chunks = u16::try_from(count).map_err(|_| StageError::TooLarge {
+        table: tables::SESSION_VALUES.name(),
+        source: crate::value::ValueTooLarge { got: value.len() },
+    })?;
+    for number in 0..chunks {
+        let start = usize::from(number) * CHUNK_BYTES;
+        let bytes = value.get(start..value.len().min(start + CHUNK_BYTES)).unwrap_or_default();
+        let chunk = SessionChunk {
+            session: *session,
+            key: if number == 0 { key.clone() } else { Vec::new() },
+            chunks,
+            bytes: bytes.to_vec(),
+        };
+        tables::SESSION_VALUES.put(stage, &(*account, *session, name, number), &chunk)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The list of all tables: what their rows are called by.
+//!
+//! Every key of an account's row begins with the account, so that one node can host several and a prefix finds all that is
+//! someone's. Tags and names are part of the format: see [`crate::format`].
+
+use crate::{
+    change::WebSessionRow,
+    table::{AnyTable, Table},
+};
+use pc2_protocols::{
+    dht::{HeldRow, PublishedRow},
+    id::{ConversationId, DeviceId, MsgId, NodeId, RecordKey, SessionId},
+    identity::ProfileRow,
+    messenger::{
+        content::Hlc,
+        rows::{
+            ChainRow, ContactRow, ConversationRow, DeviceRow, InvitationRow, MessageRow, OutboxRow,
+            SessionRow,
+        },
+    },
+    net::Peer,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Tag of the few plain cells that say what this database is.
+pub(crate) const META_TAG: u8 = 0x00;
+
+pub(crate) static DEVICES: Table<NodeId, DeviceRow> = Table::new(0x01, "devices");
+pub(crate) static CONTACTS: Table<(NodeId, NodeId), ContactRow> = Table::new(0x02, "contacts");
+pub(crate) static CONVERSATIONS: Table<(NodeId, ConversationId), ConversationRow> =
+    Table::new(0x03, "conversations");
+pub(crate) static CHAINS: Table<(NodeId, ConversationId, DeviceId), ChainRow> = Table::new(0x04, "chains");
+/// In order of the conversation: by clock, then id.
+pub(crate) static MESSAGES: Table<(NodeId, ConversationId, Hlc, MsgId), MessageRow> =
+    Table::new(0x05, "messages");
+/// Where in [`MESSAGES`] a link of a chain is.
+pub(crate) static LINKS: Table<(NodeId, ConversationId, DeviceId, u64), Link> = Table::new(0x06, "links");
+pub(crate) static OUTBOX: Table<(NodeId, ConversationId, u64), OutboxRow> = Table::new(0x07, "outbox");
+pub(crate) static SESSIONS: Table<(NodeId, SessionId), SessionRow> = Table::new(0x08, "sessions");
+/// By owner of the value, hash of the library's key and number of the chunk.
+pub(crate) static SESSION_VALUES: Table<(NodeId, Option<SessionId>, [u8; 32], u16), SessionChunk> =
+    Table::new(0x09, "session values");
+/// By hash of the token, because keys are not sealed.
+pub(crate) static INVITATIONS: Table<(NodeId, [u8; 32]), InvitationRow> = Table::new(0x0a, "invitations");
+pub(crate) static HELD: Table<RecordKey, HeldRow> = Table::new(0x0b, "held records");
+pub(crate) static PUBLISHED: Table<RecordKey, PublishedRow> = Table::new(0x0c, "published records");
+pub(crate) static PROFILES: Table<NodeId, ProfileRow> = Table::new(0x0d, "profiles");
+pub(crate) static WEB_SESSIONS: Table<[u8; 32], WebSessionRow> = Table::new(0x0e, "web sessions");
+pub(crate) static ROUTING: Table<NodeId, Peer> = Table::new(0x0f, "routing");
+
+/// All of them, by tag.
+pub(crate) static ALL: &[&dyn AnyTable] = &[
+    &DEVICES,
+    &CONTACTS,
+    &CONVERSATIONS,
+    &CHAINS,
+    &MESSAGES,
+    &LINKS,
+    &OUTBOX,
+    &SESSIONS,
+    &SESSION_VALUES,
+    &INVITATIONS,
+    &HELD,
+    &PUBLISHED,
+    &PROFILES,
+    &WEB_SESSIONS,
+    &ROUTING,
+];
+
+/// Whether a table grows with use rather than with the number of people known: its rows are not looked at by a start.
+pub(crate) fn is_large(tag: u8) -> bool {
+    [MESSAGES.tag(), LINKS.tag(), HELD.tag()].contains(&tag)
+}
+
+/// The place of one link of a chain in the conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Link {
+    pub(crate) hlc: Hlc,
+    pub(crate) id: MsgId,
+}
+
+/// Most bytes of a session library's value in one row; a larger one has several.
+pub(crate) const CHUNK_BYTES: usize = 32 * 1024;
+
+/// One row of a session library's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SessionChunk {
+    pub(crate) session: Option<SessionId>,
+    /// The library's key; only in the first chunk, empty in the others.
+    #[serde(with = "serde_bytes")]
+    pub(crate) key: Vec<u8>,
+    /// How many chunks the value has.
+    pub(crate) chunks: u16,
+    /// This one's bytes.
+    #[serde(with = "serde_bytes")]
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What stands in a key for something secret or of any length.
+pub(crate) fn hashed(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
