@@ -13,6 +13,7 @@ mod health;
 mod host;
 mod journal;
 mod messages;
+pub mod net;
 mod open;
 mod restarts;
 mod shell;
