@@ -46,8 +46,7 @@ pub(crate) struct Parts<S: Shell> {
 }
 
 /// A new machine, or none because it is not time yet, or why not.
-pub(super) type Rebuilt<S> =
-    Result<Option<BoxedMachine<<S as Shell>::In, <S as Shell>::Out>>, BuildError>;
+pub(super) type Rebuilt<S> = Result<Option<BoxedMachine<<S as Shell>::In, <S as Shell>::Out>>, BuildError>;
 
 pub(super) fn fault(what: &str) -> BuildError {
     BuildError(what.to_owned())
@@ -56,7 +55,9 @@ pub(super) fn fault(what: &str) -> BuildError {
 enum Phase<I, O> {
     Running(BoxedMachine<I, O>),
     /// Broken; the host is about to rebuild it, or only to wait for its writes when it has to rest.
-    Broken { rest: Option<Rest> },
+    Broken {
+        rest: Option<Rest>,
+    },
     Resting(Rest),
     Closed,
 }
@@ -172,7 +173,11 @@ impl<S: Shell> Life<S> {
                     self.abandon(then, why);
                 }
                 if concerns_this_life && matches!(self.phase, Phase::Running(_)) {
-                    warn!(actor = self.vitals.name, ?why, "a write failed; rebuilding from what the disk has");
+                    warn!(
+                        actor = self.vitals.name,
+                        ?why,
+                        "a write failed; rebuilding from what the disk has"
+                    );
                     let rest = self.write_failures.failed(self.clock.now().mono);
                     self.break_down(rest, why);
                 }
@@ -217,7 +222,9 @@ impl<S: Shell> Life<S> {
     pub(super) fn report(&self) -> ActorHealth {
         let status = match &self.phase {
             // Asked in its own catch: a wrong figure is no reason for a rebuild.
-            Phase::Running(machine) => catch_unwind(AssertUnwindSafe(|| machine.status())).unwrap_or_default(),
+            Phase::Running(machine) => {
+                catch_unwind(AssertUnwindSafe(|| machine.status())).unwrap_or_default()
+            }
             Phase::Resting(rest) => {
                 let wait = Duration::from_millis(rest.until.0.saturating_sub(self.clock.now().mono.0));
                 let concern =

@@ -49,6 +49,14 @@ pub(super) fn address(multiaddr: &Multiaddr) -> Option<Address> {
     Address::try_from(bare.to_string()).ok()
 }
 
+/// How a connection's far end is shown to people, dialable or not.
+pub(super) fn shown(remote: &Multiaddr) -> Option<(Address, Transport)> {
+    let bare = without_peer(remote);
+    let quic = bare.iter().any(|part| part == Protocol::QuicV1);
+    let transport = if quic { Transport::Quic } else { Transport::Tcp };
+    Some((Address::try_from(bare.to_string()).ok()?, transport))
+}
+
 /// The address without a trailing `/p2p/…`.
 pub(super) fn without_peer(multiaddr: &Multiaddr) -> Multiaddr {
     let mut bare = multiaddr.clone();

@@ -2,6 +2,7 @@
 
 use super::{
     NetEvent, ToDriver, address,
+    behaviour::CLOSEST,
     book::Source,
     driver::{Dial, Driver, Phase},
     limits::{MAX_DIALS, SHUT_OUT},
@@ -9,7 +10,6 @@ use super::{
     table,
     view::NetworkView,
 };
-use crate::net::behaviour::CLOSEST;
 use libp2p::swarm::{
     DialError,
     dial_opts::{DialOpts, PeerCondition},
@@ -233,6 +233,7 @@ impl Driver {
 
     /// Tells machine and people where we can be reached, if that changed.
     pub(super) fn publish_own(&mut self) {
+        self.listening = self.swarm.listeners().cloned().collect();
         let own =
             super::own::publishable(self.swarm.listeners(), self.swarm.external_addresses(), self.loopback);
         if own == self.own {

@@ -15,8 +15,8 @@ use super::{
     conduct::Conduct,
     inbound::Inbound,
     limits::{
-        CLOSE_TIMEOUT, DRAIN_TIMEOUT, LINGER, MAX_BOOK, MAX_REDIALS, POOR_TABLE, RETRY_INTERVAL,
-        UPKEEP_INTERVAL,
+        CLOSE_TIMEOUT, DRAIN_TIMEOUT, LINGER, LISTEN_SETTLES, MAX_BOOK, MAX_REDIALS, POOR_TABLE,
+        RETRY_INTERVAL, UPKEEP_INTERVAL,
     },
     lookups::{Lookups, Neighbours},
     outbound::Outbound,
@@ -31,7 +31,7 @@ use super::{
 };
 use futures::StreamExt;
 use libp2p::{
-    Swarm,
+    Multiaddr, Swarm,
     request_response::ResponseChannel,
     swarm::{ConnectionId, SwarmEvent},
 };
@@ -98,6 +98,8 @@ pub(super) struct Driver {
     pub(super) observed: Observed,
     pub(super) loopback: super::Loopback,
     pub(super) own: Vec<Address>,
+    /// Where we listened when that was last looked at.
+    pub(super) listening: BTreeSet<Multiaddr>,
     /// When to say that the network changed.
     pub(super) change_due: Option<Instant>,
     pub(super) upkeep_due: Instant,
@@ -153,6 +155,7 @@ impl Driver {
             observed: Observed::default(),
             loopback: config.loopback,
             own: Vec::new(),
+            listening: BTreeSet::new(),
             change_due: None,
             upkeep_due: now + UPKEEP_INTERVAL,
             watch: SleepWatch::new(now, SystemTime::now()),
@@ -211,6 +214,10 @@ impl Driver {
                 }
                 event => self.on_event(event),
             }
+        }
+        // A wildcard is confirmed interface by interface; the rest follows at once.
+        while let Ok(event) = tokio::time::timeout(LISTEN_SETTLES, self.swarm.select_next_some()).await {
+            self.on_event(event);
         }
         Ok(())
     }

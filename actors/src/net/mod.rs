@@ -210,7 +210,7 @@ impl NetHandle {
     }
 }
 
-/// The running driver, for whoever started it.
+/// The running driver, for whoever started it. Dropping it lets the driver end as [`NetTask::shutdown`] does, but nobody waits for it.
 pub struct NetTask {
     stop: oneshot::Sender<()>,
     join: JoinHandle<()>,

@@ -5,10 +5,10 @@
 //! Time is passed in. Not here: closing them (`upkeep`).
 
 use super::{
+    address,
     limits::{IDLE_AFTER, IDLE_FLOOR, SILENT_AFTER},
     view::{Direction, Path, PeerView},
 };
-use crate::net::address;
 use libp2p::{Multiaddr, swarm::ConnectionId};
 use pc2_protocols::{id::NodeId, time::UnixMillis};
 use std::{
@@ -174,11 +174,12 @@ impl Peers {
             .iter()
             .filter_map(|(node, peer)| {
                 let oldest = peer.connections.first()?;
+                let (address, transport) = address::shown(&oldest.remote)?;
                 Some(PeerView {
                     node: *node,
                     path: Path::Direct,
-                    address: address::address(&oldest.remote)?,
-                    transport: address::transport(&address::without_peer(&oldest.remote))?,
+                    address,
+                    transport,
                     direction: oldest.direction,
                     latency: peer.latency,
                     since: peer.since_unix,

@@ -6,7 +6,10 @@ use super::{
     limits::{MAX_REDIALS, START_DIALS, UPKEEP_INTERVAL},
 };
 use pc2_protocols::net::{NetError, NetInput};
-use std::time::{Instant, SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Instant, SystemTime},
+};
 
 impl Driver {
     /// The start: all listeners stand.
@@ -24,7 +27,11 @@ impl Driver {
         self.record.retry();
         self.message.retry();
         if self.change_due.is_some_and(|due| due <= now) {
-            self.network_changed(now);
+            self.change_due = None;
+            let listening: BTreeSet<_> = self.swarm.listeners().cloned().collect();
+            if listening != self.listening {
+                self.network_changed(now);
+            }
         }
         self.redial(now);
         if self.lookups.take_own(now, &mut self.rng) && self.table_size > 0 {
@@ -67,7 +74,6 @@ impl Driver {
 
     /// Another network, or awake again: everything that waits is tried at once.
     fn network_changed(&mut self, now: Instant) {
-        self.change_due = None;
         tracing::info!("the network changed");
         self.observed.forget();
         let outdated: Vec<_> = self.swarm.external_addresses().cloned().collect();

@@ -8,7 +8,9 @@ use pc2_protocols::net::{NetCommand, NetError, NetInput, Prefix, Protocol};
 use rogue::Rogue;
 use std::{
     collections::BTreeSet,
-    net::{TcpListener, UdpSocket},
+    io::Write,
+    net::{TcpListener, TcpStream, UdpSocket},
+    time::Duration,
 };
 use support::{PATIENCE, Setup, address};
 
@@ -266,6 +268,61 @@ async fn frames_that_break_the_rules_never_reach_a_machine_and_the_peer_is_shut_
     a.message.until_down(from).await;
     assert_eq!(a.view().await.counters.shut_out, 1);
     assert!(rogue.is_refused(a.peer().await).await, "and it cannot come back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_answers_badly_or_not_in_this_protocol_is_told_apart() {
+    let mut a = Setup::tcp(1).start();
+    let mut rogue = Rogue::connect(9, a.peer().await).await;
+    a.message.until_up(rogue.node()).await;
+    let cases: [(Protocol, &[u8], Result<Vec<u8>, NetError>); 4] = [
+        (Protocol::Message, &[0, 0, 0, 1, 7], Ok(vec![7])),
+        (Protocol::Message, &[0xff; 4], Err(NetError::TooLarge)),
+        (Protocol::Message, &[0, 0], Err(NetError::Closed)),
+        (Protocol::Record, &[], Err(NetError::Unsupported)),
+    ];
+    for (protocol, answer, expected) in cases {
+        let op = a.request(rogue.node(), protocol, b"x");
+        let answered = match protocol {
+            Protocol::Message => a.message.response(op),
+            Protocol::Record => a.record.response(op),
+        };
+        tokio::select! {
+            result = answered => assert_eq!(result, expected),
+            () = rogue.answer_all(answer) => unreachable!("answering never ends"),
+        }
+    }
+    assert_eq!(a.view().await.counters.bad_frames, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn noise_on_the_port_harms_nobody() {
+    let mut a = Setup::tcp(1).start();
+    let port = a.view().await.listening.first().and_then(|at| at.as_str().rsplit('/').next()?.parse().ok());
+    for length in [0, 1, 100_000] {
+        let mut noise = TcpStream::connect(("127.0.0.1", port.expect("a port"))).expect("it listens");
+        // The node may hang up in the middle.
+        let _cut_short = noise.write_all(&vec![0xa5; length]);
+    }
+    let mut b = Setup::tcp(2).start();
+    a.learn(&b).await;
+    let op = a.request(b.id(), Protocol::Message, b"x");
+    let (_, token, _) = b.message.request().await;
+    b.command(NetCommand::Respond { token, payload: Vec::new() });
+    assert_eq!(a.message.response(op).await, Ok(Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes half a minute, as long as it may take to notice"]
+async fn a_peer_that_vanishes_without_a_word_is_noticed_within_half_a_minute() {
+    let mut a = Setup::tcp(1).start();
+    let mut rogue = Rogue::connect(9, a.peer().await).await;
+    a.message.until_up(rogue.node()).await;
+    // From here on nobody drives the rogue: its sockets are open, but nothing comes from them any more.
+    let vanished = std::time::Instant::now();
+    a.message.until_down(rogue.node()).await;
+    assert!(vanished.elapsed() <= Duration::from_secs(30), "{:?}", vanished.elapsed());
+    rogue.offer(b"alive after all");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -150,6 +150,21 @@ impl Rogue {
         while !matches!(self.swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {}
     }
 
+    /// Answers every request with these bytes, for ever.
+    pub(crate) async fn answer_all(&mut self, bytes: &[u8]) {
+        loop {
+            let event = self.swarm.select_next_some().await;
+            if let SwarmEvent::Behaviour(request_response::Event::Message {
+                message: request_response::Message::Request { channel, .. },
+                ..
+            }) = event
+            {
+                let sent = self.swarm.behaviour_mut().send_response(channel, bytes.to_vec());
+                sent.expect("the connection stands");
+            }
+        }
+    }
+
     /// Keeps its connection going for ever.
     pub(crate) async fn drive(&mut self) {
         loop {
