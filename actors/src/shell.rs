@@ -9,7 +9,10 @@
 
 use crate::messages::Input;
 use actix::Recipient;
-use pc2_protocols::machine::{CallId, Machine, Tick};
+use pc2_protocols::{
+    machine::{CallId, Machine, Tick},
+    net::NetInput,
+};
 use std::sync::Arc;
 
 /// A machine as hosts hold it.
@@ -60,6 +63,9 @@ pub(crate) trait Shell: Send + Sized + 'static {
 
     /// The input by which the machine hears of a call.
     fn call(call: CallId, command: Self::Command) -> Self::In;
+
+    /// What the network says, as the machine hears it; `None` for what is not for it.
+    fn from_net(input: NetInput) -> Option<Self::In>;
 
     /// The name of an input, for logs.
     fn kind(input: &Self::In) -> &'static str;

@@ -94,6 +94,8 @@ pub(super) struct Life<S: Shell> {
     vitals: Arc<Vitals>,
     on_state: Box<dyn Fn(ActorState) + Send>,
     closing: Option<oneshot::Sender<()>>,
+    /// Why the last build failed.
+    fault: Option<BuildError>,
 }
 
 impl<S: Shell> Life<S> {
@@ -122,6 +124,7 @@ impl<S: Shell> Life<S> {
             vitals,
             on_state,
             closing: None,
+            fault: None,
         }
     }
 
@@ -229,7 +232,8 @@ impl<S: Shell> Life<S> {
                 let wait = Duration::from_millis(rest.until.0.saturating_sub(self.clock.now().mono.0));
                 let concern =
                     format!("{} failed and is tried again in {} s", self.vitals.name, wait.as_secs() + 1);
-                Status { figures: Vec::new(), concerns: vec![concern] }
+                let fault = self.fault.as_ref().map(ToString::to_string);
+                Status { figures: Vec::new(), concerns: std::iter::once(concern).chain(fault).collect() }
             }
             Phase::Broken { .. } | Phase::Closed => Status::default(),
         };
@@ -296,6 +300,7 @@ impl<S: Shell> Life<S> {
         match (outcome, rest) {
             (Ok(Some(machine)), _) => {
                 self.phase = Phase::Running(machine);
+                self.fault = None;
                 self.set_state(ActorState::Running);
                 for input in self.shell.replay() {
                     self.step(input);
@@ -306,6 +311,7 @@ impl<S: Shell> Life<S> {
             (outcome, None) => {
                 if let Err(fault) = outcome {
                     error!(actor = self.vitals.name, %fault, "cannot be built from storage; trying again");
+                    self.fault = Some(fault);
                 }
                 let now = self.clock.now().mono;
                 let wait = self.panics.failed(now).max(Patience::PANICS.first_wait);

@@ -11,7 +11,7 @@ use crate::{
 use actix::System;
 use pc2_protocols::{
     machine::{CallId, Machine, Status, Tick},
-    net::RequestToken,
+    net::{NetInput, RequestToken},
     time::{Mono, Now},
 };
 use std::sync::{
@@ -128,6 +128,10 @@ impl Shell for ToyShell {
 
     fn call(call: CallId, command: Command) -> In {
         In::Call { call, command }
+    }
+
+    fn from_net(_: NetInput) -> Option<In> {
+        None
     }
 
     fn kind(_: &In) -> &'static str {
