@@ -138,6 +138,12 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// The number of the event after which it goes on.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.after
+    }
+
     /// Waits for what comes next; `None` when the node has stopped. Cancel-safe.
     pub async fn next(&mut self) -> Option<Notice> {
         loop {

@@ -53,7 +53,6 @@ impl Driver {
             }
             NetCommand::Learn { peer } => {
                 if peer.node != self.local && self.book.learn(&peer, Source::Owner) {
-                    self.saver.changed(now);
                     self.addresses_learned(peer.node, now);
                 }
             }
@@ -98,9 +97,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Sends what waits for a connection with this peer, if there is one that works.
+    /// Sends what waits for a connection with this peer, if there is one.
     pub(super) fn send_waiting(&mut self, to: NodeId) {
-        if !self.peers.is_ready(to) {
+        if !self.peers.is_connected(to) {
             return;
         }
         for mut ready in self.outbound.take_waiting(to) {
@@ -224,11 +223,10 @@ impl Driver {
         self.run_lookups(now);
     }
 
-    /// Gives contacts and neighbours away to be saved, if they changed.
+    /// Gives the routing table away to be saved, if it changed.
     pub(super) fn save_table(&mut self) {
-        let neighbours = table::entries(&mut self.swarm.behaviour_mut().kad);
-        let nodes = self.kept.nodes().chain(neighbours.into_iter().map(|(node, _)| node));
-        if let Some(table) = self.saver.save(nodes, &self.book) {
+        let entries = table::entries(&mut self.swarm.behaviour_mut().kad);
+        if let Some(table) = self.saver.save(&entries, &self.book) {
             (self.routing_saved)(table);
         }
     }

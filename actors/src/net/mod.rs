@@ -65,7 +65,7 @@ pub struct NetConfig {
     pub bootstrap: Vec<Peer>,
     /// Whether to announce this node on the LAN and look for others there.
     pub mdns: bool,
-    /// What was last given to [`Routes::routing_saved`].
+    /// The routing table as it was last given to [`Routes::routing_saved`].
     pub known: Vec<Peer>,
     /// Whether loopback addresses are told to others.
     pub loopback: Loopback,
@@ -111,7 +111,7 @@ pub struct Routes {
     pub message: Route,
     /// Whoever shows the network to people: the same peers and addresses. Must not block.
     pub observer: Arc<dyn Fn(NetEvent) + Send + Sync>,
-    /// Saves contacts and neighbours with their addresses for the next start, in order of their ids. Called seldom; must not block.
+    /// Saves the routing table for the next start. Called seldom; must not block.
     pub routing_saved: Arc<dyn Fn(Vec<Peer>) + Send + Sync>,
 }
 
