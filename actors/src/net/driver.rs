@@ -3,7 +3,7 @@
 //! In: commands, events of the Swarm, a timer, the word to stop. Out: inputs to the machines, the routing table to be saved. It never waits for anything but
 //! the next of these, so nothing that a machine or a peer does can hold it up.
 //!
-//! What it does for each is in `commands`, `events` and `upkeep`; the books it keeps are modules of their own without a socket in them.
+//! What it does for each is in `commands`, `events`, `exchange` and `upkeep`; the books it keeps are modules of their own without a socket in them.
 //!
 //! Lost on restart: everything but the routing table.
 

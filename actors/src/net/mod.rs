@@ -5,7 +5,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `driver` | the task: one select over shutdown, commands, the Swarm and a timer; `commands`, `events` and `upkeep` are what it does for each |
+//! | `driver` | the task: one select over shutdown, commands, the Swarm and a timer; `commands`, `events`, `exchange` and `upkeep` are what it does for each |
 //! | `transport`, `closing`, `behaviour`, `frame` | how the Swarm is put together, and how a request looks on a stream |
 //! | `route`, `outlet` | which machine an input is for, and what happens when its queue is full |
 //! | `outbound`, `inbound`, `lookups` | books of what is under way, so that everything is answered exactly once |
@@ -26,6 +26,7 @@ mod commands;
 mod conduct;
 mod driver;
 mod events;
+mod exchange;
 mod frame;
 mod inbound;
 mod limits;
