@@ -94,6 +94,8 @@ pub(super) struct Life<S: Shell> {
     vitals: Arc<Vitals>,
     on_state: Box<dyn Fn(ActorState) + Send>,
     closing: Option<oneshot::Sender<()>>,
+    /// The machine is being told what earlier lives knew, or panicked at that.
+    telling: bool,
     /// Why the last build failed.
     fault: Option<BuildError>,
 }
@@ -124,6 +126,7 @@ impl<S: Shell> Life<S> {
             vitals,
             on_state,
             closing: None,
+            telling: false,
             fault: None,
         }
     }
@@ -302,9 +305,7 @@ impl<S: Shell> Life<S> {
                 self.phase = Phase::Running(machine);
                 self.fault = None;
                 self.set_state(ActorState::Running);
-                for input in self.shell.replay() {
-                    self.step(input);
-                }
+                self.tell();
                 self.step(Tick.into());
             }
             (_, Some(rest)) => self.phase = Phase::Resting(rest),
@@ -319,6 +320,17 @@ impl<S: Shell> Life<S> {
                 self.set_state(ActorState::Failed);
             }
         }
+    }
+
+    /// Tells a new life what it must know. When that made the last one panic, this one goes without: it
+    /// knows less than it should, but it works.
+    fn tell(&mut self) {
+        if !mem::replace(&mut self.telling, true) {
+            for input in self.shell.replay() {
+                self.step(input);
+            }
+        }
+        self.telling = false;
     }
 
     fn overloaded(&self) -> bool {

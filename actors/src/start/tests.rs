@@ -2,6 +2,7 @@
 
 mod frozen;
 mod lifecycle;
+mod panics;
 
 use super::*;
 use crate::{
@@ -142,10 +143,6 @@ type Dread = Box<dyn FnOnce() + Send>;
 impl Trap {
     fn set(&self, kind: &'static str, dread: impl FnOnce() + Send + 'static) {
         *self.0.lock().expect("lock") = Some((kind, Box::new(dread)));
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.lock().expect("lock").is_some()
     }
 
     /// A factory whose machines are caught in it.
