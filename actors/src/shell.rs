@@ -27,7 +27,7 @@ pub(crate) struct BuildError(pub(crate) String);
 pub(crate) type Factory<I, O> = Arc<dyn Fn(u32) -> Result<BoxedMachine<I, O>, BuildError> + Send + Sync>;
 
 /// An output that the host performs itself, or nothing more to do.
-pub(crate) enum Effect<S: Shell + ?Sized> {
+pub(crate) enum Effect<S: Shell> {
     /// The shell has performed it.
     Done,
     /// Write `changes`; when they are durable, perform `then`.

@@ -10,7 +10,7 @@
 //! come when needed and go after ten seconds.
 
 use crate::{
-    api::{Inner, NodeHandle},
+    api::{ActorState, Inner, NodeHandle},
     clock::Clock,
     config::{NodeConfig, StartError},
     event::EventHub,
@@ -40,8 +40,6 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::health::ActorState;
-
 /// Most time an orderly end takes. A service manager's patience is longer.
 pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -66,11 +64,14 @@ const IO_WORKERS: usize = 2;
 /// Blocking threads: four reads at once, and as many for name resolution and rebuilds.
 const BLOCKING_THREADS: usize = 8;
 
+/// Starts the network, given the routing table of the last time and the way to the hosts.
+type StartNetwork =
+    Box<dyn FnOnce(&runtime::Handle, &NodeConfig, Vec<Peer>, Routes) -> Result<Network, NetStartError>>;
+
 /// What tests put something else in the place of.
 pub(crate) struct Seams {
     pub(crate) factories: Box<dyn FnOnce(Factories) -> Factories>,
-    pub(crate) network:
-        Box<dyn FnOnce(&runtime::Handle, &NodeConfig, Vec<Peer>, Routes) -> Result<Network, NetStartError>>,
+    pub(crate) network: StartNetwork,
     pub(crate) ping_every: Duration,
 }
 

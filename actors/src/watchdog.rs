@@ -92,10 +92,12 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
+    type Mailbox = Arc<Mutex<Vec<oneshot::Sender<()>>>>;
+
     /// A host whose mailbox the test holds.
-    fn watched() -> (Watched, Arc<Vitals>, Arc<Mutex<Vec<oneshot::Sender<()>>>>) {
+    fn watched() -> (Watched, Arc<Vitals>, Mailbox) {
         let vitals = Arc::new(Vitals::new("toy"));
-        let mailbox = Arc::new(Mutex::new(Vec::new()));
+        let mailbox = Mailbox::default();
         let pings = Arc::clone(&mailbox);
         let watched = Watched::new(Arc::clone(&vitals), move |ping| pings.lock().expect("lock").push(ping));
         (watched, vitals, mailbox)
