@@ -275,8 +275,8 @@ async fn a_peer_that_answers_badly_or_not_in_this_protocol_is_told_apart() {
     let mut a = Setup::tcp(1).start();
     let mut rogue = Rogue::connect(9, a.peer().await).await;
     a.message.until_up(rogue.node()).await;
-    let cases: [(Protocol, &[u8], Result<Vec<u8>, NetError>); 4] = [
-        (Protocol::Message, &[0, 0, 0, 1, 7], Ok(vec![7])),
+    let cases = [
+        (Protocol::Message, &[0, 0, 0, 1, 7][..], Ok(vec![7])),
         (Protocol::Message, &[0xff; 4], Err(NetError::TooLarge)),
         (Protocol::Message, &[0, 0], Err(NetError::Closed)),
         (Protocol::Record, &[], Err(NetError::Unsupported)),
