@@ -23,7 +23,6 @@ mod dir;
 mod disk;
 mod export;
 mod format;
-mod ledger;
 mod migrate;
 mod reader;
 mod restore;

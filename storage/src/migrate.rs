@@ -5,9 +5,8 @@
 //! be repeatable.
 
 use crate::{
-    cell::{ReadError, Sealer},
+    cell::Sealer,
     format::{self, Format},
-    ledger::Ledger,
     stage::Stage,
     table::StageError,
 };
@@ -32,8 +31,6 @@ pub(crate) enum MigrateError {
     #[error(transparent)]
     Stage(#[from] StageError),
     #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error(transparent)]
     Database(#[from] sled::Error),
 }
 
@@ -53,8 +50,7 @@ pub(crate) fn migrate(
         format.version = version.saturating_add(1);
         stage.put_plain(&format::CELL, &format.encode());
         stage.keep();
-        let (batch, _) = stage.into_batch(Ledger::read(db)?)?;
-        db.apply_batch(batch)?;
+        db.apply_batch(stage.into_batch())?;
         db.flush()?;
         tracing::info!(from = version, to = format.version, "database migrated");
     }
@@ -90,8 +86,7 @@ mod tests {
         let row = ProfileRow { account: ACCOUNT, name: "Ada".into(), since: UnixMillis(1) };
         tables::PROFILES.put(&mut stage, &ACCOUNT, &row).expect("staged");
         stage.keep();
-        let (batch, _) = stage.into_batch(Ledger::default()).expect("booked");
-        db.apply_batch(batch).expect("applied");
+        db.apply_batch(stage.into_batch()).expect("applied");
 
         let steps = [Step { from: 0, run: |_, _| Ok(()) }, Step { from: 1, run: rename }];
         let mut format = Format::new(0, &sealer);

@@ -201,6 +201,9 @@ impl<P: CryptoProvider> Messenger<P> {
     /// Does the next thing there is to do for one person, if it is time.
     pub(super) fn pump(&mut self, peer: NodeId, step: &mut Step) {
         let Some(thread) = self.threads.get_mut(&peer) else { return };
+        if let Some((lost, _)) = thread.lane.resolving.take_if(|(_, lost_at)| *lost_at <= step.now.mono) {
+            self.pending.remove(&lost);
+        }
         let has_work = thread.has_work();
         if !has_work {
             thread.lane.not_before = None;
@@ -240,12 +243,8 @@ impl<P: CryptoProvider> Messenger<P> {
     /// Looks the card of a person up, unless that is under way.
     pub(super) fn resolve(&mut self, peer: NodeId, step: &mut Step) {
         let Some(thread) = self.threads.get_mut(&peer) else { return };
-        match thread.lane.resolving {
-            Some((_, lost_at)) if step.now.mono < lost_at => return,
-            Some((lost, _)) => {
-                self.pending.remove(&lost);
-            }
-            None => {}
+        if thread.lane.resolving.is_some() {
+            return;
         }
         let op = self.ops.next_id();
         self.pending.insert(op, Pending::Resolve { peer });

@@ -89,7 +89,11 @@ impl<P: CryptoProvider> Messenger<P> {
             Told::NotBefore(at) => at <= step.now.mono,
             Told::Telling(_) | Told::Yes => false,
         };
-        if !due || !thread.is_accepted() || !self.connected.contains(&peer) {
+        if !due {
+            return;
+        }
+        thread.presence.told = Told::Not;
+        if !thread.is_accepted() || !self.connected.contains(&peer) {
             return;
         }
         let op = self.ops.next_id();

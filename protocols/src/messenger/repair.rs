@@ -2,7 +2,7 @@
 //!
 //! A gap is first given [`limits::GAP_PATIENCE`] to close by itself, then the sender is asked for the numbers. Asked ourselves,
 //! we read them from history and put them into the outbox again, under their old names and numbers, to be sealed anew;
-//! numbers that are not in our history, or were given up, are said to be gone. Between contacts only, one at a time, at
+//! numbers that are not in our history, or were given up, are said to be gone. Answered to contacts only, one at a time, at
 //! most [`limits::MAX_REPAIR`] numbers.
 
 use super::{
@@ -79,7 +79,8 @@ impl<P: CryptoProvider> Messenger<P> {
     /// Asks a person for what is missing of their messages, if it is time.
     pub(super) fn mind_the_gap(&mut self, peer: NodeId, step: &mut Step) {
         let Some(thread) = self.threads.get_mut(&peer) else { return };
-        let Some(range) = thread.missing().filter(|_| thread.is_accepted()) else {
+        // Whoever we asked to be our contact may have accepted in words that lie beyond the gap.
+        let Some(range) = thread.missing().filter(|_| thread.allowed().is_some()) else {
             thread.gap.ask_at = None;
             thread.gap.asked = 0;
             thread.gap.beyond_window = None;

@@ -213,16 +213,13 @@ impl<P: CryptoProvider> Messenger<P> {
         self.say_accepted(peer, step);
     }
 
-    /// Queues the word that they are accepted, unless it waits already.
+    /// Queues the word that they are accepted. Again each time: one that waits may have reached them before they forgot us, and
+    /// would count as a repetition.
     fn say_accepted(&mut self, peer: NodeId, step: &mut Step) {
         let (account, name) = (self.account, self.name.clone());
         let id = self.random_id();
         let thread = self.thread_mut(peer);
-        let waits = thread
-            .outbox
-            .contents()
-            .any(|waiting| matches!(&waiting.content.body, Body::Accepted { name: said } if *said == name));
-        if !waits {
+        if thread.outbox.has_room(name.len()) {
             thread.compose(account, id, Body::Accepted { name }, step);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    crypto::{device::DeviceCertificate, sign::Signer},
+    crypto::sign::Signer,
     id::{DeviceId, NodeId, SessionId},
     messenger::{
         content::Content,

@@ -1,0 +1,22 @@
+//! A seeded world of messengers: people who talk, and everything that goes wrong meanwhile.
+//!
+//! [`World`](world::World) runs two to four messengers on a virtual clock. Networks lose, delay and part; processes crash and lose
+//! what was not durable; machines panic; disks fail; clocks are wrong by up to a day; people ask, accept, block, remove and
+//! write at random. Then all faults end, people decide what is open, and the world must come to rest.
+//!
+//! What must hold is in [`check`]; it is looked at with every durable write and at the end. One seed gives one run:
+//! `SEED=7 cargo test -p pc2-simulations messenger` repeats it, `TRACE=1` besides prints every step.
+//!
+//! Not here: sockets, sled, MLS (a run with MLS is made with [`keys::Mls`]).
+
+pub mod check;
+mod disk;
+mod faults;
+pub mod keys;
+mod network;
+mod people;
+mod trace;
+pub mod world;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! What people do: mostly write, sometimes decide about each other; and ask again when they got no answer.
+
+use super::{
+    keys::Keys,
+    world::{Event, World},
+};
+use pc2_protocols::{
+    id::{ConversationId, MsgId, NodeId},
+    limits,
+    machine::CallId,
+    messenger::{Command, CommandError, Reply, rows::Standing},
+};
+use rand_core::Rng as _;
+use std::collections::BTreeMap;
+
+/// What a person remembers.
+#[derive(Debug, Default)]
+pub(super) struct Person {
+    /// Calls that wait for their answer.
+    open: BTreeMap<CallId, Command>,
+    /// Messages whose call ended without an answer: taken or not, who knows.
+    unsure: Vec<Command>,
+    /// Invitations they made, to be handed to others.
+    pub(super) invitations: Vec<Vec<u8>>,
+}
+
+impl Person {
+    pub(super) fn asks(&mut self, call: CallId, command: &Command) {
+        self.open.insert(call, command.clone());
+    }
+
+    /// A call is answered. Returns the message that was acknowledged by it, if it was one.
+    pub(super) fn answered(&mut self, call: CallId, result: &Result<Reply, CommandError>) -> Option<MsgId> {
+        self.open.remove(&call)?;
+        match result {
+            Ok(Reply::Sent(row)) => Some(row.content.id),
+            _ => None,
+        }
+    }
+
+    /// A call ends without an answer.
+    pub(super) fn unanswered(&mut self, call: CallId) {
+        if let Some(command @ Command::Send { .. }) = self.open.remove(&call) {
+            self.unsure.push(command);
+        }
+    }
+
+    /// The process is gone, and every open call with it.
+    pub(super) fn all_unanswered(&mut self) {
+        for command in std::mem::take(&mut self.open).into_values() {
+            if matches!(command, Command::Send { .. }) {
+                self.unsure.push(command);
+            }
+        }
+    }
+}
+
+impl<K: Keys> World<K> {
+    pub(super) fn act_later(&mut self, node: usize) {
+        let delay = self.below(2 * self.settings.pace_millis);
+        self.at(delay, Event::Act { node });
+    }
+
+    /// A person does something.
+    pub(super) fn act(&mut self, node: usize) {
+        if !self.wild {
+            return;
+        }
+        self.act_later(node);
+        let count = self.nodes.len() as u64;
+        let other = (node + 1 + usize::try_from(self.below(count - 1)).unwrap_or(0)) % self.nodes.len();
+        let peer = self.nodes[other].id;
+        let standing = self.nodes[node].disk.rows.contacts.get(&peer).map(|contact| contact.standing);
+        let dice = self.below(100);
+        let command = match (standing, dice) {
+            (_, 0..2) => Command::Block { peer },
+            (_, 2..4) => Command::Remove { peer },
+            (_, 4..6) => Command::Invite,
+            (_, 6..8) => Command::MarkRead { conversation: ConversationId::direct(peer) },
+            (_, 8..9) => Command::Contacts,
+            (_, 9..10) => Command::Rename { peer, alias: Some("somebody".to_owned()) },
+            (None, _) => self.ask(other, peer),
+            (Some(Standing::Asking), 10..60) => Command::Accept { peer },
+            (Some(Standing::Asking), _) => self.ask(other, peer),
+            (Some(Standing::Blocked), 10..60) => Command::Unblock { peer },
+            (Some(Standing::Requested | Standing::Accepted | Standing::Blocked), 90..) => {
+                return self.chatter(node, peer);
+            }
+            (Some(Standing::Requested | Standing::Accepted | Standing::Blocked), _) => self.text(peer),
+        };
+        self.call(node, command);
+        if self.chance(200) {
+            self.retry_unanswered(node);
+        }
+    }
+
+    fn ask(&mut self, other: usize, peer: NodeId) -> Command {
+        let invitation = if self.chance(300) { self.nodes[other].person.invitations.pop() } else { None };
+        let text = if self.chance(200) { String::new() } else { format!("it is me {}", self.number()) };
+        Command::AddContact { peer, alias: None, text, invitation, addresses: Vec::new() }
+    }
+
+    fn text(&mut self, peer: NodeId) -> Command {
+        let mut id = [0; 16];
+        self.rng.fill_bytes(&mut id);
+        let length = if self.chance(10) { limits::MAX_TEXT_BYTES } else { 20 };
+        let text = format!("{:<length$}.", format!("text {}", self.number()), length = length - 1);
+        let conversation = ConversationId::direct(peer);
+        Command::Send { conversation, id: MsgId::from_bytes(id), text, reply_to: None }
+    }
+
+    /// Many texts at once, as a script sends them.
+    fn chatter(&mut self, node: usize, peer: NodeId) {
+        for _ in 0..self.below(40) {
+            let command = self.text(peer);
+            self.call(node, command);
+        }
+    }
+
+    /// Whoever got no answer asks again, with the same id.
+    pub(super) fn retry_unanswered(&mut self, node: usize) {
+        for command in std::mem::take(&mut self.nodes[node].person.unsure) {
+            if self.chance(800) {
+                self.call(node, command);
+            }
+        }
+    }
+
+    /// What an answer means to a person.
+    pub(super) fn heard(&mut self, node: usize, result: Result<Reply, CommandError>) {
+        if let Ok(Reply::Invitation { token, .. }) = result {
+            self.nodes[node].person.invitations.push(token);
+        }
+    }
+
+    /// In the end everybody accepts who asks, and nobody stays blocked.
+    pub(super) fn decide_everything(&mut self) {
+        for node in 0..self.nodes.len() {
+            let contacts: Vec<(NodeId, Standing)> =
+                self.nodes[node].disk.rows.contacts.values().map(|c| (c.peer, c.standing)).collect();
+            for (peer, standing) in contacts {
+                match standing {
+                    Standing::Asking => self.call(node, Command::Accept { peer }),
+                    Standing::Blocked => self.call(node, Command::Unblock { peer }),
+                    Standing::Requested | Standing::Accepted => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Many seeds, and the single one that `SEED` names.
+
+use super::{
+    keys::Ledger,
+    world::{Settings, Summary, World},
+};
+
+/// Runs one seed; a failure names it.
+fn run(seed: u64) -> Summary {
+    let settings = Settings { trace: std::env::var_os("TRACE").is_some(), ..Settings::default() };
+    World::new(seed, Ledger, settings).run().unwrap_or_else(|violation| {
+        panic!("seed {seed}: {violation:?}\nrepeat with: SEED={seed} cargo test -p pc2-simulations messenger")
+    })
+}
+
+fn one_seed() -> Option<u64> {
+    std::env::var("SEED").ok().and_then(|seed| seed.parse().ok())
+}
+
+fn run_seeds(seeds: std::ops::Range<u64>) {
+    if let Some(seed) = one_seed() {
+        println!("seed {seed}: {:?}", run(seed));
+        return;
+    }
+    let mut total = Summary::default();
+    for seed in seeds {
+        let summary = run(seed);
+        total.steps += summary.steps;
+        total.acknowledged += summary.acknowledged;
+        total.delivered += summary.delivered;
+        total.crashes += summary.crashes;
+        total.rebuilds += summary.rebuilds;
+        total.keys_used += summary.keys_used;
+    }
+    println!("{total:?}");
+    assert!(total.delivered * 2 > total.acknowledged, "most messages arrive: {total:?}");
+    assert!(total.crashes > 100 && total.rebuilds > 100, "things go wrong: {total:?}");
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_in_the_first_half_of_500_worlds() {
+    run_seeds(0..250);
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_in_the_second_half_of_500_worlds() {
+    if one_seed().is_none() {
+        run_seeds(250..500);
+    }
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    assert_eq!(run(77), run(77));
+}
