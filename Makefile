@@ -47,7 +47,7 @@ bench: ## the figures in docs/benchmarks.md, measured here and now
 
 torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 	$(CARGO) build --release -p pc2
-	PC2_KILLS=200 $(CARGO) test --release -p pc2 --test torture -- --nocapture
+	PC2_KILLS=200 $(CARGO) test --release -p pc2 --test processes torture -- --nocapture
 
 sim: ## seeded worlds; SEED=7 repeats one, N=5000 runs more
 	$(CARGO) run --release -p pc2-simulations --bin sim

@@ -1,1 +1,80 @@
-fn main() {}
+//! `pc2`: the program. Parses the command line, does what it says, ends with a documented exit code.
+//!
+//! Here: which command goes where. Not here: what a command does (`commands`, `run`, `init`, `demo`, `doctor`).
+
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod demo;
+mod doctor;
+mod exit;
+mod home;
+mod identity_file;
+mod init;
+mod logging;
+mod phrase_io;
+mod run;
+mod show;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command, ConfigCommand, UpArgs};
+use client::Client;
+use commands::Driver;
+use config::Config;
+use home::Home;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pc2: {error:#}");
+            ExitCode::from(exit::code_of(&error))
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<()> {
+    let command = cli.command.unwrap_or(Command::Up(UpArgs::default()));
+    if let Command::Completions { shell } = command {
+        clap_complete::generate(shell, &mut Cli::command(), "pc2", &mut std::io::stdout());
+        return Ok(());
+    }
+    if let Command::Demo(arguments) = &command {
+        return demo::run(arguments);
+    }
+    let home = Home::find(cli.data)?;
+    let drive = || Client::find(&home).map(|client| Driver::new(client, cli.json));
+    match &command {
+        Command::Up(arguments) => run::up(&home, arguments),
+        Command::Init(arguments) => init::init(&home, arguments, cli.json),
+        Command::Restore(arguments) => init::restore(&home, arguments, cli.json),
+        Command::Id => init::show_id(&home, cli.json),
+        Command::Name { name } => drive()?.name(name.as_deref()),
+        Command::LoginLink => drive()?.login_link(),
+        Command::Contact(command) => drive()?.contact(command),
+        Command::Invite { no_qr } => drive()?.invite(!no_qr),
+        Command::Send { to, text, wait } => drive()?.send(to, text, *wait),
+        Command::Chat { with, limit } => drive()?.chat(with.as_deref(), *limit),
+        Command::Peers => drive()?.peers(),
+        Command::Record(command) => drive()?.record(command),
+        Command::Doctor => doctor::run(&home, cli.json),
+        Command::Config(ConfigCommand::Show) => {
+            let config = Config::load(&home.config(), &UpArgs::default())?.config;
+            if cli.json {
+                println!("{}", serde_json::to_string_pretty(&config)?);
+            } else {
+                print!("{}", toml::to_string_pretty(&config)?);
+            }
+            Ok(())
+        }
+        Command::Demo(_) | Command::Completions { .. } => unreachable!("handled above"),
+    }
+}
+
+/// A random UUID, for a message that is composed here.
+fn random_id() -> anyhow::Result<String> {
+    let hex: String = identity_file::random::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+}

@@ -1,0 +1,210 @@
+//! The words of the command line: what clap parses, and nothing of what it does.
+//!
+//! Exit codes stand in [`crate::exit`]. A running node is driven over its local API; `--data` picks which.
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Your own cloud on your own hardware, joined to everybody else's directly.
+#[derive(Debug, Parser)]
+#[command(name = "pc2", version, about, after_help = EXIT_CODES, arg_required_else_help = false)]
+pub(crate) struct Cli {
+    /// Directory that holds everything of one node.
+    #[arg(long, global = true, env = "PC2_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Print JSON for scripts instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed · 2 wrong usage · 3 no node is running in this data directory · \
+4 not found · 5 refused as things stand · 70 a part of the node hung and the process gave up (restart it)";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the node (also plain `pc2`).
+    Up(UpArgs),
+    /// Make a new identity and show its recovery phrase once.
+    Init(InitArgs),
+    /// Bring an identity back from its recovery phrase (read from standard input).
+    Restore(InitArgs),
+    /// Show who this node is.
+    Id,
+    /// Show or set how you call yourself.
+    Name {
+        /// The new name; without it the current one is shown.
+        name: Option<String>,
+    },
+    /// Print a link that signs a browser in, once, within 15 minutes.
+    LoginLink,
+    /// Contacts and requests.
+    #[command(subcommand)]
+    Contact(ContactCommand),
+    /// Make an invitation: a link (and QR) with which somebody becomes your contact.
+    Invite {
+        /// Leave out the QR code.
+        #[arg(long)]
+        no_qr: bool,
+    },
+    /// Send a text. To somebody new it goes as a contact request.
+    Send {
+        /// The recipient's DID, or the name you gave them.
+        to: String,
+        /// The text.
+        text: String,
+        /// Wait until it is delivered, at most this many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u64>,
+    },
+    /// Show a conversation, or the latest of all.
+    Chat {
+        /// Whose: a DID or the name you gave them. Without it: everybody's.
+        with: Option<String>,
+        /// How many messages of each conversation, from the newest.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show who is connected, and how you are reached.
+    Peers,
+    /// Public values in the network's shared store.
+    #[command(subcommand)]
+    Record(RecordCommand),
+    /// Check this node; each failing check says what to do.
+    Doctor,
+    /// Show the configuration in effect.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Three nodes on this machine (a bootstrap, Alice and Bob), for the first five minutes.
+    Demo(DemoArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct UpArgs {
+    /// Web address to listen on [default: 127.0.0.1:4200].
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) web: Option<String>,
+    /// Address for other nodes, as a multiaddress; may be repeated
+    /// [default: TCP and QUIC on port 4201, IPv4 and IPv6].
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) listen: Vec<String>,
+    /// A node to join the network through, as a multiaddress ending in /p2p/…; may be repeated.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) bootstrap: Vec<String>,
+    /// Do not look for nodes in the local network (mDNS).
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
+    /// File with the passphrase of a sealed identity.
+    #[arg(long, value_name = "FILE", env = "PC2_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct InitArgs {
+    /// Seal the identity file with a passphrase read from this file; `-` asks for it.
+    #[arg(long, value_name = "FILE", env = "PC2_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// How you call yourself.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContactCommand {
+    /// Ask somebody to become a contact, by DID or invitation link.
+    Add {
+        /// A DID, or an invitation link (pc2:invite:…).
+        who: String,
+        /// The name to show for them.
+        #[arg(long)]
+        name: Option<String>,
+        /// A text they see with the request.
+        #[arg(long, default_value = "")]
+        text: String,
+    },
+    /// List contacts, requests and blocked people.
+    List,
+    /// Accept somebody who asked.
+    Accept {
+        /// DID or name.
+        who: String,
+    },
+    /// Hear nothing more of somebody; they are not told.
+    Block {
+        /// DID or name.
+        who: String,
+    },
+    /// Undo a block.
+    Unblock {
+        /// DID or name.
+        who: String,
+    },
+    /// Give a contact a name of your own; without one, take it away.
+    Rename {
+        /// DID or name.
+        who: String,
+        /// The new name.
+        name: Option<String>,
+    },
+    /// Forget a contact or a request; history stays.
+    Remove {
+        /// DID or name.
+        who: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordCommand {
+    /// Publish a text under your DID and a label.
+    Put {
+        /// Tells your values apart.
+        label: String,
+        /// The text. Anybody who knows your DID and the label can read it.
+        value: String,
+        /// Only if the value there has this sequence number.
+        #[arg(long)]
+        expect: Option<u64>,
+    },
+    /// Find a value of somebody.
+    Get {
+        /// Whose: a DID.
+        owner: String,
+        /// Which.
+        label: String,
+    },
+    /// Withdraw a value of yours everywhere.
+    Delete {
+        /// Which.
+        label: String,
+    },
+    /// Find the card of somebody: where they are reachable.
+    Card {
+        /// Whose: a DID.
+        owner: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the configuration in effect, as it would stand in config.toml.
+    Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Keep the three data directories here; without it they vanish at the end.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+    /// First of three web ports.
+    #[arg(long, default_value_t = 4200)]
+    pub(crate) port: u16,
+}

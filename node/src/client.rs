@@ -1,0 +1,138 @@
+//! The command line's side of the local API: finds the running node of a data directory and asks it.
+//!
+//! The node writes `api.json` (address, token, process) when it is ready and removes it when it stops. Only the owner of the directory can read
+//! it, which is what authorises the command line.
+
+use crate::{
+    exit::{self, Exit},
+    home::{self, Home},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{fs, io, net::SocketAddr, time::Duration};
+use ureq::{Agent, http::Response};
+
+/// A message to nobody online is answered as soon as it is on disk, so this only ends a hang.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What `api.json` says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ApiFile {
+    /// Where the node's web listens.
+    pub(crate) address: SocketAddr,
+    /// Authorises whoever can read the file.
+    pub(crate) token: String,
+    /// The node's process.
+    pub(crate) pid: u32,
+}
+
+impl ApiFile {
+    /// Says how the node is driven.
+    pub(crate) fn write(&self, home: &Home) -> io::Result<()> {
+        home::write_private(&home.api(), &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// The node stops: nobody is to be sent to it any more.
+    pub(crate) fn remove(home: &Home) {
+        if let Err(error) = fs::remove_file(home.api()) {
+            tracing::warn!(%error, "could not remove api.json");
+        }
+    }
+}
+
+/// What the API says when it refuses.
+#[derive(Debug, Deserialize)]
+struct Problem {
+    message: String,
+}
+
+/// A running node.
+pub(crate) struct Client {
+    agent: Agent,
+    file: ApiFile,
+}
+
+impl Client {
+    /// Finds the node that runs in this data directory.
+    pub(crate) fn find(home: &Home) -> anyhow::Result<Self> {
+        let text = fs::read(home.api()).map_err(|_| not_running(home))?;
+        let file: ApiFile = serde_json::from_slice(&text).map_err(|_| not_running(home))?;
+        Ok(Self::new(file))
+    }
+
+    /// Speaks to the node a file describes.
+    pub(crate) fn new(file: ApiFile) -> Self {
+        let config = Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false);
+        Self { agent: config.build().into(), file }
+    }
+
+    /// `GET`.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.answer(self.agent.get(self.url(path)).header("authorization", self.bearer()).call())
+    }
+
+    /// `DELETE`.
+    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.answer(self.agent.delete(self.url(path)).header("authorization", self.bearer()).call())
+    }
+
+    /// `POST` with a body.
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        self.answer(self.agent.post(self.url(path)).header("authorization", self.bearer()).send_json(body))
+    }
+
+    /// `PUT` with a body.
+    pub(crate) fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        self.answer(self.agent.put(self.url(path)).header("authorization", self.bearer()).send_json(body))
+    }
+
+    /// `PATCH` with a body.
+    pub(crate) fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        self.answer(self.agent.patch(self.url(path)).header("authorization", self.bearer()).send_json(body))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.file.address)
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.file.token)
+    }
+
+    fn answer<T: DeserializeOwned>(
+        &self,
+        result: Result<Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<T> {
+        let mut response = result.map_err(|error| match error {
+            ureq::Error::Timeout(_) => {
+                anyhow::anyhow!("the node does not answer; see its log (process {})", self.file.pid)
+            }
+            _ => Exit::error(
+                exit::NOT_RUNNING,
+                format!("no node answers at {}; start it with `pc2 up`", self.file.address),
+            ),
+        })?;
+        let status = response.status().as_u16();
+        let text = response.body_mut().read_to_string()?;
+        if (200..300).contains(&status) {
+            let text = if text.is_empty() { "null" } else { &text };
+            return serde_json::from_str(text).map_err(|error| {
+                anyhow::anyhow!("the node speaks another version of the API than this command: {error}")
+            });
+        }
+        let message = serde_json::from_str::<Problem>(&text)
+            .map_or_else(|_| format!("status {status}"), |problem| problem.message);
+        let code = match status {
+            404 => exit::NOT_FOUND,
+            400..=499 => exit::REFUSED,
+            _ => exit::FAILED,
+        };
+        Err(Exit::error(code, message))
+    }
+}
+
+fn not_running(home: &Home) -> anyhow::Error {
+    Exit::error(
+        exit::NOT_RUNNING,
+        format!("no node is running in {}; start it with `pc2 --data {0} up`", home.path().display()),
+    )
+}

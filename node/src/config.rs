@@ -1,0 +1,178 @@
+//! The configuration: one struct, every field documented, all problems told at once.
+//!
+//! Precedence: defaults < `config.toml` in the data directory < environment < flags. Everything works without a file.
+//! Secrets never stand in it. `pc2 config show` prints what is in effect.
+
+use crate::cli::UpArgs;
+use serde::{Deserialize, Serialize};
+use std::{fs, io, net::SocketAddr, path::Path};
+
+/// What can be configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Web address, `IP:PORT`. Bound to loopback unless told otherwise. Default `127.0.0.1:4200`.
+    pub(crate) web: String,
+    /// Host names under which the page may be opened besides loopback, e.g. `["pc2.lan"]`. Default none.
+    pub(crate) web_names: Vec<String>,
+    /// Where other nodes reach this one, as multiaddresses. Default TCP and QUIC on port 4201, IPv4 and IPv6.
+    pub(crate) listen: Vec<String>,
+    /// Nodes to join the network through, as multiaddresses ending in `/p2p/…`. None is needed in a local network. Default none.
+    pub(crate) bootstrap: Vec<String>,
+    /// Look for nodes in the local network by mDNS. Default true.
+    pub(crate) mdns: bool,
+    /// What is logged, in the syntax of `RUST_LOG`. Default `info`, and the swarm only when it warns.
+    pub(crate) log: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            web: "127.0.0.1:4200".to_owned(),
+            web_names: Vec::new(),
+            listen: [
+                "/ip4/0.0.0.0/tcp/4201",
+                "/ip4/0.0.0.0/udp/4201/quic-v1",
+                "/ip6/::/tcp/4201",
+                "/ip6/::/udp/4201/quic-v1",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            bootstrap: Vec::new(),
+            mdns: true,
+            log: "info,libp2p_swarm=warn".to_owned(),
+        }
+    }
+}
+
+/// Why there is no usable configuration. Worded for the owner.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("cannot read {path}")]
+    Unreadable {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{path} is not a configuration: {reason}")]
+    Malformed { path: String, reason: String },
+    #[error("the configuration has {} problem(s):\n  {}", .0.len(), .0.join("\n  "))]
+    Invalid(Vec<String>),
+}
+
+/// A [`Config`] whose values are known to be good.
+#[derive(Debug, Clone)]
+pub(crate) struct ValidConfig {
+    /// Where the web listens.
+    pub(crate) web: SocketAddr,
+    /// The rest, checked.
+    pub(crate) config: Config,
+}
+
+impl Config {
+    /// Reads the file (if there is one) and lays environment and flags over it.
+    pub(crate) fn load(file: &Path, flags: &UpArgs) -> Result<ValidConfig, ConfigError> {
+        let path = file.display().to_string();
+        let mut config: Self = match fs::read_to_string(file) {
+            Ok(text) => toml::from_str(&text)
+                .map_err(|error| ConfigError::Malformed { path, reason: error.to_string() })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
+            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+        };
+        if let Ok(log) = std::env::var("PC2_LOG") {
+            config.log = log;
+        }
+        config.lay_over(flags);
+        config.validate()
+    }
+
+    fn lay_over(&mut self, flags: &UpArgs) {
+        if let Some(web) = &flags.web {
+            self.web.clone_from(web);
+        }
+        if !flags.listen.is_empty() {
+            self.listen.clone_from(&flags.listen);
+        }
+        if !flags.bootstrap.is_empty() {
+            self.bootstrap.clone_from(&flags.bootstrap);
+        }
+        self.mdns &= !flags.no_mdns;
+    }
+
+    /// Checks everything and names every problem at once.
+    fn validate(self) -> Result<ValidConfig, ConfigError> {
+        let mut problems = Vec::new();
+        let web = self.web.parse::<SocketAddr>();
+        if web.is_err() {
+            problems.push(format!("web = \"{}\": an address looks like 127.0.0.1:4200", self.web));
+        }
+        if self.listen.is_empty() {
+            problems.push("listen is empty: nobody could reach this node".to_owned());
+        }
+        for address in &self.listen {
+            if !address.starts_with("/ip4/") && !address.starts_with("/ip6/") {
+                problems.push(format!("listen \"{address}\": it looks like /ip4/0.0.0.0/tcp/4201"));
+            }
+        }
+        for address in &self.bootstrap {
+            if !address.starts_with('/') || !address.contains("/p2p/") {
+                problems.push(format!(
+                    "bootstrap \"{address}\": it ends in /p2p/ and the node's peer id (see `pc2 id` there)"
+                ));
+            }
+        }
+        for name in &self.web_names {
+            if name.is_empty() || name.contains(['/', ':', ' ']) {
+                problems.push(format!("web_names \"{name}\": a host name, without scheme and port"));
+            }
+        }
+        match web {
+            Ok(web) if problems.is_empty() => Ok(ValidConfig { web, config: self }),
+            _ => Err(ConfigError::Invalid(problems)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        fs::write(file.path(), text).expect("it is writable");
+        file
+    }
+
+    #[test]
+    fn without_a_file_the_defaults_hold() {
+        let loaded =
+            Config::load(Path::new("/nonexistent/config.toml"), &UpArgs::default()).expect("defaults");
+        assert_eq!(loaded.web.port(), 4200);
+        assert!(loaded.web.ip().is_loopback());
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let file = file("web = \"127.0.0.1:5000\"\nmdns = true\n");
+        let flags = UpArgs { web: Some("127.0.0.1:6000".into()), no_mdns: true, ..UpArgs::default() };
+        let loaded = Config::load(file.path(), &flags).expect("valid");
+        assert_eq!(loaded.web.port(), 6000);
+        assert!(!loaded.config.mdns);
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let file = file("web = \"nowhere\"\nbootstrap = [\"/ip4/1.2.3.4/tcp/1\"]\nlisten = []\n");
+        let Err(ConfigError::Invalid(problems)) = Config::load(file.path(), &UpArgs::default()) else {
+            panic!("three mistakes are refused");
+        };
+        assert_eq!(problems.len(), 3);
+    }
+
+    #[test]
+    fn an_unknown_word_in_the_file_is_refused_by_name() {
+        let file = file("wep = 1\n");
+        let error = Config::load(file.path(), &UpArgs::default()).expect_err("a typo").to_string();
+        assert!(error.contains("wep"), "{error}");
+    }
+}

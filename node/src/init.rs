@@ -1,0 +1,130 @@
+//! `pc2 init`, `pc2 restore`, `pc2 id`: making, bringing back and showing an identity. No node runs for these.
+//!
+//! The phrase is shown once, on standard output, and kept nowhere: the identity file holds the seed made from it.
+
+use crate::{cli::InitArgs, home::Home, identity_file, phrase_io};
+use pc2_protocols::{
+    crypto::{keys::IdentityKeys, keystore::IdentityFile, phrase::Phrase},
+    id::NodeId,
+    identity::{self, ProfileRow},
+};
+use pc2_storage::{Change, Options, Storage};
+use serde_json::{Value, json};
+use std::sync::mpsc;
+use zeroize::Zeroizing;
+
+/// `pc2 init`.
+pub(crate) fn init(home: &Home, arguments: &InitArgs, as_json: bool) -> anyhow::Result<()> {
+    check_name(arguments.name.as_deref())?;
+    home.create()?;
+    let (phrase, keys) = new_identity(home, arguments)?;
+    if as_json {
+        let mut answer = identity_json(keys.node());
+        answer["phrase"] = spoken(&phrase).as_str().into();
+        println!("{answer:#}");
+    } else {
+        show_phrase(&phrase);
+        println!("{}", keys.node().did());
+    }
+    Ok(())
+}
+
+/// Makes an identity and writes it.
+pub(crate) fn new_identity(home: &Home, arguments: &InitArgs) -> anyhow::Result<(Phrase, IdentityKeys)> {
+    let entropy = Zeroizing::new(identity_file::random()?);
+    let phrase = Phrase::from_entropy(&entropy);
+    let keys = phrase.keys();
+    identity_file::create(home, &keys, arguments.passphrase_file.as_deref())?;
+    if let Some(name) = &arguments.name {
+        store_name(home, &keys, name)?;
+    }
+    Ok((phrase, keys))
+}
+
+/// `pc2 restore`.
+pub(crate) fn restore(home: &Home, arguments: &InitArgs, as_json: bool) -> anyhow::Result<()> {
+    check_name(arguments.name.as_deref())?;
+    let text = Zeroizing::new(phrase_io::recovery_phrase()?);
+    let phrase: Phrase = text.parse()?;
+    let keys = phrase.keys();
+    home.create()?;
+    identity_file::create(home, &keys, arguments.passphrase_file.as_deref())?;
+    if let Some(name) = &arguments.name {
+        store_name(home, &keys, name)?;
+    }
+    if as_json {
+        println!("{:#}", identity_json(keys.node()));
+    } else {
+        println!("Restored {}", keys.node().did());
+        println!(
+            "Contacts and messages were on the old machine: they come back from its data directory, not from the phrase."
+        );
+    }
+    Ok(())
+}
+
+/// `pc2 id`.
+pub(crate) fn show_id(home: &Home, as_json: bool) -> anyhow::Result<()> {
+    let file = identity_file::read_existing(home)?;
+    let node = file.node()?;
+    if as_json {
+        let mut answer = identity_json(node);
+        answer["sealed"] = file.is_sealed().into();
+        println!("{answer:#}");
+    } else {
+        println!(
+            "DID      {}\nNodeId   {node}\nPeerId   {}\n{}",
+            node.did(),
+            node.peer_id_text(),
+            sealed_note(&file)
+        );
+    }
+    Ok(())
+}
+
+/// Whether the key lies open, said plainly.
+fn sealed_note(file: &IdentityFile) -> &'static str {
+    if file.is_sealed() {
+        "The secret is sealed with a passphrase."
+    } else {
+        "The secret lies unsealed in identity.json: whoever can read that file is this identity."
+    }
+}
+
+/// Shows a new phrase, once.
+pub(crate) fn show_phrase(phrase: &Phrase) {
+    println!(
+        "Your recovery phrase. Write it down now; it is shown this once, and is the only way back if this machine is lost:\n"
+    );
+    for (number, word) in phrase.words().enumerate() {
+        print!("{:>4}. {word:<10}{}", number + 1, if (number + 1) % 4 == 0 { "\n" } else { "" });
+    }
+    println!();
+}
+
+/// Keeps the owner's name where the node will look for it.
+fn store_name(home: &Home, keys: &IdentityKeys, name: &str) -> anyhow::Result<()> {
+    let (storage, _report) = Storage::open(home.path(), &keys.storage_key(), &Options::default())?;
+    let profile =
+        ProfileRow { account: keys.node(), name: name.trim().to_owned(), since: identity_file::now() };
+    let (done, durable) = mpsc::channel();
+    storage.writer().submit(vec![Change::Profile(profile)], move |result| {
+        // The receiver waits below.
+        let _somebody_waits = done.send(result);
+    })?;
+    durable.recv()??;
+    storage.close();
+    Ok(())
+}
+
+fn spoken(phrase: &Phrase) -> Zeroizing<String> {
+    Zeroizing::new(phrase.words().collect::<Vec<_>>().join(" "))
+}
+
+fn identity_json(node: NodeId) -> Value {
+    json!({ "did": node.did().to_string(), "node_id": node.to_string(), "peer_id": node.peer_id_text() })
+}
+
+fn check_name(name: Option<&str>) -> anyhow::Result<()> {
+    name.map_or(Ok(()), |name| Ok(identity::plain_name(name).map(|_| ())?))
+}

@@ -1,0 +1,7 @@
+//! The product's promises, end to end: real `pc2` processes on this machine, driven as people and scripts drive them.
+
+mod bad_input;
+mod identity;
+mod support;
+mod torture;
+mod two_nodes;
