@@ -5,10 +5,10 @@
 
 CARGO ?= cargo
 UI    := web/ui
-# A node for the browser test and for processes under test: built once, with its page.
-PC2    = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/pc2
+# Where cargo builds.
+TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
-.PHONY: help check fmt lint ui-check test test-tools test-rust test-ui bench torture sim demo dev clean-data
+.PHONY: help check fmt lint ui-check test test-tools test-rust test-ui bench torture sim demo dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -39,18 +39,18 @@ test-rust:
 
 test-ui: $(UI)/node_modules/.package-lock.json
 	$(CARGO) build -p pc2
-	cd $(UI) && PC2_BIN="$(PC2)" npm test
+	cd $(UI) && PC2_BIN="$(TARGET)/debug/pc2" npm test
 
 bench: ## the figures in docs/benchmarks.md, measured here and now
 	$(CARGO) build --release -p pc2
-	$(CARGO) run --release -p pc2-simulations --bin bench
+	PC2_BIN="$(TARGET)/release/pc2" $(CARGO) bench -p pc2-simulations --bench pc2
 
 torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 	$(CARGO) build --release -p pc2
 	PC2_KILLS=200 $(CARGO) test --release -p pc2 --test processes torture -- --nocapture
 
 sim: ## seeded worlds; SEED=7 repeats one, N=5000 runs more
-	$(CARGO) run --release -p pc2-simulations --bin sim
+	$(CARGO) test --release -p pc2-simulations -- --nocapture
 
 demo: ## three nodes on this machine: a bootstrap, Alice and Bob
 	$(CARGO) run --release -- demo

@@ -16,7 +16,7 @@
 mod life;
 
 use crate::{
-    messages::{Call, Durable, Input, Ping, Report, Settle, Shutdown, Wake},
+    messages::{Call, Durable, FromNet, Input, Ping, Report, Settle, Shutdown, Wake},
     shell::{Inbox, Shell},
 };
 use actix::{
@@ -135,6 +135,16 @@ impl<S: Shell> Handler<Input<S::In>> for Host<S> {
 
     fn handle(&mut self, Input(input): Input<S::In>, ctx: &mut Context<Self>) {
         self.turn(ctx, |life| life.input(input));
+    }
+}
+
+impl<S: Shell> Handler<FromNet> for Host<S> {
+    type Result = ();
+
+    fn handle(&mut self, FromNet(input): FromNet, ctx: &mut Context<Self>) {
+        if let Some(input) = S::from_net(input) {
+            self.turn(ctx, |life| life.input(input));
+        }
     }
 }
 

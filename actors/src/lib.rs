@@ -7,12 +7,31 @@
 //! Not here: HTTP and JSON (`pc2-web`), configuration files and signals (`pc2`).
 
 mod alarm;
+pub mod api;
 mod callers;
 mod clock;
+mod config;
+mod dht;
+pub mod event;
+mod exporter;
+mod factories;
 mod health;
 mod host;
+mod identity;
 mod journal;
+mod line;
 mod messages;
+mod messenger;
+pub mod net;
+mod network;
 mod open;
+mod reads;
 mod restarts;
 mod shell;
+mod start;
+mod tree;
+mod watchdog;
+
+pub use config::{NodeConfig, StartError, exit};
+pub use start::{Running, SHUTDOWN_PATIENCE, start};
+pub use watchdog::Fatal;

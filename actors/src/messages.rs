@@ -1,17 +1,23 @@
 //! Every actix message of the node.
 //!
-//! Data travels as [`Input`] and [`Call`] by `try_send` and is refused when the mailbox is full. Everything else is control or an
+//! Data travels as [`Input`], [`FromNet`] and [`Call`] by `try_send` and is refused when the mailbox is full. Everything else is control or an
 //! answer to a question of ours: few, each with a reason why it is bounded, and by `do_send`, which
 //! is never refused. No message carries an answer back through actix: whoever wants one sends along where it goes.
 
 use crate::{callers::Answer, health::ActorHealth};
 use actix::Message;
+use pc2_protocols::net::NetInput;
 use tokio::sync::oneshot;
 
 /// Something happened to a machine: data from the network or from another machine.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Input<I>(pub(crate) I);
+
+/// The network says something to a machine. The driver keeps it and tries again when the mailbox is full.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct FromNet(pub(crate) NetInput);
 
 /// A person or script asks a machine for something.
 #[derive(Message)]

@@ -9,7 +9,10 @@
 
 use crate::messages::Input;
 use actix::Recipient;
-use pc2_protocols::machine::{CallId, Machine, Tick};
+use pc2_protocols::{
+    machine::{CallId, Machine, Tick},
+    net::NetInput,
+};
 use std::sync::Arc;
 
 /// A machine as hosts hold it.
@@ -24,7 +27,7 @@ pub(crate) struct BuildError(pub(crate) String);
 pub(crate) type Factory<I, O> = Arc<dyn Fn(u32) -> Result<BoxedMachine<I, O>, BuildError> + Send + Sync>;
 
 /// An output that the host performs itself, or nothing more to do.
-pub(crate) enum Effect<S: Shell + ?Sized> {
+pub(crate) enum Effect<S: Shell> {
     /// The shell has performed it.
     Done,
     /// Write `changes`; when they are durable, perform `then`.
@@ -60,6 +63,9 @@ pub(crate) trait Shell: Send + Sized + 'static {
 
     /// The input by which the machine hears of a call.
     fn call(call: CallId, command: Self::Command) -> Self::In;
+
+    /// What the network says, as the machine hears it; `None` for what is not for it.
+    fn from_net(input: NetInput) -> Option<Self::In>;
 
     /// The name of an input, for logs.
     fn kind(input: &Self::In) -> &'static str;

@@ -1,5 +1,7 @@
-//! Worlds of PC2 machines, made from a seed: everything that can go wrong goes wrong, and the promises are checked.
+//! Seeded worlds of PC2 machines, the benchmarks, and the torture of real processes.
 //!
-//! Nothing imports this crate; it is run by tests, benchmarks and by hand.
+//! [`messenger`]: people who talk while everything goes wrong. [`records`]: record machines find each other's cards
+//! while the network misbehaves.
 
 pub mod messenger;
+pub mod records;

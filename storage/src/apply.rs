@@ -6,7 +6,7 @@
 //! Not here: when it becomes durable ([`crate::writer`]).
 
 use crate::{
-    cell::ReadError,
+    cell::{Cells as _, ReadError},
     change::{Change, WebSessionChange},
     stage::Stage,
     table::StageError,
@@ -68,9 +68,13 @@ fn messenger(stage: &mut Stage<'_>, change: &rows::Change) -> Result<(), StageEr
     }
 }
 
-/// A message, and where to find it as a link of its chain.
+/// A message, and where to find it as a link of its chain. One that is there already stays: no peer can replace a message.
 fn put_message(stage: &mut Stage<'_>, row: &MessageRow) -> Result<(), StageError> {
     let content = &row.content;
+    let key = tables::MESSAGES.key(&(row.account, row.conversation, content.hlc, content.id));
+    if stage.cell(&key)?.is_some() {
+        return Ok(());
+    }
     let link = Link { hlc: content.hlc, id: content.id };
     tables::LINKS.put(stage, &(row.account, row.conversation, content.device, content.seq), &link)?;
     tables::MESSAGES.put(stage, &(row.account, row.conversation, content.hlc, content.id), row)

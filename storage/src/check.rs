@@ -1,70 +1,55 @@
 //! Is the database what it was? Asked at every start, before anybody relies on it.
 //!
 //! sled verifies a checksum of each page it reads, and our seal proves each row. What neither notices is a log that ends
-//! too early: sled takes a damaged place for the end, and the database is quietly an older one. With ratchets in it
-//! that would mean keys used twice. So every group commit counts up a number inside the database, and a file
-//! beside it ([`Mark`]) is told after the sync. The mark never runs ahead of the disk; a database behind its mark is damaged.
+//! too early or has a hole: sled takes a damaged place for the end, or goes on behind it, and the database is quietly an older one. With
+//! ratchets in it that would mean keys used twice. Holes are told by the books ([`crate::ledger`]). The end is told by the
+//! [`Mark`]: a file beside the database that is told the number of commits after each sync. It never runs ahead of the disk; a
+//! database behind its mark is damaged.
 //!
-//! The rows of the large tables (messages, held records) are proved when they are read, so that a start does not depend on their number.
+//! The rows of the large tables (messages, held records) are opened when they are read, so that a start does not depend on
+//! their number. When that once fails, it is noted ([`suspect`]) and the next start looks at everything.
 
 use crate::{
     cell::{self, Cells as _, ReadError, Sealer},
     format,
-    stage::Stage,
-    tables::{self, META_TAG},
+    ledger::{Ledger, Mismatch, Recount},
+    tables,
 };
 use sha2::{Digest as _, Sha256};
 use sled::Tree;
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, Write as _},
     path::Path,
 };
 
-/// Key of the cell that counts group commits.
-const COUNT_CELL: [u8; 2] = [META_TAG, b'n'];
-
 const MARK_FILE: &str = "pc2-mark";
+const SUSPECT_FILE: &str = "pc2-suspect";
 
 /// A number and the beginning of its hash.
 const MARK_BYTES: usize = 16;
 
-/// Counts what became durable, inside the database and beside it.
+/// The number of commits that are on the disk, beside the database.
 #[derive(Debug)]
 pub(crate) struct Mark {
     file: File,
-    count: u64,
 }
 
 impl Mark {
-    /// Continues where the database is.
-    pub(crate) fn open(db: &Path, tree: &Tree) -> Result<Self, io::Error> {
+    /// Opens or makes the file.
+    pub(crate) fn open(db: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
             .open(db.join(MARK_FILE))?;
-        let count = count(tree).map_err(io::Error::other)?;
-        let mut mark = Self { file, count };
-        mark.write();
-        Ok(mark)
+        Ok(Self { file })
     }
 
-    /// Counts the group that is being staged.
-    pub(crate) fn stage(&mut self, stage: &mut Stage<'_>) {
-        self.count = self.count.saturating_add(1);
-        stage.put_plain(&COUNT_CELL, &self.count.to_be_bytes());
-    }
-
-    /// The group is on the disk.
-    pub(crate) fn reached(&mut self) {
-        self.write();
-    }
-
-    /// Not synced: it protects against a database that goes back, and may itself be older than that.
-    fn write(&mut self) {
-        let bytes = mark_bytes(self.count);
+    /// The commits of this ledger are on the disk. The mark itself is not synced: it may be older than that, never newer.
+    pub(crate) fn reached(&mut self, ledger: Ledger) {
+        let bytes = mark_bytes(ledger.commits);
         let written = self.file.rewind().and_then(|()| self.file.write_all(&bytes));
         if let Err(error) = written {
             tracing::warn!(%error, "mark not written");
@@ -81,6 +66,10 @@ pub(crate) enum Damage {
     NoFormat,
     #[error("it is older than it was: {found} commits of at least {expected}")]
     RolledBack { found: u64, expected: u64 },
+    #[error("parts of its books are lost")]
+    Books,
+    #[error("{table} are missing or older than they were")]
+    Lost { table: &'static str },
     #[error("a {table} row says something else than it should")]
     BadRow { table: &'static str },
 }
@@ -98,33 +87,60 @@ pub(crate) enum Depth {
 pub(crate) fn check(db: &Path, tree: &Tree, sealer: &Sealer, depth: Depth) -> Result<format::Format, Damage> {
     let cell = tree.cell(&format::CELL)?.ok_or(Damage::NoFormat)?;
     let format = format::Format::decode(&cell).ok_or(Damage::NoFormat)?;
-    let found = count(tree)?;
-    if let Some(expected) = read_mark(db).filter(|expected| *expected > found) {
-        return Err(Damage::RolledBack { found, expected });
+    let ledger = Ledger::read(tree)?;
+    if let Some(expected) = read_mark(db).filter(|expected| *expected > ledger.commits) {
+        return Err(Damage::RolledBack { found: ledger.commits, expected });
     }
+    let recount = match depth {
+        Depth::Start => Recount::Changed,
+        Depth::Full => Recount::All,
+    };
+    ledger.audit(tree, recount)?.map_err(|mismatch| match mismatch {
+        Mismatch::Ledger => Damage::Books,
+        Mismatch::Rows(table) => Damage::Lost { table },
+    })?;
     rows(tree, sealer, depth)?;
     Ok(format)
 }
 
-/// Opens and decodes rows. Returns how many.
+/// Notes that something was damaged, so that the next start looks at everything.
+pub(crate) fn suspect(db: &Path) {
+    if let Err(error) = File::create(db.join(SUSPECT_FILE)) {
+        tracing::warn!(%error, "damage not noted");
+    }
+}
+
+/// How much this start has to look at.
+pub(crate) fn depth(db: &Path) -> Depth {
+    if db.join(SUSPECT_FILE).exists() { Depth::Full } else { Depth::Start }
+}
+
+/// The check passed: nothing is suspected any more.
+pub(crate) fn acquit(db: &Path) {
+    match fs::remove_file(db.join(SUSPECT_FILE)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(%error, "note of damage not removed"),
+    }
+}
+
+/// Opens and decodes rows. Returns how many. A held record that is damaged is nobody's loss.
 pub(crate) fn rows(tree: &Tree, sealer: &Sealer, depth: Depth) -> Result<u64, Damage> {
     let mut rows = 0;
     for table in tables::ALL.iter().filter(|table| depth == Depth::Full || !tables::is_large(table.tag())) {
         for key in tree.scan_prefix([table.tag()]).keys() {
             let key = key.map_err(ReadError::from)?;
-            if let Some(row) = cell::read(tree, sealer, table.name(), &key)? {
+            let row = match cell::read(tree, sealer, table.name(), &key) {
+                Err(ReadError::Damaged { .. }) if table.tag() == tables::HELD.tag() => None,
+                row => row?,
+            };
+            if let Some(row) = row {
                 table.check(&row).map_err(|_| Damage::BadRow { table: table.name() })?;
                 rows += 1;
             }
         }
     }
     Ok(rows)
-}
-
-fn count(tree: &Tree) -> Result<u64, ReadError> {
-    let cell = tree.cell(&COUNT_CELL)?;
-    let bytes = cell.as_deref().unwrap_or(&[0; 8]);
-    bytes.try_into().map(u64::from_be_bytes).map_err(|_| ReadError::Damaged { what: "counts of commits" })
 }
 
 /// The mark, if there is one that is whole.

@@ -8,10 +8,11 @@
 
 use crate::{
     cell::Sealer,
-    check::{self, Damage, Depth},
+    check::{self, Damage},
     dir::{self, Layout, Lock},
     disk::{self, Ballast, Disk, SystemDisk},
     format::{self, Format, Found},
+    ledger::Ledger,
     migrate::{self, MigrateError},
     restore::{self, RestoreError, Restored},
     stage::Stage,
@@ -178,7 +179,8 @@ pub(crate) fn open(root: &Path, key: &StorageKey, options: &Options) -> Result<O
     })?;
 
     let path = layout.db().join("db");
-    let file = File::open(&path).map_err(|source| OpenError::Unreadable { path, source })?;
+    let file = File::open(&path).and_then(|file| options.disk.sync(&file).map(|()| file));
+    let file = file.map_err(|source| OpenError::Unreadable { path, source })?;
     // Best effort: without room, or without knowing, there is no ballast until there is.
     if let Ok(available) = options.disk.available(root) {
         ballast.restore(available, options.reserve_bytes);
@@ -206,7 +208,7 @@ fn prepare(
         format.check(format::VERSION, sealer).map_err(Trouble::Refused)?;
     }
     let db = open_sled(&path, options.cache_bytes)?;
-    let checked = caught(|| check::check(&path, &db, sealer, Depth::Start));
+    let checked = caught(|| check::check(&path, &db, sealer, check::depth(&path)));
     let mut format = match checked {
         Ok(format) => format,
         Err(reason) => {
@@ -214,6 +216,7 @@ fn prepare(
             return Err(Trouble::Damaged(reason));
         }
     };
+    check::acquit(&path);
     format.check(format::VERSION, sealer).map_err(Trouble::Refused)?;
     let before = format.version;
     migrate::migrate(&db, sealer, &mut format, format::VERSION, migrate::STEPS).map_err(
@@ -222,6 +225,7 @@ fn prepare(
                 Trouble::Refused(OpenError::Unusable { reason: format!("its version {version} is unknown") })
             }
             MigrateError::Stage(error) => Trouble::Damaged(error.to_string()),
+            MigrateError::Read(error) => Trouble::Damaged(error.to_string()),
             MigrateError::Database(error) => trouble(&error),
         },
     )?;
@@ -280,7 +284,9 @@ fn create(path: &Path, sealer: &Sealer, cache_bytes: u64, version: u32) -> Resul
     let mut stage = Stage::new(&db, sealer);
     stage.put_plain(&format::CELL, &format.encode());
     stage.keep();
-    db.apply_batch(stage.into_batch()).and_then(|()| db.flush()).map_err(|error| trouble(&error))?;
+    let booked = stage.into_batch(Ledger::default());
+    let (batch, _) = booked.map_err(|error| Trouble::Damaged(error.to_string()))?;
+    db.apply_batch(batch).and_then(|()| db.flush()).map_err(|error| trouble(&error))?;
     Ok(db)
 }
 

@@ -6,7 +6,7 @@
 //!
 //! **In it**: contacts, conversations, chains, history, what waits in the outbox, invitations, own records, profiles, the routing
 //! table. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
-//! a ratchet taken back would use keys twice. Its own chains begin anew with it. Not in it either: who is signed in, and what is held for others.
+//! a ratchet taken back would use keys twice. Not in it either: who is signed in, and what is held for others.
 //!
 //! **Consistency**: it runs beside the writer. Every row is whole; rows of one batch may be from before and after. The
 //! order of the tables makes that safe: a chain is written before the history it counts, so nothing counts as received that is
@@ -30,7 +30,7 @@ use crate::{
 };
 use pc2_protocols::{
     codec,
-    messenger::rows::{ConversationRow, OutboxRow, Waiting},
+    messenger::rows::{OutboxRow, Waiting},
     time::UnixMillis,
 };
 use serde::{Deserialize, Serialize};
@@ -181,11 +181,6 @@ fn portable(tag: u8, row: Vec<u8>) -> Result<Option<Vec<u8>>, ReadError> {
             }
             Waiting::Control { .. } => None,
         });
-    }
-    if tag == tables::CONVERSATIONS.tag() {
-        let row = tables::CONVERSATIONS.decode(&row)?;
-        let row = ConversationRow { sent_seq: 0, sent_hash: [0; 32], since_refresh: 0, ..row };
-        return Ok(Some(codec::encode(&row)));
     }
     Ok(Some(row))
 }

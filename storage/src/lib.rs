@@ -23,6 +23,7 @@ mod dir;
 mod disk;
 mod export;
 mod format;
+mod ledger;
 mod migrate;
 mod reader;
 mod restore;

@@ -5,8 +5,9 @@
 //! be repeatable.
 
 use crate::{
-    cell::Sealer,
+    cell::{ReadError, Sealer},
     format::{self, Format},
+    ledger::Ledger,
     stage::Stage,
     table::StageError,
 };
@@ -31,6 +32,8 @@ pub(crate) enum MigrateError {
     #[error(transparent)]
     Stage(#[from] StageError),
     #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
     Database(#[from] sled::Error),
 }
 
@@ -50,7 +53,8 @@ pub(crate) fn migrate(
         format.version = version.saturating_add(1);
         stage.put_plain(&format::CELL, &format.encode());
         stage.keep();
-        db.apply_batch(stage.into_batch())?;
+        let (batch, _) = stage.into_batch(Ledger::read(db)?)?;
+        db.apply_batch(batch)?;
         db.flush()?;
         tracing::info!(from = version, to = format.version, "database migrated");
     }
@@ -86,7 +90,8 @@ mod tests {
         let row = ProfileRow { account: ACCOUNT, name: "Ada".into(), since: UnixMillis(1) };
         tables::PROFILES.put(&mut stage, &ACCOUNT, &row).expect("staged");
         stage.keep();
-        db.apply_batch(stage.into_batch()).expect("applied");
+        let (batch, _) = stage.into_batch(Ledger::default()).expect("booked");
+        db.apply_batch(batch).expect("applied");
 
         let steps = [Step { from: 0, run: |_, _| Ok(()) }, Step { from: 1, run: rename }];
         let mut format = Format::new(0, &sealer);

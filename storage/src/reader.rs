@@ -4,13 +4,14 @@
 //! between them: whoever needs one state of many rows (a machine that is rebuilt) calls
 //! [`Writer::barrier`](crate::Writer::barrier) first and is the only one whose batches change them.
 //!
-//! What cannot be read is an error, never a guess. Held records are the exception: a damaged one is left out, because
+//! What cannot be read is an error, never a guess, and makes the next start check every row. Held records are the exception: a damaged one is left out, because
 //! others hold it, too.
 
 use crate::{
     Opened,
     cell::ReadError,
     change::WebSessionRow,
+    check,
     tables::{self, Link, SessionChunk},
 };
 use pc2_protocols::{
@@ -179,8 +180,13 @@ impl Reader {
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Opened) -> Result<T, ReadError>) -> Result<T, ReadError> {
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         let opened = opened.as_ref().ok_or(ReadError::Closed)?;
-        catch_unwind(AssertUnwindSafe(|| read(opened)))
-            .unwrap_or_else(|_| Err(ReadError::Database { reason: "it panicked while reading".to_owned() }))
+        let result = catch_unwind(AssertUnwindSafe(|| read(opened)))
+            .unwrap_or_else(|_| Err(ReadError::Database { reason: "it panicked while reading".to_owned() }));
+        if let Err(ReadError::Damaged { what }) = &result {
+            tracing::error!(what, "damaged; everything is checked at the next start");
+            check::suspect(&opened.dir);
+        }
+        result
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     disk,
     export::{self, END, Header, MAGIC},
     format,
+    ledger::Ledger,
     stage::Stage,
     tables,
     value::MAX_VALUE_BYTES,
@@ -123,6 +124,7 @@ fn fill(db: &Db, sealer: &Sealer, path: &Path) -> Result<Restored, RestoreError>
     let mut export = ExportFile::open(path)?;
     let mut restored = Restored { exported: export.header.created, rows: 0, messages: 0 };
     let mut stage = Stage::new(db, sealer);
+    let mut ledger = Ledger::read(db).map_err(|error| damaged(error.to_string()))?;
     while let Some((key, sealed)) = export.next_row()? {
         let table = export::TABLES.iter().find(|table| key.first() == Some(&table.tag()));
         let table = table.ok_or_else(|| damaged("a row of no table"))?;
@@ -133,12 +135,18 @@ fn fill(db: &Db, sealer: &Sealer, path: &Path) -> Result<Restored, RestoreError>
         restored.rows += 1;
         restored.messages += u64::from(table.tag() == tables::MESSAGES.tag());
         if stage.group_bytes() >= BATCH_BYTES {
-            db.apply_batch(stage.into_batch())?;
+            ledger = apply(db, stage, ledger)?;
             stage = Stage::new(db, sealer);
         }
     }
-    db.apply_batch(stage.into_batch())?;
+    apply(db, stage, ledger)?;
     Ok(restored)
+}
+
+fn apply(db: &Db, stage: Stage<'_>, ledger: Ledger) -> Result<Ledger, RestoreError> {
+    let (batch, ledger) = stage.into_batch(ledger).map_err(|error| damaged(error.to_string()))?;
+    db.apply_batch(batch)?;
+    Ok(ledger)
 }
 
 /// A key and the sealed row under it.

@@ -8,6 +8,7 @@
 
 use crate::{
     cell::{self, Cells, ReadError, Sealer},
+    ledger::Ledger,
     value::Value,
 };
 use sled::{Batch, IVec, Tree};
@@ -101,8 +102,14 @@ impl<'a> Stage<'a> {
         self.group.is_empty()
     }
 
-    /// The group, as sled applies it at once.
-    pub(crate) fn into_batch(self) -> Batch {
+    /// What the group writes.
+    pub(crate) fn staged(&self) -> impl Iterator<Item = (&[u8], Option<&IVec>)> {
+        self.group.iter().map(|(key, value)| (key.as_slice(), value.as_ref()))
+    }
+
+    /// The group, booked, as sled applies it at once; and the ledger once it has.
+    pub(crate) fn into_batch(mut self, ledger: Ledger) -> Result<(Batch, Ledger), ReadError> {
+        let ledger = ledger.book(self.tree, &mut self)?;
         let mut batch = Batch::default();
         for (key, value) in self.group {
             match value {
@@ -110,7 +117,7 @@ impl<'a> Stage<'a> {
                 None => batch.remove(key),
             }
         }
-        batch
+        Ok((batch, ledger))
     }
 }
 

@@ -6,13 +6,14 @@ use crate::{
     db::{self, OpenError, OpenReport, Options},
     dir::{Layout, Lock},
     export::{self, ExportError, Exported},
+    ledger::Ledger,
     reader::Reader,
     writer::{self, Setup, Writer},
 };
 use pc2_protocols::crypto::seal::StorageKey;
 use sled::{Db, Tree};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     thread::JoinHandle,
 };
@@ -23,6 +24,8 @@ pub(crate) struct Opened {
     _db: Db,
     pub(crate) tree: Tree,
     pub(crate) sealer: Arc<Sealer>,
+    /// The database's directory.
+    pub(crate) dir: PathBuf,
 }
 
 /// An open storage. Dropped without [`Storage::close`] it closes as well.
@@ -43,8 +46,10 @@ impl Storage {
         let open = db::open(dir, key, options)?;
         let unusable = |error: std::io::Error| OpenError::Unusable { reason: error.to_string() };
         let tree = Tree::clone(&open.db);
+        let unreadable = |error: ReadError| OpenError::Unusable { reason: error.to_string() };
         let setup = Setup {
-            mark: Mark::open(&open.layout.db(), &tree).map_err(unusable)?,
+            mark: Mark::open(&open.layout.db()).map_err(unusable)?,
+            ledger: Ledger::read(&tree).map_err(unreadable)?.next_epoch(),
             db: open.db.clone(),
             sealer: Arc::clone(&open.sealer),
             file: open.file,
@@ -54,7 +59,7 @@ impl Storage {
             ballast: open.ballast,
         };
         let (writer, thread) = writer::start(setup).map_err(unusable)?;
-        let opened = Opened { _db: open.db, tree, sealer: open.sealer };
+        let opened = Opened { _db: open.db, tree, sealer: open.sealer, dir: open.layout.db() };
         let storage = Self {
             layout: open.layout,
             opened: Arc::new(RwLock::new(Some(opened))),
@@ -94,9 +99,10 @@ impl Storage {
             check::rows(&opened.tree, &opened.sealer, Depth::Full).map_err(|damage| match damage {
                 Damage::Read(error) => error,
                 Damage::BadRow { table } => ReadError::Damaged { what: table },
-                other @ (Damage::NoFormat | Damage::RolledBack { .. }) => {
-                    ReadError::Database { reason: other.to_string() }
-                }
+                other @ (Damage::NoFormat
+                | Damage::RolledBack { .. }
+                | Damage::Books
+                | Damage::Lost { .. }) => ReadError::Database { reason: other.to_string() },
             })
         })
     }

@@ -68,6 +68,22 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &ROUTING,
 ];
 
+/// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.
+pub(crate) fn bucket_prefix(tag: u8) -> Option<usize> {
+    const TAG: usize = 1;
+    const ACCOUNT_AND_CONVERSATION: usize = NodeId::LEN + ConversationId::LEN;
+    if tag == MESSAGES.tag() {
+        // The upper 16 bits of the clock change every 50 days.
+        return Some(TAG + ACCOUNT_AND_CONVERSATION + 2);
+    }
+    if tag == LINKS.tag() {
+        // The upper 48 bits of the number change every 65,536 links.
+        return Some(TAG + ACCOUNT_AND_CONVERSATION + DeviceId::LEN + 6);
+    }
+    let booked = tag != HELD.tag() && ALL.iter().any(|table| table.tag() == tag);
+    booked.then_some(TAG)
+}
+
 /// Whether a table grows with use rather than with the number of people known: its rows are not looked at by a start.
 pub(crate) fn is_large(tag: u8) -> bool {
     [MESSAGES.tag(), LINKS.tag(), HELD.tag()].contains(&tag)

@@ -19,6 +19,7 @@ use crate::{
     change::Change,
     check::Mark,
     disk::{Ballast, Disk},
+    ledger::Ledger,
     stage::Stage,
     table::StageError,
 };
@@ -177,6 +178,7 @@ pub(crate) struct Setup {
     /// The database file, for the sync.
     pub(crate) file: File,
     pub(crate) mark: Mark,
+    pub(crate) ledger: Ledger,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     pub(crate) reserve: u64,
@@ -309,12 +311,12 @@ impl Thread {
         if stage.is_empty() {
             return Ok(group);
         }
-        setup.mark.stage(&mut stage);
-        stage.keep();
-        self.tree.apply_batch(stage.into_batch()).map_err(|error| error.to_string())?;
+        let (batch, ledger) = stage.into_batch(setup.ledger).map_err(|error| error.to_string())?;
+        self.tree.apply_batch(batch).map_err(|error| error.to_string())?;
         setup.db.flush().map_err(|error| error.to_string())?;
         setup.disk.sync(&setup.file).map_err(|error| format!("sync: {error}"))?;
-        setup.mark.reached();
+        setup.ledger = ledger;
+        setup.mark.reached(ledger);
         Ok(group)
     }
 

@@ -142,6 +142,16 @@ fn a_state_never_goes_back() {
 }
 
 #[test]
+fn a_message_that_is_there_is_never_replaced() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (storage, _) = open(dir.path());
+    write(&storage, vec![put_message(1, "first"), put_message(1, "second")]).expect("written");
+    write(&storage, vec![put_message(1, "third")]).expect("written");
+    assert_eq!(storage.reader().history(ME, CHAT, None, 10), Ok(vec![message(1, "first")]));
+    assert_eq!(storage.reader().own_range(ME, CHAT, DEVICE, 1, 1), Ok(vec![message(1, "first")]));
+}
+
+#[test]
 fn values_of_any_size_are_replaced_whole() {
     let dir = tempfile::tempdir().expect("a directory");
     let (storage, _) = open(dir.path());

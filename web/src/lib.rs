@@ -1,1 +1,37 @@
-//! placeholder
+//! PC2's HTTP API, events and web page: the only crate that knows HTTP and JSON.
+//!
+//! In: a running node's [`NodeHandle`](pc2_actors::api::NodeHandle) and where to listen. Out: a [`WebServer`] on which the page, the command line and scripts
+//! talk to that node. Start reading at [`server`](crate::serve), then `app` (the way of a request) and `routes` (everything there is).
+//!
+//! | question | file |
+//! |---|---|
+//! | may this request be here at all? | `guard` |
+//! | who asks? | `auth`, `secret` |
+//! | may they? | `roles` |
+//! | what can be asked? | `routes`, described by `openapi` |
+//! | how do the answers look? | `dto`, `convert`, `answer`, `problem` |
+//! | who answers? | `api`, `events`, `doctor`, `assets` |
+//!
+//! Not here: what the answers are. Every decision about messages, contacts and records is made behind the handle.
+
+mod answer;
+mod api;
+mod app;
+mod assets;
+mod auth;
+mod convert;
+mod doctor;
+pub mod dto;
+mod events;
+mod guard;
+mod openapi;
+mod problem;
+mod request;
+mod roles;
+mod routes;
+mod secret;
+mod server;
+
+pub use app::LoginLink;
+pub use secret::NoRandomness;
+pub use server::{StartError, WebConfig, WebServer, serve};

@@ -46,8 +46,7 @@ pub(crate) struct Parts<S: Shell> {
 }
 
 /// A new machine, or none because it is not time yet, or why not.
-pub(super) type Rebuilt<S> =
-    Result<Option<BoxedMachine<<S as Shell>::In, <S as Shell>::Out>>, BuildError>;
+pub(super) type Rebuilt<S> = Result<Option<BoxedMachine<<S as Shell>::In, <S as Shell>::Out>>, BuildError>;
 
 pub(super) fn fault(what: &str) -> BuildError {
     BuildError(what.to_owned())
@@ -56,7 +55,9 @@ pub(super) fn fault(what: &str) -> BuildError {
 enum Phase<I, O> {
     Running(BoxedMachine<I, O>),
     /// Broken; the host is about to rebuild it, or only to wait for its writes when it has to rest.
-    Broken { rest: Option<Rest> },
+    Broken {
+        rest: Option<Rest>,
+    },
     Resting(Rest),
     Closed,
 }
@@ -93,6 +94,10 @@ pub(super) struct Life<S: Shell> {
     vitals: Arc<Vitals>,
     on_state: Box<dyn Fn(ActorState) + Send>,
     closing: Option<oneshot::Sender<()>>,
+    /// The machine is being told what earlier lives knew, or panicked at that.
+    telling: bool,
+    /// Why the last build failed.
+    fault: Option<BuildError>,
 }
 
 impl<S: Shell> Life<S> {
@@ -121,6 +126,8 @@ impl<S: Shell> Life<S> {
             vitals,
             on_state,
             closing: None,
+            telling: false,
+            fault: None,
         }
     }
 
@@ -172,7 +179,11 @@ impl<S: Shell> Life<S> {
                     self.abandon(then, why);
                 }
                 if concerns_this_life && matches!(self.phase, Phase::Running(_)) {
-                    warn!(actor = self.vitals.name, ?why, "a write failed; rebuilding from what the disk has");
+                    warn!(
+                        actor = self.vitals.name,
+                        ?why,
+                        "a write failed; rebuilding from what the disk has"
+                    );
                     let rest = self.write_failures.failed(self.clock.now().mono);
                     self.break_down(rest, why);
                 }
@@ -217,12 +228,15 @@ impl<S: Shell> Life<S> {
     pub(super) fn report(&self) -> ActorHealth {
         let status = match &self.phase {
             // Asked in its own catch: a wrong figure is no reason for a rebuild.
-            Phase::Running(machine) => catch_unwind(AssertUnwindSafe(|| machine.status())).unwrap_or_default(),
+            Phase::Running(machine) => {
+                catch_unwind(AssertUnwindSafe(|| machine.status())).unwrap_or_default()
+            }
             Phase::Resting(rest) => {
                 let wait = Duration::from_millis(rest.until.0.saturating_sub(self.clock.now().mono.0));
                 let concern =
                     format!("{} failed and is tried again in {} s", self.vitals.name, wait.as_secs() + 1);
-                Status { figures: Vec::new(), concerns: vec![concern] }
+                let fault = self.fault.as_ref().map(ToString::to_string);
+                Status { figures: Vec::new(), concerns: std::iter::once(concern).chain(fault).collect() }
             }
             Phase::Broken { .. } | Phase::Closed => Status::default(),
         };
@@ -289,16 +303,16 @@ impl<S: Shell> Life<S> {
         match (outcome, rest) {
             (Ok(Some(machine)), _) => {
                 self.phase = Phase::Running(machine);
+                self.fault = None;
                 self.set_state(ActorState::Running);
-                for input in self.shell.replay() {
-                    self.step(input);
-                }
+                self.tell();
                 self.step(Tick.into());
             }
             (_, Some(rest)) => self.phase = Phase::Resting(rest),
             (outcome, None) => {
                 if let Err(fault) = outcome {
                     error!(actor = self.vitals.name, %fault, "cannot be built from storage; trying again");
+                    self.fault = Some(fault);
                 }
                 let now = self.clock.now().mono;
                 let wait = self.panics.failed(now).max(Patience::PANICS.first_wait);
@@ -306,6 +320,17 @@ impl<S: Shell> Life<S> {
                 self.set_state(ActorState::Failed);
             }
         }
+    }
+
+    /// Tells a new life what it must know. When that made the last one panic, this one goes without: it
+    /// knows less than it should, but it works.
+    fn tell(&mut self) {
+        if !mem::replace(&mut self.telling, true) {
+            for input in self.shell.replay() {
+                self.step(input);
+            }
+        }
+        self.telling = false;
     }
 
     fn overloaded(&self) -> bool {

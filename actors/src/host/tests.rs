@@ -11,7 +11,7 @@ use crate::{
 use actix::System;
 use pc2_protocols::{
     machine::{CallId, Machine, Status, Tick},
-    net::RequestToken,
+    net::{NetInput, RequestToken},
     time::{Mono, Now},
 };
 use std::sync::{
@@ -31,9 +31,17 @@ struct Toy {
 #[derive(Debug)]
 enum In {
     Tick,
-    Call { call: CallId, command: Command },
-    Peer { token: RequestToken, add: u64 },
+    Call {
+        call: CallId,
+        command: Command,
+    },
+    Peer {
+        token: RequestToken,
+        add: u64,
+    },
     Online(bool),
+    /// Panics, and is told to every new life.
+    Poison,
 }
 
 #[derive(Debug)]
@@ -84,6 +92,7 @@ impl Machine for Toy {
                 self.sum += add;
                 out.push(Out::Persist { sum: self.sum, then: vec![Out::Respond { token }] });
             }
+            In::Poison => panic!("poisoned"),
             In::Online(online) => out.push(Out::Said(if online { "online" } else { "offline" })),
         }
     }
@@ -109,6 +118,7 @@ enum Heard {
 struct ToyShell {
     heard: mpsc::Sender<Heard>,
     online: bool,
+    poisoned: bool,
 }
 
 impl ToyShell {
@@ -128,6 +138,10 @@ impl Shell for ToyShell {
 
     fn call(call: CallId, command: Command) -> In {
         In::Call { call, command }
+    }
+
+    fn from_net(_: NetInput) -> Option<In> {
+        None
     }
 
     fn kind(_: &In) -> &'static str {
@@ -165,15 +179,18 @@ impl Shell for ToyShell {
     }
 
     fn observe(&mut self, input: &In) {
-        if let In::Online(online) = input {
-            self.online = *online;
+        match input {
+            In::Online(online) => self.online = *online,
+            In::Poison => self.poisoned = true,
+            In::Tick | In::Call { .. } | In::Peer { .. } => {}
         }
     }
 
     fn new_life(&mut self) {}
 
     fn replay(&self) -> Vec<In> {
-        self.online.then_some(In::Online(true)).into_iter().collect()
+        let poison = self.poisoned.then_some(In::Poison);
+        self.online.then_some(In::Online(true)).into_iter().chain(poison).collect()
     }
 
     fn settle(&mut self) {
@@ -252,7 +269,7 @@ fn bench() -> Bench {
     };
     let build_from = Arc::clone(&disk);
     let parts = Parts {
-        shell: ToyShell { heard: to_heard, online: false },
+        shell: ToyShell { heard: to_heard, online: false, poisoned: false },
         factory: Arc::new(move |_| {
             build_from.builds.fetch_add(1, Ordering::SeqCst);
             if build_from.unreadable.load(Ordering::SeqCst) {
@@ -410,6 +427,14 @@ fn a_new_life_is_told_who_is_there() {
     bench.call(Command::Sum).expect("runs again");
     let online = bench.heard.try_iter().filter(|heard| *heard == Heard::Said("online")).count();
     assert_eq!(online, 2);
+}
+
+#[test]
+fn what_every_life_panics_at_is_not_told_for_ever() {
+    let bench = bench();
+    bench.host.do_send(Input(In::Poison));
+    assert_eq!(bench.call(Command::Add(1)), Ok(1));
+    assert_eq!(bench.vitals.report(Status::default()).restarts, 2, "once for itself, once for being told");
 }
 
 #[test]

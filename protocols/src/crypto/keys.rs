@@ -8,8 +8,12 @@
 //!
 //! Not here: the phrase itself ([`super::phrase`]). Spec with vectors: `docs/protocol/identity.md`.
 
-use super::{seal::StorageKey, sign::Signer, slip10};
-use crate::id::{DeviceId, NodeId};
+use super::{device::DeviceCertificate, seal::StorageKey, sign::Signer, slip10};
+use crate::{
+    id::{DeviceId, NodeId},
+    limits,
+    time::UnixMillis,
+};
 use ed25519_dalek::SigningKey;
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -73,6 +77,14 @@ impl IdentityKeys {
     #[must_use]
     pub fn device_signing_seed(&self, device: DeviceId) -> Zeroizing<[u8; 32]> {
         self.expand(&[DEVICE_LABEL, device.as_bytes()])
+    }
+
+    /// Vouches for a device from `created` on, for [`limits::DEVICE_CERTIFICATE_LIFETIME`].
+    #[must_use]
+    pub fn certify_device(&self, device: DeviceId, created: UnixMillis) -> DeviceCertificate {
+        let key = SigningKey::from_bytes(&self.device_signing_seed(device)).verifying_key().to_bytes();
+        let expires = created.after(limits::DEVICE_CERTIFICATE_LIFETIME);
+        DeviceCertificate::issue(&self.signer, device, key, created, expires)
     }
 
     /// The Ed25519 secret behind the NodeId, for the transport alone: libp2p proves with it that the connection

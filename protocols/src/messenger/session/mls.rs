@@ -1,11 +1,11 @@
 //! Sessions by MLS (RFC 9420), as OpenMLS implements it.
 //!
 //! A session is an MLS group of two devices. Its members never change: who is in it is checked when it begins, and
-//! commits may do nothing but renew the committer's keys. A member's credential is its [`DeviceCertificate`], so the other side knows
-//! whose device it talks to without asking anybody.
+//! commits may do nothing but renew the committer's keys. A member's credential is its
+//! [`DeviceCertificate`](crate::crypto::device::DeviceCertificate), so the other side knows whose device it talks to without asking anybody.
 //!
-//! The parts: [`provider`] has the key packages and begins sessions, [`session`] runs one, [`credential`] checks who is
-//! who, [`store`] holds what OpenMLS wants kept. Randomness for MLS comes from the generator passed in; HPKE inside
+//! The parts: `provider` has the key packages and begins sessions, `session` runs one, `credential` checks who is
+//! who, `store` holds what OpenMLS wants kept. Randomness for MLS comes from the generator passed in; HPKE inside
 //! of OpenMLS draws its own from the operating system, so bytes differ from run to run where behaviour does not.
 //! OpenMLS also asks the system's clock when it judges the lifetime of a key package.
 //!
@@ -31,9 +31,6 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use std::{cell::RefCell, convert::Infallible, sync::Arc};
 use store::Store;
-
-#[allow(unused_imports, reason = "named in the module head")]
-use crate::crypto::device::DeviceCertificate;
 
 /// The only suite: X25519, ChaCha20-Poly1305, SHA-256, Ed25519; 0x0003 in RFC 9420.
 const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;

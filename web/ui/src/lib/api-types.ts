@@ -1,32 +1,378 @@
-// placeholder until generated
-export type Standing = 'requested' | 'asking' | 'accepted' | 'blocked'
+// The types of the API. Made from web/src/dto.rs; do not edit.
+// UPDATE=1 cargo test -p pc2-web openapi
+
+/** Whom to ask to become a contact: by DID or by invitation, one of the two. */
+export type AddContact = {
+  /** The owner's name for them; at most 100 bytes. */
+  alias?: string | null
+  /** `did:boson:…` */
+  did?: string | null
+  /** `pc2:invite:…` */
+  invitation?: string | null
+  /** What they see with the request; at most 1,000 bytes. */
+  text?: string | null
+}
+
+/** How a person can be reached, as they signed it. */
+export type Card = {
+  /** Where they are. */
+  addresses: string[]
+  /** Whose. */
+  did: string
+  /** Participation level, 1 to 4. */
+  level: number
+}
+
+/** What changed, in words. */
+export type Changed = {
+  /** For people. */
+  what: string
+}
+
+/** One check of the node. */
+export type Check = {
+  /** What to do; `null` when it is well. */
+  advice: string | null
+  /** What was found. */
+  detail: string
+  /** What is checked. */
+  name: string
+  /** It is well. */
+  ok: boolean
+}
+
+/** One person. */
+export type Contact = {
+  /** The owner's name for them. */
+  alias: string | null
+  /** What delivery to them does right now. */
+  delivery: Delivery
+  /** Their DID. */
+  did: string
+  /** What to show: alias, name, or the beginning of the id. */
+  label: string
+  /** The latest entry. */
+  last: LastEntry | null
+  /** Their own name. */
+  name: string | null
+  /** They say that they are here. Contacts only. */
+  online: boolean
+  /** Since when they are known. */
+  since: number
+  /** How the owner stands to them. */
+  standing: Standing
+  /** Entries not yet read. */
+  unread: number
+  /** Own messages that wait. */
+  waiting: number
+}
+
+/** Everybody the owner knows, latest entry first. */
+export type ContactList = {
+  /** At most 2,000 contacts and 128 requests. */
+  items: Contact[]
+}
+
+/** Who is gone. */
+export type ContactRemoved = {
+  /** Their DID. */
+  did: string
+}
+
+/** What delivery to a person does right now. */
 export type Delivery = 'idle' | 'sending' | 'looking' | 'not_found' | 'unreachable' | 'undecided'
+
+/** How the node is, part by part. */
+export type Doctor = {
+  /** Each with what to do if it fails. */
+  checks: Check[]
+}
+
+/** A frame of `/ws`. */
+export type Frame = {
+  /** Its number; `after=` goes on behind it. `hello`, `ping` and `resync` carry the number reached so far. */
+  n: number
+} & (
+  | {
+    data: Hello
+    type: 'hello'
+  }
+  | {
+    type: 'ping'
+  }
+  | {
+    data: Contact
+    type: 'contact'
+  }
+  | {
+    data: ContactRemoved
+    type: 'contact_removed'
+  }
+  | {
+    data: Message
+    type: 'message'
+  }
+  | {
+    data: MessageStateChange
+    type: 'message_state'
+  }
+  | {
+    data: Profile
+    type: 'profile'
+  }
+  | {
+    data: Changed
+    type: 'network'
+  }
+  | {
+    data: Changed
+    type: 'health'
+  }
+  | {
+    type: 'resync'
+  }
+)
+
+/** The node is up. */
+export type Health = {
+  /** `ok`, or `degraded` when a part of the node has failed. */
+  status: HealthStatus
+}
+
+/** How the node is, in one word. */
+export type HealthStatus = 'ok' | 'degraded'
+
+/** The beginning of a connection. */
+export type Hello = {
+  /** It goes on where the last connection ended, as `after` asked. If it cannot, `resync` follows. */
+  resumed: boolean
+}
+
+/** Who the owner is. */
+export type Identity = {
+  /** Their DID. */
+  did: string
+  /** How they call themselves; may be empty. */
+  name: string
+  /** The DID without its prefix. */
+  node_id: string
+  /** The same key as libp2p writes it. */
+  peer_id: string
+  /** The identity file is protected by a passphrase. */
+  sealed_identity: boolean
+  /** Of the program. */
+  version: string
+}
+
+/** An invitation that works once. */
+export type Invitation = {
+  /** Until when. */
+  expires: number
+  /** `pc2:invite:…`, to be given to one person. */
+  link: string
+}
+
+/** The latest entry of a conversation. */
+export type LastEntry = {
+  /** When it was written. */
+  at: number
+  /** The message. */
+  id: string
+  /** Written by the owner. */
+  mine: boolean
+  /** Its beginning. */
+  preview: string
+}
+
+/** A link that signs in once. */
+export type LoginLink = {
+  /** Until when. */
+  expires: number
+  /** To be opened in a browser. */
+  url: string
+}
+
+/** One message. */
+export type Message = {
+  /** When it was written, as people see it. */
+  at: number
+  /** Their history before this message is not what it was. */
+  chain_broken: boolean
+  /** With whom: their DID. */
+  conversation: string
+  /** The message. */
+  id: string
+  /** Written by the owner. */
+  mine: boolean
+  /** Sorts a conversation, compared as text. */
+  order: string
+  /** The message it answers. */
+  reply_to: string | null
+  /** Who wrote it. */
+  sender: string
+  /** How far it has come. */
+  state: MessageState
+  /** When it came to be on this disk. */
+  stored: number
+  /** What it says. */
+  text: string
+}
+
+/** A page of a conversation. */
+export type MessagePage = {
+  /** Where the page before this one ends; `null` at the beginning of the conversation. */
+  before: string | null
+  /** Oldest first. */
+  items: Message[]
+}
+
+/** How far a message has come. */
 export type MessageState = 'waiting' | 'delivered' | 'read' | 'not_delivered' | 'received'
-export interface LastEntry { id: string; mine: boolean; preview: string; at: number }
-export interface Contact {
-  did: string; standing: Standing; alias: string | null; name: string | null; label: string; online: boolean
-  unread: number; waiting: number; delivery: Delivery; last: LastEntry | null; since: number
+
+/** Which message is in which state now. */
+export type MessageStateChange = {
+  /** With whom: their DID. */
+  conversation: string
+  /** The message. */
+  id: string
+  /** Its state. */
+  state: MessageState
 }
-export interface ContactList { items: Contact[] }
-export interface Message {
-  id: string; conversation: string; sender: string; mine: boolean; text: string; reply_to: string | null
-  state: MessageState; at: number; stored: number; order: string; chain_broken: boolean
+
+/** The network, seen from this node. */
+export type Network = {
+  /** Where it believes that others can reach it. */
+  addresses: string[]
+  /** Where this node listens. */
+  listening: string[]
+  /** With whom it is connected. */
+  peers: Peer[]
 }
-export interface MessagePage { items: Message[]; before: string | null }
-export interface Identity { did: string; node_id: string; peer_id: string; name: string; version: string; sealed_identity: boolean }
-export interface Invitation { link: string; expires: number }
-export interface Problem { code: string; message: string }
-export interface SendMessage { client_id: string; text: string; reply_to?: string | null }
-export interface AddContact { did?: string | null; invitation?: string | null; alias?: string | null; text?: string | null }
-export type Frame =
-  | { n: number; type: 'hello'; data: { run: string; resumed: boolean } }
-  | { n: number; type: 'ping' }
-  | { n: number; type: 'contact'; data: Contact }
-  | { n: number; type: 'contact_removed'; data: { did: string } }
-  | { n: number; type: 'message'; data: Message }
-  | { n: number; type: 'message_state'; data: { conversation: string; id: string; state: MessageState } }
-  | { n: number; type: 'profile'; data: { name: string } }
-  | { n: number; type: 'network'; data: unknown }
-  | { n: number; type: 'health'; data: unknown }
-  | { n: number; type: 'resync'; data: null }
-export interface SessionView { signed_in: boolean; role: 'owner' | null; expires: number | null }
+
+/** How two nodes reach each other. */
+export type Path = 'direct'
+
+/** One connected node. */
+export type Peer = {
+  /** Where it is. */
+  address: string
+  /** The owner's contact of that DID, as lists show them. */
+  contact: string | null
+  /** Its DID. */
+  did: string
+  /** Of the last ping. */
+  latency_ms: number | null
+  /** How the two reach each other. */
+  path: Path
+  /** Connected since. */
+  since: number
+  /** By which transport. */
+  transport: Transport
+}
+
+/** What went wrong. */
+export type Problem = {
+  /** For programs; never changes its meaning. */
+  code: string
+  /** For people. */
+  message: string
+}
+
+/** The owner's profile. */
+export type Profile = {
+  /** How they call themselves; may be empty. */
+  name: string
+}
+
+/** A value to be published. */
+export type PutRecord = {
+  /** It replaces the value with this number and no other. */
+  expected_seq?: number | null
+  /** The value; at most 7.5 KiB. */
+  value: string
+}
+
+/** A value that was found. */
+export type Record = {
+  /** Whose. */
+  did: string
+  /** Which of theirs. */
+  salt: string
+  /** Its sequence number. */
+  seq: number
+  /** The value. */
+  value: string
+}
+
+/** The owner's name for a person. */
+export type Rename = {
+  /** `null` takes it away. */
+  alias?: string | null
+}
+
+/** What somebody is to this node. */
+export type Role = 'owner'
+
+/** A message to be sent. */
+export type SendMessage = {
+  /** The message's name, chosen at random: 16 bytes in Base58, or a UUID. The same name is the same message. */
+  client_id: string
+  /** The message it answers. */
+  reply_to?: string | null
+  /** What it says; at most 16 KiB. */
+  text: string
+}
+
+/** Whether somebody is signed in. */
+export type Session = {
+  /** Until when; `null` at the command line. */
+  expires: number | null
+  /** As what. */
+  role: Role | null
+  /** They are. */
+  signed_in: boolean
+}
+
+/** Change of the owner's profile. */
+export type SetName = {
+  /** How they call themselves; at most 100 bytes. */
+  name: string
+}
+
+/** How the owner stands to a person. */
+export type Standing = 'requested' | 'asking' | 'accepted' | 'blocked'
+
+/** A value that was published. */
+export type StoredRecord = {
+  /** How many were asked. */
+  asked: number
+  /** How many nodes confirmed it. */
+  holders: number
+  /** Where it lives. */
+  key: string
+  /** Its sequence number. */
+  seq: number
+}
+
+/** What carries a connection. */
+export type Transport = 'quic' | 'tcp'
+
+/** The secret of a one-time link. */
+export type UseLink = {
+  /** As it stands in the link. */
+  token: string
+}
+
+/** Who this node is, for anybody. */
+export type WhoAmI = {
+  /** Its DID. */
+  did: string
+  /** How the owner calls themselves; may be empty. */
+  name: string
+  /** The DID without its prefix. */
+  node_id: string
+  /** The same key as libp2p writes it. */
+  peer_id: string
+  /** Of the program. */
+  version: string
+}

@@ -14,7 +14,7 @@ import type {
   MessagePage,
   Problem,
   SendMessage,
-  SessionView,
+  Session,
 } from './api-types'
 import { words } from './strings'
 
@@ -98,7 +98,7 @@ const conversation = (did: string) => `/api/conversations/${encodeURIComponent(d
 export const api = {
   signIn: (token: string) => call<void>('POST', '/auth/link', { token }),
   signOut: () => call<void>('POST', '/auth/logout'),
-  session: () => call<SessionView>('GET', '/auth/session'),
+  session: () => call<Session>('GET', '/auth/session'),
 
   identity: () => call<Identity>('GET', '/api/identity'),
   setName: (name: string) => call<Identity>('PATCH', '/api/identity', { name }),

@@ -3,7 +3,7 @@
  *
  * Events are numbered. After a break the page asks to go on after the last number it saw; when the node cannot
  * (too long ago, or the node was restarted) it says `resync` and everything is read again. The first frame of
- * each connection is `hello`, with the number to go on from and the name of the node's run: numbers of another run mean nothing.
+ * each connection is `hello`, with the number to go on from.
  */
 import type { Frame } from './api-types'
 
@@ -34,7 +34,7 @@ export class Live {
   #attempt = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   #silence: ReturnType<typeof setTimeout> | undefined
-  #last: { run: string; n: number } | null = null
+  #last: number | null = null
   #stopped = true
 
   constructor(handlers: LiveHandlers) {
@@ -70,10 +70,7 @@ export class Live {
     this.#handlers.down(null)
     const url = new URL('/ws', location.href)
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:'
-    if (this.#last) {
-      url.searchParams.set('after', String(this.#last.n))
-      url.searchParams.set('run', this.#last.run)
-    }
+    if (this.#last !== null) url.searchParams.set('after', String(this.#last))
     const socket = new WebSocket(url)
     this.#socket = socket
     this.#listen()
@@ -85,16 +82,13 @@ export class Live {
 
   #frame(frame: Frame): void {
     this.#listen()
-    if (frame.type === 'ping') return
+    this.#last = frame.n
     if (frame.type === 'hello') {
-      const fresh = !frame.data.resumed
-      this.#last = { run: frame.data.run, n: frame.n }
       this.#attempt = 0
-      this.#handlers.up(fresh)
-      return
+      this.#handlers.up(!frame.data.resumed)
+    } else if (frame.type !== 'ping') {
+      this.#handlers.event(frame)
     }
-    if (this.#last) this.#last.n = frame.n
-    this.#handlers.event(frame)
   }
 
   /** Starts the wait for the next sign of life anew. */

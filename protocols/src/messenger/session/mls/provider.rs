@@ -31,7 +31,7 @@ use openmls::prelude::{
 use openmls_rust_crypto::RustCrypto;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 use tls_codec::Serialize as _;
 
 /// Makes and joins sessions for one device.
@@ -127,6 +127,12 @@ impl MlsProvider {
             }
         }
         Err(SessionError::NotForThisDevice)
+    }
+}
+
+impl fmt::Debug for MlsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MlsProvider({}, device {})", self.account().short(), self.device().short())
     }
 }
 

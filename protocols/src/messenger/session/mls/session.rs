@@ -13,7 +13,7 @@ use openmls::prelude::{
     ContentType, GroupId, LeafNodeIndex, LeafNodeParameters, Member, MlsGroup, MlsMessageIn,
     ProcessedMessage, ProcessedMessageContent, ProtocolMessage, Sender, StagedCommit,
 };
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// The epoch in which a session begins: adding the peer ended epoch 0.
 pub(super) const FIRST_EPOCH: u64 = 1;
@@ -117,6 +117,12 @@ impl MlsSession {
         commit.queued_proposals().next().is_none()
             && *leaf.credential() == member.credential
             && leaf.signature_key().as_slice() == member.signature_key
+    }
+}
+
+impl fmt::Debug for MlsSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MlsSession({} with {}, epoch {})", self.id.short(), self.peer.short(), self.epoch())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    crypto::sign::Signer,
+    crypto::{device::DeviceCertificate, sign::Signer},
     id::{DeviceId, NodeId, SessionId},
     messenger::{
         content::Content,

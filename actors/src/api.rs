@@ -1,0 +1,305 @@
+//! What web and command line can ask a running node: the [`NodeHandle`].
+//!
+//! In: commands for machines, questions about history, network and health, sign-in sessions. Out: answers or a [`CallError`], never
+//! a wait without end. An answer to a command that changes something comes when the disk has the change.
+//!
+//! | question | answered by |
+//! |---|---|
+//! | [`NodeHandle::messenger`], [`NodeHandle::dht`], [`NodeHandle::identity`] | the machine of that name |
+//! | [`NodeHandle::history`], [`NodeHandle::web_sessions`] | storage, on a blocking thread |
+//! | [`NodeHandle::network`] | the network driver |
+//! | [`NodeHandle::health`] | every part, and the disk |
+//! | [`NodeHandle::subscribe`] | the [event hub](crate::event) |
+//!
+//! Futures may be dropped at any time: a command handed over is carried out all the same.
+//! Not here: JSON, roles and sessions' rules (`pc2-web`).
+
+use crate::{
+    callers::Failure,
+    clock::Clock,
+    dht::DhtShell,
+    event::{EventHub, Subscription},
+    health::Vitals,
+    host::{CallTo, Host},
+    identity::IdentityShell,
+    messages::{Call, Report},
+    messenger::MessengerShell,
+    network::Look,
+    reads::Reads,
+    shell::Shell,
+};
+use actix::{Addr, dev::SendError};
+use pc2_protocols::{
+    dht,
+    id::{ConversationId, MsgId, NodeId},
+    identity::{self, ProfileRow},
+    machine::Status,
+    messenger::{self, content::Hlc, rows::MessageRow},
+    time::UnixMillis,
+};
+use pc2_storage::{Change, Disk as _, OpenReport, Reader, SystemDisk, WebSessionChange, Writer};
+use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+pub use crate::{
+    callers::CallError,
+    health::{ActorHealth, ActorState},
+    net::{Counters, Direction, NetworkView, Path, PeerView, Transport},
+};
+pub use pc2_storage::{WebSessionRow, WriterState};
+
+/// How long a part has to say how it is before the answer goes without its words.
+const REPORT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Before this no PC2 existed: 2025-01-01. A clock that shows an earlier date is wrong.
+const EARLIEST: UnixMillis = UnixMillis(1_735_689_600_000);
+
+/// How far a clock may have gone back since this directory was first used, before the owner is told.
+const CLOCK_SLACK: Duration = Duration::from_secs(24 * 3_600);
+
+/// The way into a running node. Cheap to clone; clones share one place in each mailbox.
+#[derive(Clone)]
+pub struct NodeHandle {
+    inner: Arc<Inner>,
+}
+
+/// What a handle reaches.
+pub(crate) struct Inner {
+    pub(crate) account: NodeId,
+    pub(crate) dir: PathBuf,
+    pub(crate) clock: Clock,
+    pub(crate) identity: Addr<Host<IdentityShell>>,
+    pub(crate) dht: Addr<Host<DhtShell>>,
+    pub(crate) messenger: Addr<Host<MessengerShell>>,
+    pub(crate) identity_vitals: Arc<Vitals>,
+    pub(crate) dht_vitals: Arc<Vitals>,
+    pub(crate) messenger_vitals: Arc<Vitals>,
+    pub(crate) look: Look,
+    pub(crate) events: Arc<EventHub>,
+    pub(crate) reads: Reads,
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+    pub(crate) opened: OpenReport,
+}
+
+/// How the node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthView {
+    /// Its parts.
+    pub actors: Vec<ActorHealth>,
+    /// Whether storage writes.
+    pub storage: WriterState,
+    /// What happened when storage was opened: damage found, an export restored.
+    pub opened: OpenReport,
+    /// Bytes free in the file system of the data directory, if the system says.
+    pub disk_free: Option<u64>,
+    /// What seems wrong with the clock, one sentence.
+    pub clock: Option<&'static str>,
+}
+
+impl NodeHandle {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What happened when storage was opened.
+    pub(crate) fn opened(&self) -> &OpenReport {
+        &self.inner.opened
+    }
+
+    /// The account of the owner: the node's own identity.
+    #[must_use]
+    pub fn account(&self) -> NodeId {
+        self.inner.account
+    }
+
+    /// Asks the messenger of an account.
+    ///
+    /// # Errors
+    /// [`CallError`]; `Stopped` also for an account this node does not serve.
+    pub async fn messenger(
+        &self,
+        account: NodeId,
+        command: messenger::Command,
+    ) -> Result<messenger::Reply, CallError<messenger::CommandError>> {
+        if account != self.inner.account {
+            return Err(CallError::Stopped);
+        }
+        call(&self.inner.messenger, &self.inner.messenger_vitals, command).await
+    }
+
+    /// Asks the record machine.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn dht(&self, command: dht::Command) -> Result<dht::Reply, CallError<dht::CommandError>> {
+        call(&self.inner.dht, &self.inner.dht_vitals, command).await
+    }
+
+    /// Asks the identity machine.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn identity(
+        &self,
+        command: identity::Command,
+    ) -> Result<ProfileRow, CallError<identity::CommandError>> {
+        call(&self.inner.identity, &self.inner.identity_vitals, command).await
+    }
+
+    /// A page of a conversation, newest first: at most `limit` messages before a place, or the newest.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn history(
+        &self,
+        account: NodeId,
+        conversation: ConversationId,
+        before: Option<(Hlc, MsgId)>,
+        limit: usize,
+    ) -> Result<Vec<MessageRow>, CallError<Infallible>> {
+        let reader = self.inner.reader.clone();
+        self.inner.reads.run(move || reader.history(account, conversation, before, limit)).await
+    }
+
+    /// One message by its place.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn message(
+        &self,
+        account: NodeId,
+        conversation: ConversationId,
+        hlc: Hlc,
+        id: MsgId,
+    ) -> Result<Option<MessageRow>, CallError<Infallible>> {
+        let reader = self.inner.reader.clone();
+        self.inner.reads.run(move || reader.message(account, conversation, hlc, id)).await
+    }
+
+    /// Everybody signed in, expired ones included.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn web_sessions(&self) -> Result<Vec<WebSessionRow>, CallError<Infallible>> {
+        let reader = self.inner.reader.clone();
+        self.inner.reads.run(move || reader.web_sessions()).await
+    }
+
+    /// Keeps a sign-in session; returns when the disk has it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn put_web_session(&self, session: WebSessionRow) -> Result<(), CallError<Infallible>> {
+        self.write(Change::WebSession(WebSessionChange::Put(session))).await
+    }
+
+    /// Ends a sign-in session; returns when the disk has it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn remove_web_session(&self, token_hash: [u8; 32]) -> Result<(), CallError<Infallible>> {
+        self.write(Change::WebSession(WebSessionChange::Remove { token_hash })).await
+    }
+
+    /// How the network looks from here.
+    ///
+    /// # Errors
+    /// [`CallError::Stopped`] when it has ended.
+    pub async fn network(&self) -> Result<NetworkView, CallError<Infallible>> {
+        (self.inner.look)().await.ok_or(CallError::Stopped)
+    }
+
+    /// How the node is. Answers even when parts of it do not.
+    pub async fn health(&self) -> HealthView {
+        let inner = &*self.inner;
+        let (identity, dht, messenger) = futures::join!(
+            report(&inner.identity, &inner.identity_vitals),
+            report(&inner.dht, &inner.dht_vitals),
+            report(&inner.messenger, &inner.messenger_vitals),
+        );
+        let (dir, reader, account) = (inner.dir.clone(), inner.reader.clone(), inner.account);
+        let looked = inner.reads.run(move || {
+            let since = reader.profile(account)?.map(|profile| profile.since);
+            Ok((SystemDisk.available(&dir).ok(), since))
+        });
+        let (disk_free, since) = looked.await.unwrap_or_default();
+        HealthView {
+            actors: vec![identity, dht, messenger],
+            storage: inner.writer.state(),
+            opened: inner.opened.clone(),
+            disk_free,
+            clock: judge_clock(inner.clock.now().unix, since),
+        }
+    }
+
+    /// Events from now on, or after the one of that number.
+    #[must_use]
+    pub fn subscribe(&self, after: Option<u64>) -> Subscription {
+        self.inner.events.subscribe(after)
+    }
+
+    async fn write(&self, change: Change) -> Result<(), CallError<Infallible>> {
+        let (done, written) = oneshot::channel();
+        let answer = move |result: Result<(), _>| {
+            let _nobody_may_wait_any_more = done.send(result);
+        };
+        self.inner.writer.submit(vec![change], answer).map_err(|_| CallError::Busy)?;
+        match written.await {
+            Ok(result) => result.map_err(|error| Failure::from(error).into()),
+            Err(_) => Err(CallError::Stopped),
+        }
+    }
+}
+
+/// Puts a command into a host's mailbox and waits for the answer.
+async fn call<S: Shell>(
+    host: &Addr<Host<S>>,
+    vitals: &Vitals,
+    command: S::Command,
+) -> Result<S::Reply, CallError<S::Refusal>> {
+    let (answer, answered) = oneshot::channel();
+    let message: CallTo<S> = Call { command, answer };
+    host.try_send(message).map_err(|error| match error {
+        SendError::Full(_) => {
+            vitals.turned_away();
+            CallError::Busy
+        }
+        SendError::Closed(_) => CallError::Stopped,
+    })?;
+    // A host answers every call it takes; one that was still in its mailbox when the node ended is dropped.
+    answered.await.unwrap_or(Err(CallError::Stopped))
+}
+
+async fn report<S: Shell>(host: &Addr<Host<S>>, vitals: &Vitals) -> ActorHealth {
+    let (to, reported) = oneshot::channel();
+    host.do_send(Report { to });
+    match tokio::time::timeout(REPORT_PATIENCE, reported).await {
+        Ok(Ok(health)) => health,
+        Ok(Err(_)) | Err(_) => vitals.report(Status::default()),
+    }
+}
+
+/// What seems wrong with the clock, given when this directory was first used.
+fn judge_clock(now: UnixMillis, since: Option<UnixMillis>) -> Option<&'static str> {
+    if now < EARLIEST {
+        Some("the clock of this machine shows a date before PC2 existed; set it")
+    } else if since.is_some_and(|since| now.after(CLOCK_SLACK) < since) {
+        Some("the clock of this machine shows a date before this identity was first used here; set it")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_went_back_by_days_is_noticed_and_one_by_minutes_is_not() {
+        let now = EARLIEST.after(Duration::from_secs(30 * 24 * 3_600));
+        assert_eq!(judge_clock(now, Some(now.after(Duration::from_secs(60)))), None);
+        assert!(judge_clock(now, Some(now.after(2 * CLOCK_SLACK))).is_some());
+        assert!(judge_clock(UnixMillis(0), None).is_some());
+    }
+}

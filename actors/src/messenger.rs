@@ -1,0 +1,171 @@
+//! The shell of the messenger: requests to the network, questions to the record machine, events to everybody who looks.
+//!
+//! A new life is told who is connected and how the account calls itself; requests of peers that the dead one had not answered
+//! fail, and are made again.
+//!
+//! Not here: the machine ([`pc2_protocols::messenger`]).
+
+use crate::{
+    event::{EventHub, NodeEvent},
+    line::Line,
+    shell::{Effect, Inbox, Shell},
+};
+use pc2_protocols::{
+    dht,
+    id::NodeId,
+    machine::CallId,
+    messenger::{Command, CommandError, In, Out, Reply, rows::Change},
+    net::{NetCommand, NetInput},
+};
+use pc2_storage::Reader;
+use std::sync::Arc;
+use tokio::runtime;
+use tracing::warn;
+
+/// Effects of the messenger of one account.
+pub(crate) struct MessengerShell {
+    pub(crate) account: NodeId,
+    pub(crate) line: Line,
+    pub(crate) own: Inbox<In>,
+    pub(crate) dht: Inbox<dht::In>,
+    pub(crate) events: Arc<EventHub>,
+    pub(crate) reader: Reader,
+    pub(crate) io: runtime::Handle,
+    /// How the account calls itself, once heard.
+    pub(crate) name: Option<String>,
+}
+
+impl MessengerShell {
+    fn send(&mut self, command: NetCommand) {
+        if let Some(answer) = self.line.send(command).and_then(Self::from_net) {
+            self.own.tell(answer);
+        }
+    }
+
+    fn resolve(&self, op: pc2_protocols::machine::OpId, node: NodeId) {
+        if self.dht.offer(dht::In::Resolve { op, node }).is_err() {
+            self.own.tell(In::Resolved { op, result: Err(dht::ResolveError::Busy) });
+        }
+    }
+}
+
+impl Shell for MessengerShell {
+    type In = In;
+    type Out = Out;
+    type Change = Change;
+    type Command = Command;
+    type Reply = Reply;
+    type Refusal = CommandError;
+
+    fn call(call: CallId, command: Command) -> In {
+        In::Call { call, command }
+    }
+
+    fn from_net(input: NetInput) -> Option<In> {
+        match input {
+            NetInput::Request { from, prefix: _, protocol: _, token, payload } => {
+                Some(In::PeerRequest { from, token, payload })
+            }
+            NetInput::Response { op, result } => Some(In::PeerResponse { op, result }),
+            NetInput::PeerUp { node } => Some(In::PeerUp { node }),
+            NetInput::PeerDown { node } => Some(In::PeerDown { node }),
+            NetInput::NetworkChanged => Some(In::NetworkChanged),
+            NetInput::Closest { .. } | NetInput::OwnAddresses { .. } => None,
+        }
+    }
+
+    fn kind(input: &In) -> &'static str {
+        if let In::Call { command, .. } = input { command.kind() } else { input.kind() }
+    }
+
+    fn is_demand(input: &In) -> bool {
+        matches!(input, In::PeerRequest { .. })
+    }
+
+    fn perform(&mut self, out: Out) -> Effect<Self> {
+        match out {
+            Out::Persist { changes, then } => return Effect::Persist { changes, then },
+            Out::Reply { call, result } => return Effect::Reply { call, result },
+            Out::Net(command) => self.send(command),
+            Out::Resolve { op, node } => self.resolve(op, node),
+            Out::Load { op, conversation, device, from, to } => {
+                let (reader, own, account) = (self.reader.clone(), self.own.clone(), self.account);
+                // On a blocking thread; the machine has one of these under way per conversation.
+                self.io.spawn_blocking(move || {
+                    let rows = reader.own_range(account, conversation, device, from, to);
+                    let rows = rows.unwrap_or_else(|error| {
+                        warn!(%error, "own messages cannot be read back");
+                        Vec::new()
+                    });
+                    own.tell(In::Loaded { op, rows });
+                });
+            }
+            // Control: one per key package, and the card must not miss it.
+            Out::OfferKeyPackage { device, key_package } => {
+                self.dht.tell(dht::In::OfferKeyPackage { device, key_package });
+            }
+            Out::Publish(event) => self.events.publish(NodeEvent::Messenger(event)),
+        }
+        Effect::Done
+    }
+
+    fn abandon(&mut self, out: Out) -> Effect<Self> {
+        match out {
+            Out::Persist { then, .. } => return Effect::Persist { changes: Vec::new(), then },
+            Out::Reply { call, result } => return Effect::Reply { call, result },
+            Out::Net(NetCommand::Respond { token, .. } | NetCommand::Drop { token }) => {
+                self.line.drop_request(token);
+            }
+            Out::Net(_)
+            | Out::Resolve { .. }
+            | Out::Load { .. }
+            | Out::OfferKeyPackage { .. }
+            | Out::Publish(_) => {}
+        }
+        Effect::Done
+    }
+
+    fn turn_away(&mut self, input: In) {
+        match input {
+            In::PeerRequest { token, .. } => self.line.drop_request(token),
+            // No demands.
+            In::Tick
+            | In::Call { .. }
+            | In::PeerResponse { .. }
+            | In::PeerUp { .. }
+            | In::PeerDown { .. }
+            | In::NetworkChanged
+            | In::Resolved { .. }
+            | In::Loaded { .. }
+            | In::Profile { .. } => {}
+        }
+    }
+
+    fn observe(&mut self, input: &In) {
+        match input {
+            In::PeerRequest { token, .. } => self.line.request_opened(*token),
+            In::PeerUp { node } => self.line.peer_up(*node),
+            In::PeerDown { node } => self.line.peer_down(*node),
+            In::Profile { name } => self.name = Some(name.clone()),
+            In::Tick
+            | In::Call { .. }
+            | In::PeerResponse { .. }
+            | In::NetworkChanged
+            | In::Resolved { .. }
+            | In::Loaded { .. } => {}
+        }
+    }
+
+    fn new_life(&mut self) {
+        self.line.new_life();
+    }
+
+    fn replay(&self) -> Vec<In> {
+        let name = self.name.clone().map(|name| In::Profile { name });
+        name.into_iter().chain(self.line.connected().map(|node| In::PeerUp { node })).collect()
+    }
+
+    fn settle(&mut self) {
+        self.line.settle();
+    }
+}

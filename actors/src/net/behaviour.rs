@@ -1,0 +1,135 @@
+//! What runs on every connection: limits, identify, ping, kad, mDNS and our two request-response protocols.
+//!
+//! The order of the fields matters: those that refuse connections come first, so that the others never see a connection that is then refused.
+//!
+//! Not here: what to do about their events (`events`).
+
+use super::{
+    frame::FrameCodec,
+    limits::{
+        LOOKUP_TIMEOUT, MAX_INBOUND, MAX_PENDING_INBOUND, MAX_PER_PEER, MAX_PROCESS_BYTES, MESSAGE_STREAMS,
+        MESSAGE_TIMEOUT, PING_INTERVAL, PING_TIMEOUT, RECORD_STREAMS, RECORD_TIMEOUT,
+    },
+};
+use libp2p::{
+    PeerId, StreamProtocol, allow_block_list, connection_limits, identify,
+    identity::Keypair,
+    kad::{self, store::MemoryStoreConfig},
+    mdns, memory_connection_limits, ping,
+    request_response::{self, ProtocolSupport},
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+};
+use pc2_protocols::net::Protocol;
+use std::num::NonZeroUsize;
+
+/// Names our network; a peer that identifies as another is not taken into the routing table.
+pub(super) const IDENTIFY_PROTOCOL: &str = "/pc2/1";
+
+/// Kademlia among PC2 nodes only.
+pub(super) const KAD_PROTOCOL: StreamProtocol = StreamProtocol::new("/pc2/kad/1");
+
+/// Everything that runs on connections.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    pub(super) shut_out: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    connection_limits: connection_limits::Behaviour,
+    memory_limit: memory_connection_limits::Behaviour,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    pub(super) kad: kad::Behaviour<kad::store::MemoryStore>,
+    mdns: Toggle<mdns::tokio::Behaviour>,
+    record: request_response::Behaviour<FrameCodec>,
+    message: request_response::Behaviour<FrameCodec>,
+}
+
+impl Behaviour {
+    /// Puts it together. Without mDNS when it is not wanted or the system has no multicast; that is logged.
+    pub(super) fn new(keypair: &Keypair, mdns: bool) -> Self {
+        let local = keypair.public().to_peer_id();
+        let limits = connection_limits::ConnectionLimits::default()
+            .with_max_pending_incoming(Some(MAX_PENDING_INBOUND))
+            .with_max_established_incoming(Some(MAX_INBOUND))
+            .with_max_established_per_peer(Some(MAX_PER_PEER));
+        let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), keypair.public())
+            .with_agent_version(concat!("pc2/", env!("CARGO_PKG_VERSION")).to_owned())
+            .with_push_listen_addr_updates(true)
+            // Addresses are kept in our own book, by how far they can be trusted.
+            .with_cache_size(0);
+        let mdns = mdns
+            .then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), local))
+            .and_then(|made| {
+                made.inspect_err(|error| tracing::warn!(%error, "no multicast, so nodes on the LAN are not found by themselves"))
+                    .ok()
+            });
+        Self {
+            shut_out: allow_block_list::Behaviour::default(),
+            connection_limits: connection_limits::Behaviour::new(limits),
+            memory_limit: memory_connection_limits::Behaviour::with_max_bytes(MAX_PROCESS_BYTES),
+            identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::new(
+                ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT),
+            ),
+            kad: kad(local),
+            mdns: mdns.into(),
+            record: requests(Protocol::Record),
+            message: requests(Protocol::Message),
+        }
+    }
+
+    /// The request-response behaviour of a protocol. One each, because a request is offered under all names of its behaviour.
+    pub(super) const fn requests_of(
+        &mut self,
+        protocol: Protocol,
+    ) -> &mut request_response::Behaviour<FrameCodec> {
+        match protocol {
+            Protocol::Record => &mut self.record,
+            Protocol::Message => &mut self.message,
+        }
+    }
+}
+
+/// Kademlia as a router only: it holds no records, and its table is filled by us alone (`table`).
+fn kad(local: PeerId) -> kad::Behaviour<kad::store::MemoryStore> {
+    let mut config = kad::Config::new(KAD_PROTOCOL);
+    config
+        .set_query_timeout(LOOKUP_TIMEOUT)
+        .disjoint_query_paths(true)
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        // Nobody can store a record or a provider here: what is offered comes as an event that is ignored.
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_record_ttl(None)
+        .set_replication_interval(None)
+        .set_publication_interval(None)
+        .set_provider_publication_interval(None)
+        .set_caching(kad::Caching::Disabled)
+        // A walk through our own neighbourhood does the same at a fifth of the cost (`lookups`).
+        .set_periodic_bootstrap_interval(None);
+    let nothing = MemoryStoreConfig {
+        max_records: 0,
+        max_provided_keys: 0,
+        max_providers_per_key: 0,
+        ..MemoryStoreConfig::default()
+    };
+    let mut kad =
+        kad::Behaviour::with_config(local, kad::store::MemoryStore::with_config(local, nothing), config);
+    kad.set_mode(Some(kad::Mode::Server));
+    kad
+}
+
+fn requests(protocol: Protocol) -> request_response::Behaviour<FrameCodec> {
+    let (timeout, streams) = match protocol {
+        Protocol::Record => (RECORD_TIMEOUT, RECORD_STREAMS),
+        Protocol::Message => (MESSAGE_TIMEOUT, MESSAGE_STREAMS),
+    };
+    request_response::Behaviour::with_codec(
+        FrameCodec::new(protocol),
+        [(StreamProtocol::new(protocol.name()), ProtocolSupport::Full)],
+        request_response::Config::default()
+            .with_request_timeout(timeout)
+            .with_max_concurrent_streams(streams),
+    )
+}
+
+/// How many of the closest nodes a walk returns.
+pub(super) const CLOSEST: NonZeroUsize =
+    NonZeroUsize::new(pc2_protocols::limits::REPLICATION).expect("replication is not zero");

@@ -1,0 +1,65 @@
+//! Which machine an input is for. Pure, so that it can be read as a table.
+
+use pc2_protocols::{
+    machine::Component,
+    net::{NetInput, Protocol},
+};
+
+/// For whom an input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// The record machine.
+    Record,
+    /// The messenger.
+    Message,
+    /// Both.
+    Both,
+    /// A machine that asks nothing of the network: its answer would be a mistake of ours.
+    Nobody,
+}
+
+/// Where an input goes.
+pub(super) const fn destination(input: &NetInput) -> Destination {
+    match input {
+        NetInput::Request { protocol: Protocol::Record, .. } => Destination::Record,
+        NetInput::Request { protocol: Protocol::Message, .. } => Destination::Message,
+        NetInput::Response { op, .. } | NetInput::Closest { op, .. } => match op.origin {
+            Component::Dht => Destination::Record,
+            Component::Messenger => Destination::Message,
+            Component::Identity => Destination::Nobody,
+        },
+        NetInput::PeerUp { .. } | NetInput::PeerDown { .. } | NetInput::NetworkChanged => Destination::Both,
+        NetInput::OwnAddresses { .. } => Destination::Record,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pc2_protocols::{
+        id::NodeId,
+        machine::OpIds,
+        net::{NetError, Prefix, RequestToken},
+    };
+
+    #[test]
+    fn requests_go_by_protocol_and_answers_to_whoever_asked() {
+        let request = |protocol| NetInput::Request {
+            from: NodeId::from_bytes([1; 32]),
+            prefix: Prefix::Local,
+            protocol,
+            token: RequestToken(1),
+            payload: Vec::new(),
+        };
+        let answer = |origin| NetInput::Response {
+            op: OpIds::new(origin, 0).next_id(),
+            result: Err(NetError::TimedOut),
+        };
+        assert_eq!(destination(&request(Protocol::Record)), Destination::Record);
+        assert_eq!(destination(&request(Protocol::Message)), Destination::Message);
+        assert_eq!(destination(&answer(Component::Dht)), Destination::Record);
+        assert_eq!(destination(&answer(Component::Messenger)), Destination::Message);
+        assert_eq!(destination(&answer(Component::Identity)), Destination::Nobody);
+        assert_eq!(destination(&NetInput::NetworkChanged), Destination::Both);
+    }
+}

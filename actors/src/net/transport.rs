@@ -1,0 +1,118 @@
+//! How connections are made: QUIC, and TCP with Noise and yamux, over IP addresses and DNS names.
+//!
+//! yamux is left as it comes: any option set on it switches off its own tuning of windows.
+//!
+//! Not here: what runs on connections (`behaviour`).
+
+use super::{
+    NetStartError, address,
+    behaviour::Behaviour,
+    closing::Closing,
+    limits::{CONNECT_TIMEOUT, QUIC_IDLE_MILLIS, QUIC_KEEP_ALIVE, SWARM_IDLE},
+    view::Transport as Kind,
+};
+use libp2p::{
+    Multiaddr, PeerId, Swarm, SwarmBuilder, Transport,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, ListenerId},
+        upgrade::Version,
+    },
+    identity::Keypair,
+    multiaddr::Protocol,
+    noise, tcp, yamux,
+};
+use pc2_protocols::net::Address;
+use std::{
+    error::Error,
+    io,
+    net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
+};
+use zeroize::Zeroizing;
+
+/// Builds the Swarm. Needs to be inside a tokio runtime.
+pub(super) fn swarm(secret: &Zeroizing<[u8; 32]>, mdns: bool) -> Result<Swarm<Behaviour>, NetStartError> {
+    let setup = |error: &dyn Error| NetStartError::Setup { reason: error.to_string() };
+    // libp2p wipes the copy that it is given.
+    let mut copy = Zeroizing::new(**secret);
+    let keypair = Keypair::ed25519_from_bytes(&mut *copy).map_err(|error| setup(&error))?;
+    let swarm = SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_quic_config(|mut quic| {
+            quic.max_idle_timeout = QUIC_IDLE_MILLIS;
+            quic.keep_alive_interval = QUIC_KEEP_ALIVE;
+            quic
+        })
+        .with_other_transport(tcp)
+        .map_err(|error| setup(&error))?
+        .with_dns()
+        .map_err(|error| setup(&error))?
+        .with_behaviour(|keypair| Behaviour::new(keypair, mdns))
+        .map_err(|error| setup(&error))?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(SWARM_IDLE).with_smart_dial())
+        .with_connection_timeout(CONNECT_TIMEOUT)
+        .build();
+    Ok(swarm)
+}
+
+/// TCP with Noise and yamux.
+fn tcp(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Box<dyn Error + Send + Sync>> {
+    Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(keypair)?)
+        .multiplex(yamux::Config::default())
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(Closing::new(connection))))
+        .boxed())
+}
+
+/// Starts to listen on one address. `None` when it is an IPv6 wildcard and the machine has no IPv6.
+pub(super) fn listen(
+    swarm: &mut Swarm<Behaviour>,
+    address: &Address,
+) -> Result<Option<ListenerId>, NetStartError> {
+    let bad = || NetStartError::BadListenAddress { address: address.clone() };
+    let multiaddr: Multiaddr = address.as_str().parse().map_err(|_| bad())?;
+    let kind = address::transport(&multiaddr).ok_or_else(bad)?;
+    let socket = socket(&multiaddr).ok_or_else(bad)?;
+    if socket.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+        && let Err(error) = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))
+    {
+        tracing::info!(%error, "this machine has no IPv6; going on without");
+        return Ok(None);
+    }
+    probe(kind, socket).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => NetStartError::PortTaken { address: address.clone() },
+        _ => NetStartError::CannotListen { address: address.clone(), reason: error.to_string() },
+    })?;
+    swarm
+        .listen_on(multiaddr)
+        .map(Some)
+        .map_err(|error| NetStartError::CannotListen { address: address.clone(), reason: error.to_string() })
+}
+
+/// Finds out whether a port is free, because libp2p does not say so: its TCP would share the port with another program of the same user
+/// without a word (it sets SO_REUSEPORT, to dial from the port it listens on), and half of the connections would go astray; and
+/// its errors hide the system's.
+fn probe(kind: Kind, socket: SocketAddr) -> io::Result<()> {
+    // For the system `::` is IPv4, too, whose port may be our own by now.
+    if socket.port() == 0 || socket.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        return Ok(());
+    }
+    match kind {
+        Kind::Tcp => TcpListener::bind(socket).map(drop),
+        Kind::Quic => UdpSocket::bind(socket).map(drop),
+    }
+}
+
+fn socket(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut parts = address.iter();
+    let ip = match parts.next()? {
+        Protocol::Ip4(ip) => IpAddr::V4(ip),
+        Protocol::Ip6(ip) => IpAddr::V6(ip),
+        _ => return None,
+    };
+    match parts.next()? {
+        Protocol::Tcp(port) | Protocol::Udp(port) => Some(SocketAddr::new(ip, port)),
+        _ => None,
+    }
+}

@@ -1,0 +1,142 @@
+//! What the driver does when its timer rings: retries, redials, lookups that waited long enough, and every few seconds a look at its books.
+
+use super::{
+    address,
+    driver::{Driver, Phase},
+    limits::{MAX_REDIALS, START_DIALS, UPKEEP_INTERVAL},
+};
+use pc2_protocols::net::{NetError, NetInput};
+use std::{
+    collections::BTreeSet,
+    time::{Instant, SystemTime},
+};
+
+impl Driver {
+    /// The start: all listeners stand.
+    pub(super) fn begin(&mut self) {
+        let now = Instant::now();
+        // What was heard of the listeners so far is no change of the network.
+        self.change_due = None;
+        self.publish_own();
+        self.redial(now);
+    }
+
+    /// The timer rang.
+    pub(super) fn on_wake(&mut self) {
+        let now = Instant::now();
+        self.record.retry();
+        self.message.retry();
+        if self.change_due.is_some_and(|due| due <= now) {
+            self.change_due = None;
+            let listening: BTreeSet<_> = self.swarm.listeners().cloned().collect();
+            if listening != self.listening {
+                self.network_changed(now);
+            }
+        }
+        self.redial(now);
+        if self.lookups.take_own(now, &mut self.rng) && self.table_size > 0 {
+            // Its result is of no interest: walking makes neighbours known to each other.
+            let local = address::peer_id(self.local);
+            self.swarm.behaviour_mut().kad.get_closest_peers(local);
+        }
+        self.run_lookups(now);
+        if self.upkeep_due <= now {
+            self.upkeep(now);
+        }
+    }
+
+    /// Dials whoever is due: contacts, and, while the table is poor, bootstrap nodes and nodes of the saved table.
+    pub(super) fn redial(&mut self, now: Instant) {
+        let free = MAX_REDIALS.saturating_sub(self.dials.len());
+        for node in self.kept.take_due(now, free) {
+            if !self.peers.is_connected(node) && self.dial(node).is_err() {
+                self.kept.failed(node, now, &mut self.rng);
+            }
+        }
+        if !self.table_is_poor() {
+            self.saved.clear();
+            return;
+        }
+        let free = MAX_REDIALS.saturating_sub(self.dials.len());
+        for node in self.bootstrap.take_due(now, free) {
+            if !self.peers.is_connected(node) && self.dial(node).is_err() {
+                self.bootstrap.failed(node, now, &mut self.rng);
+            }
+        }
+        while self.dials.len() < START_DIALS
+            && let Some(node) = self.saved.pop_front()
+        {
+            if !self.peers.is_connected(node) && self.dial(node).is_err() {
+                tracing::debug!(peer = node.short(), "a saved node cannot be dialled");
+            }
+        }
+    }
+
+    /// Another network, or awake again: everything that waits is tried at once.
+    fn network_changed(&mut self, now: Instant) {
+        tracing::info!("the network changed");
+        self.observed.forget();
+        let outdated: Vec<_> = self.swarm.external_addresses().cloned().collect();
+        for address in outdated {
+            self.swarm.remove_external_address(&address);
+        }
+        self.publish_own();
+        self.kept.hurry_all(now);
+        self.bootstrap.hurry_all(now);
+        self.lookups.own_soon(now);
+        self.deliver(NetInput::NetworkChanged);
+    }
+
+    fn upkeep(&mut self, now: Instant) {
+        let late = now.saturating_duration_since(self.upkeep_due) > UPKEEP_INTERVAL;
+        self.upkeep_due = now + UPKEEP_INTERVAL;
+        if self.watch.slept(now, SystemTime::now()) {
+            // The peers gave us up long ago; finding that out connection by connection takes half a minute.
+            let connected: Vec<_> = self.peers.nodes().collect();
+            for node in connected {
+                self.disconnect(node);
+            }
+            self.network_changed(now);
+        }
+        if late {
+            self.peers.forgive_silence(now);
+        }
+        for connection in self.peers.silent(now) {
+            tracing::debug!("a connection fell silent");
+            self.swarm.close_connection(connection);
+        }
+        for op in self.outbound.overdue(now) {
+            self.deliver(NetInput::Response { op, result: Err(NetError::TimedOut) });
+        }
+        self.let_go(now);
+        self.let_in(now);
+        if self.phase == Phase::Running && self.saver.is_due(now) {
+            self.save_table();
+        }
+    }
+
+    /// Closes connections that nothing uses.
+    fn let_go(&mut self, now: Instant) {
+        let busy = |node| self.outbound.is_busy_with(node) || self.inbound.is_busy_with(node);
+        let wanted_bootstrap = |node| self.table_is_poor() && self.bootstrap.contains(node);
+        let idle =
+            self.peers.idle(now, |node| self.kept.contains(node) || busy(node) || wanted_bootstrap(node));
+        let surplus = self.peers.surplus(self.local, now, busy);
+        for node in idle {
+            self.disconnect(node);
+        }
+        for connection in surplus {
+            self.swarm.close_connection(connection);
+        }
+    }
+
+    /// Lets those in again whose time outside is over.
+    fn let_in(&mut self, now: Instant) {
+        let over: Vec<_> =
+            self.shut_out.iter().filter(|(_, until)| **until <= now).map(|(node, _)| *node).collect();
+        for node in over {
+            self.shut_out.remove(&node);
+            self.swarm.behaviour_mut().shut_out.unblock_peer(address::peer_id(node));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! How the network looks from this node, for people: what `pc2 status`, the doctor and the network page show.
+//!
+//! Plain values, made by the driver when asked for.
+
+use pc2_protocols::{id::NodeId, net::Address, time::UnixMillis};
+use std::time::Duration;
+
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// QUIC over UDP.
+    Quic,
+    /// TCP with Noise and yamux.
+    Tcp,
+}
+
+/// By which way a peer is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// Without anybody in between.
+    Direct,
+}
+
+/// Who opened a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// We did.
+    Outbound,
+    /// The peer did.
+    Inbound,
+}
+
+/// One connected peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerView {
+    /// Who.
+    pub node: NodeId,
+    /// By which way.
+    pub path: Path,
+    /// The far end of its oldest connection.
+    pub address: Address,
+    /// What carries that connection.
+    pub transport: Transport,
+    /// Who opened it.
+    pub direction: Direction,
+    /// The last measured round trip.
+    pub latency: Option<Duration>,
+    /// Since when the peer is connected.
+    pub since: UnixMillis,
+    /// How many connections there are with it.
+    pub connections: usize,
+}
+
+/// What was counted since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Requests of peers handed to a machine.
+    pub requests_in: u64,
+    /// Our requests.
+    pub requests_out: u64,
+    /// Requests of peers dropped because they came too fast.
+    pub dropped_too_fast: u64,
+    /// Requests of peers dropped because a queue was full.
+    pub dropped_full: u64,
+    /// Frames that were too large or malformed.
+    pub bad_frames: u64,
+    /// Times a peer was shut out.
+    pub shut_out: u64,
+    /// Connections that failed before the other side had proved who it is.
+    pub failed_handshakes: u64,
+}
+
+/// The network as this node sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkView {
+    /// Who we are.
+    pub node: NodeId,
+    /// Where we listen.
+    pub listening: Vec<Address>,
+    /// The addresses we tell others, best first.
+    pub addresses: Vec<Address>,
+    /// Who is connected, in order of their ids.
+    pub peers: Vec<PeerView>,
+    /// Entries of the routing table.
+    pub table: usize,
+    /// What was counted.
+    pub counters: Counters,
+}

@@ -1,0 +1,94 @@
+//! The network as the tree starts, asks and stops it: the seam at which tests put another one.
+//!
+//! In: [`Routes`] to the hosts. Out: a port for commands, a view for people, an orderly end. When the driver ends by itself
+//! (only a panic makes it), that is [`Fatal`]: nothing would reach the network any more.
+//!
+//! Not here: the driver (`net`).
+
+use crate::{
+    line::Port,
+    net::{self, Full, NetConfig, NetStartError, NetTask, NetworkView, Routes},
+    watchdog::Fatal,
+};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use tokio::{runtime, sync::oneshot, task::JoinHandle};
+use tracing::warn;
+
+/// How the network looks right now; `None` when it has ended.
+pub(crate) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<NetworkView>> + Send + Sync>;
+
+/// A running network.
+pub(crate) struct Network {
+    pub(crate) port: Port,
+    pub(crate) look: Look,
+    /// Waits until it ends by itself, or ends it when told to.
+    pub(crate) task: BoxFuture<'static, Option<Fatal>>,
+    /// Tells it to.
+    pub(crate) stop: oneshot::Sender<()>,
+}
+
+/// Starts the network of this node.
+pub(crate) fn spawn(
+    io: &runtime::Handle,
+    config: NetConfig,
+    routes: Routes,
+) -> Result<Network, NetStartError> {
+    let (handle, task) = net::spawn(io, config, routes)?;
+    let (stop, stopped) = oneshot::channel();
+    let commands = handle.clone();
+    Ok(Network {
+        port: Arc::new(move |command| commands.command(command).map_err(|Full(command)| command)),
+        look: Arc::new(move || {
+            let handle = handle.clone();
+            Box::pin(async move { handle.view().await })
+        }),
+        task: Box::pin(guard(task, stopped)),
+        stop,
+    })
+}
+
+async fn guard(mut task: NetTask, stopped: oneshot::Receiver<()>) -> Option<Fatal> {
+    tokio::select! {
+        biased;
+        // Told to, or nobody is left to tell it.
+        _ = stopped => {
+            if let Err(failed) = task.shutdown().await {
+                warn!(%failed, "the network had ended already");
+            }
+            None
+        }
+        failed = task.ended() => Some(Fatal::Network { reason: failed.reason }),
+    }
+}
+
+/// The network under guard: what the tree keeps of it.
+pub(crate) struct Guarded {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Guarded {
+    /// Watches over the network's end.
+    pub(crate) fn new(
+        io: &runtime::Handle,
+        stop: oneshot::Sender<()>,
+        task: BoxFuture<'static, Option<Fatal>>,
+        on_fatal: Arc<dyn Fn(Fatal) + Send + Sync>,
+    ) -> Self {
+        let task = io.spawn(async move {
+            if let Some(fatal) = task.await {
+                on_fatal(fatal);
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Closes the network and waits for its end.
+    pub(crate) async fn shutdown(self) {
+        let _it_may_have_ended = self.stop.send(());
+        if let Err(error) = self.task.await {
+            warn!(%error, "the guard of the network failed");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Starting and stopping a node.
+//!
+//! [`start`] brings up, in this order: the io runtime, storage, the actor thread, the hosts with the network between them, the
+//! watchdog, the exporter. [`Running::shutdown`] goes the other way, in [`SHUTDOWN_PATIENCE`] at most: hosts take nothing new in
+//! and acknowledge when all they had is durable and answered; the network lets the last answers leave and closes; the
+//! export is written; the writer flushes and ends; the threads end. Whoever serves people (HTTP) stops before that.
+//!
+//! Dropping a [`Running`] ends everything without waiting for anybody; what was acknowledged is on disk all the same.
+//! Threads: `pc2-actors` runs all hosts, two `pc2-io` workers run everything async, the storage writer, and blocking threads that
+//! come when needed and go after ten seconds.
+
+use crate::{
+    api::{ActorState, Inner, NodeHandle},
+    clock::Clock,
+    config::{NodeConfig, StartError},
+    event::EventHub,
+    exporter::Exporter,
+    factories::{Factories, Sources},
+    host::Host,
+    messages::Report,
+    net::{NetStartError, Routes},
+    network::{self, Guarded, Network},
+    reads::Reads,
+    shell::{BuildError, Shell},
+    tree::{self, Branch, Ground, Tree},
+    watchdog::{self, PING_EVERY},
+};
+use actix::{Addr, System};
+use pc2_protocols::{identity::ProfileRow, net::Peer};
+use pc2_storage::{Change, OpenReport, Storage, WriteError};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime::{self, Runtime},
+    sync::oneshot,
+    task::JoinHandle,
+};
+use tracing::{info, warn};
+
+/// Most time an orderly end takes. A service manager's patience is longer.
+pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Of it, for the hosts to get their last writes to disk.
+const HOSTS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Of it, for the network to close. It takes 3 s itself.
+const NETWORK_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Of it, for the last export. A conversation of 100,000 messages takes about a second.
+const EXPORT_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Of it, for tasks that still run on the io threads.
+const IO_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a part may take to start.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Workers of the io runtime. The reference machines have two cores.
+const IO_WORKERS: usize = 2;
+
+/// Blocking threads: four reads at once, and as many for name resolution and rebuilds.
+const BLOCKING_THREADS: usize = 8;
+
+/// Starts the network, given the routing table of the last time and the way to the hosts.
+type StartNetwork =
+    Box<dyn FnOnce(&runtime::Handle, &NodeConfig, Vec<Peer>, Routes) -> Result<Network, NetStartError>>;
+
+/// What tests put something else in the place of.
+pub(crate) struct Seams {
+    pub(crate) factories: Box<dyn FnOnce(Factories) -> Factories>,
+    pub(crate) network: StartNetwork,
+    pub(crate) ping_every: Duration,
+}
+
+impl Default for Seams {
+    fn default() -> Self {
+        Self {
+            factories: Box::new(|factories| factories),
+            network: Box::new(|io, config, known, routes| network::spawn(io, config.net(known), routes)),
+            ping_every: PING_EVERY,
+        }
+    }
+}
+
+/// A running node, for whoever started it.
+pub struct Running {
+    handle: NodeHandle,
+    tree: Tree,
+    network: Guarded,
+    watchdog: JoinHandle<()>,
+    exporter: Exporter,
+    events: Arc<EventHub>,
+    storage: Arc<Storage>,
+    actors: ActorThread,
+    io: Runtime,
+}
+
+/// Starts a node. Blocks until every part works; call it outside of any async runtime.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running then.
+pub fn start(config: &NodeConfig) -> Result<Running, StartError> {
+    start_with(config, Seams::default())
+}
+
+pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, StartError> {
+    let began = Instant::now();
+    let io = runtime::Builder::new_multi_thread()
+        .worker_threads(IO_WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("pc2-io")
+        .enable_all()
+        .build()?;
+    let (storage, opened) = Storage::open(&config.data, &config.keys.storage_key(), &config.storage)?;
+    let storage = Arc::new(storage);
+    let (reader, writer) = (storage.reader(), storage.writer());
+    let clock = Clock::start();
+    let account = config.keys.node();
+    remember_identity(config, &storage, clock)?;
+    let known = reader.routing().unwrap_or_else(|error| {
+        warn!(%error, "the routing table cannot be read; starting without");
+        Vec::new()
+    });
+
+    let events = EventHub::new(clock.now().unix);
+    let actors = ActorThread::start()?;
+    let sources = Sources { keys: config.keys.clone(), reader: reader.clone(), level: config.level, clock };
+    let ground = Ground {
+        account,
+        arbiter: actors.system.arbiter().clone(),
+        io: io.handle().clone(),
+        clock,
+        events: Arc::clone(&events),
+        reader: reader.clone(),
+        writer: writer.clone(),
+        factories: (seams.factories)(Factories::new(&sources)),
+    };
+    let (tree, network) = tree::plant(ground, |routes| (seams.network)(io.handle(), config, known, routes))?;
+    let Network { port: _, look, task, stop } = network;
+    let network = Guarded::new(io.handle(), stop, task, Arc::clone(&config.on_fatal));
+    io.block_on(async {
+        has_started(&tree.identity).await?;
+        has_started(&tree.dht).await?;
+        has_started(&tree.messenger).await
+    })?;
+
+    let handle = NodeHandle::new(Inner {
+        account,
+        dir: config.data.clone(),
+        clock,
+        identity: tree.identity.host.clone(),
+        dht: tree.dht.host.clone(),
+        messenger: tree.messenger.host.clone(),
+        identity_vitals: Arc::clone(&tree.identity.vitals),
+        dht_vitals: Arc::clone(&tree.dht.vitals),
+        messenger_vitals: Arc::clone(&tree.messenger.vitals),
+        look,
+        events: Arc::clone(&events),
+        reads: Reads::new(io.handle().clone()),
+        reader,
+        writer,
+        opened,
+    });
+    let watched = vec![tree.identity.watched(), tree.dht.watched(), tree.messenger.watched()];
+    let on_fatal = Arc::clone(&config.on_fatal);
+    let watchdog = io.spawn(async move { on_fatal(watchdog::watch(watched, seams.ping_every).await) });
+    let exporter = Exporter::start(io.handle(), Arc::clone(&storage));
+    info!(node = %account.short(), milliseconds = began.elapsed().as_millis(), "node started");
+    Ok(Running { handle, tree, network, watchdog, exporter, events, storage, actors, io })
+}
+
+impl Running {
+    /// The way into the node.
+    #[must_use]
+    pub fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// The runtime on which everything async runs; servers of the same process join it.
+    #[must_use]
+    pub fn io(&self) -> &runtime::Handle {
+        self.io.handle()
+    }
+
+    /// What happened when storage was opened: damage found, an export restored.
+    #[must_use]
+    pub fn opened(&self) -> &OpenReport {
+        self.handle.opened()
+    }
+
+    /// Ends the node in order. Blocks for [`SHUTDOWN_PATIENCE`] at most; call it outside of any async runtime.
+    pub fn shutdown(self) {
+        let Self { handle, tree, network, watchdog, exporter, events, storage, actors, io } = self;
+        let began = Instant::now();
+        watchdog.abort();
+        io.block_on(async {
+            let hosts = async {
+                tree.messenger.shut_down().await;
+                tree.dht.shut_down().await;
+                tree.identity.shut_down().await;
+            };
+            in_time("actors", HOSTS_PATIENCE, hosts).await;
+            in_time("network", NETWORK_PATIENCE, network.shutdown()).await;
+            in_time("export", EXPORT_PATIENCE, exporter.finish()).await;
+        });
+        events.close();
+        drop((handle, tree));
+        match Arc::try_unwrap(storage) {
+            Ok(storage) => storage.close(),
+            // An export still reads; what was acknowledged is on disk.
+            Err(storage) => storage.writer().barrier(),
+        }
+        drop(actors);
+        io.shutdown_timeout(IO_PATIENCE);
+        info!(milliseconds = began.elapsed().as_millis(), "node stopped");
+    }
+}
+
+async fn in_time(what: &'static str, patience: Duration, work: impl Future<Output = ()>) {
+    if tokio::time::timeout(patience, work).await.is_err() {
+        warn!(what, "did not end in time; going on without");
+    }
+}
+
+/// Writes down an identity that is new in this directory, so that its first day is known.
+fn remember_identity(config: &NodeConfig, storage: &Storage, clock: Clock) -> Result<(), StartError> {
+    let account = config.keys.node();
+    if storage.reader().profile(account)?.is_some() {
+        return Ok(());
+    }
+    let profile = ProfileRow { account, name: String::new(), since: clock.now().unix };
+    let (done, written) = mpsc::channel();
+    let answer = move |result: Result<(), WriteError>| {
+        let _the_start_waits_for_it = done.send(result);
+    };
+    let failed = |reason: &str| WriteError::Failed { reason: reason.to_owned() };
+    let queued = storage.writer().submit(vec![Change::Profile(profile)], answer);
+    queued.map_err(|full| failed(&full.to_string()))?;
+    match written.recv().unwrap_or_else(|_| Err(failed("the writer has ended"))) {
+        // On a full disk a node starts all the same: reading and deleting must work.
+        Ok(()) | Err(WriteError::DiskFull) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits until a host's machine runs.
+async fn has_started<S: Shell>(branch: &Branch<S>) -> Result<(), StartError> {
+    let name = branch.vitals.name;
+    let fault = |reason: String| StartError::actor(name, BuildError(reason));
+    let (to, reported) = oneshot::channel();
+    let host: &Addr<Host<S>> = &branch.host;
+    host.do_send(Report { to });
+    match tokio::time::timeout(START_PATIENCE, reported).await {
+        Ok(Ok(health)) if health.state == ActorState::Running => Ok(()),
+        Ok(Ok(health)) => Err(fault(health.status.concerns.join("; "))),
+        Ok(Err(_)) => Err(fault("the actor thread has ended".to_owned())),
+        Err(_) => Err(fault(format!("it took more than {} s", START_PATIENCE.as_secs()))),
+    }
+}
+
+/// The thread on which all hosts run. Ends when dropped.
+struct ActorThread {
+    system: System,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl ActorThread {
+    fn start() -> Result<Self, std::io::Error> {
+        let (started, system) = mpsc::channel();
+        let run = move || {
+            let runner = System::new();
+            let _the_starter_waits_for_it = started.send(System::current());
+            if let Err(error) = runner.run() {
+                tracing::error!(%error, "the actor thread ended by an error");
+            }
+        };
+        let thread = thread::Builder::new().name("pc2-actors".to_owned()).spawn(run)?;
+        let gone = |_| std::io::Error::other("the actor thread ended at its start");
+        Ok(Self { system: system.recv().map_err(gone)?, thread: Some(thread) })
+    }
+}
+
+impl Drop for ActorThread {
+    fn drop(&mut self) {
+        self.system.stop();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            warn!("the actor thread panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! Every handler of every actor panics once, and nobody but its caller notices.
+//!
+//! The list of handlers is the machines' own ([`pc2_protocols::kinds`]): a new input or command without a row here fails.
+
+use super::*;
+use crate::{
+    callers::Answer,
+    dht::DhtShell,
+    identity::IdentityShell,
+    messages::{Call, Input},
+    messenger::MessengerShell,
+};
+use pc2_protocols::{
+    dht,
+    id::{ConversationId, DeviceId, MsgId},
+    identity,
+    machine::{Component, OpId, OpIds},
+    messenger,
+    net::Prefix,
+};
+use std::fmt::Debug;
+
+/// How long after the panic the machine must work again.
+const RESTART_LIMIT: Duration = Duration::from_secs(1);
+
+/// A peer's request in the tests' rows.
+const TOKEN: RequestToken = RequestToken(77);
+
+/// One actor and its rows.
+struct Part<S: Shell> {
+    inputs: &'static [&'static str],
+    commands: &'static [&'static str],
+    input: fn(&str) -> Option<S::In>,
+    command: fn(&str) -> Option<S::Command>,
+    /// Changes nothing and is answered at once.
+    harmless: fn() -> S::Command,
+    branch: fn(&Running) -> &Branch<S>,
+    trap: fn(Factories, &Trap) -> Factories,
+    /// What the machine says its state is, and what storage says.
+    machine: fn(&Running) -> String,
+    stored: fn(&Running) -> String,
+}
+
+/// Walks every handler, each in a node of its own, so that no failure counts as one of too many.
+fn survives_a_panic_in_every_handler<S: Shell>(part: &Part<S>)
+where
+    S::Reply: Debug,
+    S::Refusal: Debug,
+{
+    // A call is handled by what it commands.
+    for kind in part.inputs.iter().copied().filter(|kind| *kind != "Call") {
+        let input = (part.input)(kind).unwrap_or_else(|| panic!("no row for the input {kind}"));
+        survive(part, kind, |node| {
+            (part.branch)(node).host.do_send(Input(input));
+            None
+        });
+    }
+    for kind in part.commands.iter().copied() {
+        let command = (part.command)(kind).unwrap_or_else(|| panic!("no row for the command {kind}"));
+        survive(part, kind, |node| Some(ask(part, node, command)));
+    }
+}
+
+type Got<S> = oneshot::Receiver<Result<<S as Shell>::Reply, CallError<<S as Shell>::Refusal>>>;
+
+fn ask<S: Shell>(part: &Part<S>, node: &Running, command: S::Command) -> Got<S> {
+    let (answer, got): (Answer<S::Reply, S::Refusal>, _) = oneshot::channel();
+    (part.branch)(node).host.do_send(Call { command, answer });
+    got
+}
+
+fn survive<S: Shell>(part: &Part<S>, kind: &'static str, deliver: impl FnOnce(&Running) -> Option<Got<S>>)
+where
+    S::Reply: Debug,
+    S::Refusal: Debug,
+{
+    let dir = TempDir::new().expect("directory");
+    let trap = Trap::default();
+    let network = Nobody::default();
+    let mut seams = seams(&network);
+    let (around, wrap) = (trap.clone(), part.trap);
+    seams.factories = Box::new(move |factories| wrap(factories, &around));
+    let node = start_with(&config(&dir), seams).expect("starts");
+    furnish(&node, &network);
+    let before = (part.stored)(&node);
+    assert_eq!((part.machine)(&node), before, "{kind}: the state is stored");
+
+    let (sprung, moment) = mpsc::channel();
+    trap.set(kind, move || {
+        sprung.send(Instant::now()).expect("the test waits");
+        panic!("injected");
+    });
+    let caller = deliver(&node);
+    let queued: Vec<_> = (0..5).map(|_| ask(part, &node, (part.harmless)())).collect();
+
+    others_answer(&node);
+    if let Some(caller) = caller {
+        let result = within(&node, caller).expect("the caller is answered");
+        assert!(matches!(result, Err(CallError::Restarted)), "{kind}: {result:?}");
+    }
+    for got in queued {
+        let result = within(&node, got).expect("a queued message survives");
+        assert!(result.is_ok(), "{kind}: {result:?}");
+    }
+    let took = moment.recv_timeout(PATIENCE).expect("the handler panicked").elapsed();
+    assert!(took <= RESTART_LIMIT, "{kind}: works again after {took:?}");
+
+    let health = within(&node, node.handle().health());
+    for actor in &health.actors {
+        let expected = u64::from(actor.name == (part.branch)(&node).vitals.name);
+        assert_eq!((actor.state, actor.restarts), (ActorState::Running, expected), "{kind}: {}", actor.name);
+    }
+    assert_eq!((part.stored)(&node), before, "{kind}: the step that panicked left nothing");
+    assert_eq!((part.machine)(&node), before, "{kind}: the new life is what storage says");
+    if kind == "PeerRequest" {
+        while !network.has_done_with(TOKEN) {
+            others_answer(&node);
+        }
+    }
+    node.shutdown();
+}
+
+/// Every part has something to lose.
+fn furnish(node: &Running, network: &Nobody) {
+    // A value is found again once it could be offered to somebody.
+    let up = NetInput::PeerUp { node: stranger() };
+    (network.routes().record)(up).expect("room in the mailbox");
+    let handle = node.handle();
+    let name = "Ada".to_owned();
+    within(node, handle.identity(identity::Command::SetName { name })).expect("named");
+    within(node, handle.messenger(handle.account(), add())).expect("asked");
+    let put = dht::Command::PutValue { salt: b"salt".to_vec(), payload: VALUE.to_vec(), expected_seq: None };
+    // Nobody holds it: that counts as too few, and it is kept here all the same.
+    drop(within(node, handle.dht(put)));
+}
+
+fn others_answer(node: &Running) {
+    let handle = node.handle();
+    // One of them may be the one that panicked: it must answer all the same.
+    within(node, async {
+        let (who, list, value) = futures::join!(
+            handle.identity(identity::Command::WhoAmI),
+            handle.messenger(handle.account(), messenger::Command::Contacts),
+            handle.dht(local_value()),
+        );
+        who.expect("identity answers");
+        list.expect("the messenger answers");
+        value.expect("the record machine answers");
+    });
+}
+
+const VALUE: &[u8] = b"a value of our own";
+
+fn local_value() -> dht::Command {
+    let depth = dht::Depth::Local;
+    dht::Command::GetValue { owner: keys().node(), salt: b"salt".to_vec(), depth }
+}
+
+fn add() -> messenger::Command {
+    messenger::Command::AddContact {
+        peer: stranger(),
+        alias: None,
+        text: "hello".to_owned(),
+        invitation: None,
+        addresses: Vec::new(),
+    }
+}
+
+/// A question that nobody asked: its answer is stale.
+fn op(origin: Component) -> OpId {
+    OpIds::new(origin, 1_000).next_id()
+}
+
+#[test]
+fn the_identity_actor_survives_a_panic_in_every_handler() {
+    use identity::{Command, In};
+    survives_a_panic_in_every_handler::<IdentityShell>(&Part {
+        inputs: In::KINDS,
+        commands: Command::KINDS,
+        input: |kind| (kind == "Tick").then_some(In::Tick),
+        command: |kind| {
+            Some(match kind {
+                "WhoAmI" => Command::WhoAmI,
+                "SetName" => Command::SetName { name: "Bob".to_owned() },
+                _ => return None,
+            })
+        },
+        harmless: || Command::WhoAmI,
+        branch: |node| &node.tree.identity,
+        trap: |mut factories, trap| {
+            factories.identity = trap.around::<IdentityShell>(factories.identity);
+            factories
+        },
+        machine: |node| format!("{:?}", within(node, node.handle().identity(Command::WhoAmI)).expect("told")),
+        stored: |node| {
+            let profile = node.storage.reader().profile(node.handle().account()).expect("read");
+            format!("{:?}", profile.expect("stored"))
+        },
+    });
+}
+
+#[test]
+fn the_record_actor_survives_a_panic_in_every_handler() {
+    use dht::{Command, In};
+    survives_a_panic_in_every_handler::<DhtShell>(&Part {
+        inputs: In::KINDS,
+        commands: Command::KINDS,
+        input: |kind| {
+            let node = stranger();
+            let (op, of_the_messenger) = (op(Component::Dht), op(Component::Messenger));
+            Some(match kind {
+                "Tick" => In::Tick,
+                "PeerRequest" => {
+                    In::PeerRequest { from: node, prefix: Prefix::Local, token: TOKEN, payload: vec![1] }
+                }
+                "PeerResponse" => In::PeerResponse { op, result: Err(NetError::TimedOut) },
+                "Closest" => In::Closest { op, peers: Vec::new() },
+                "PeerUp" => In::PeerUp { node },
+                "PeerDown" => In::PeerDown { node },
+                "OwnAddresses" => In::OwnAddresses { addresses: Vec::new() },
+                "NetworkChanged" => In::NetworkChanged,
+                "Resolve" => In::Resolve { op: of_the_messenger, node },
+                "OfferKeyPackage" => {
+                    In::OfferKeyPackage { device: DeviceId::from_bytes([1; 16]), key_package: vec![1] }
+                }
+                "Loaded" => In::Loaded { op, record: None },
+                _ => return None,
+            })
+        },
+        command: |kind| {
+            let (salt, payload, owner) = (b"other".to_vec(), b"another value".to_vec(), stranger());
+            Some(match kind {
+                "FindCard" => Command::FindCard { node: owner },
+                "PutValue" => Command::PutValue { salt, payload, expected_seq: None },
+                "PutImmutable" => Command::PutImmutable { payload },
+                "GetValue" => Command::GetValue { owner, salt, depth: dht::Depth::Quorum },
+                "GetImmutable" => Command::GetImmutable { hash: [1; 32] },
+                "DeleteValue" => Command::DeleteValue { salt: b"salt".to_vec() },
+                _ => return None,
+            })
+        },
+        harmless: local_value,
+        branch: |node| &node.tree.dht,
+        trap: |mut factories, trap| {
+            factories.dht = trap.around::<DhtShell>(factories.dht);
+            factories
+        },
+        machine: |node| {
+            let value = within(node, node.handle().dht(local_value())).expect("found");
+            let dht::Reply::Value { payload, .. } = value else { panic!("a value is answered by a value") };
+            format!("{payload:?}")
+        },
+        stored: |node| {
+            let published = node.storage.reader().dht_snapshot().expect("read").published;
+            let values = published
+                .iter()
+                .flat_map(|row| row.record.windows(VALUE.len()))
+                .filter(|bytes| *bytes == VALUE);
+            values.map(|bytes| format!("{bytes:?}")).collect()
+        },
+    });
+}
+
+#[test]
+fn the_messenger_survives_a_panic_in_every_handler() {
+    use messenger::{Command, In};
+    survives_a_panic_in_every_handler::<MessengerShell>(&Part {
+        inputs: In::KINDS,
+        commands: Command::KINDS,
+        input: |kind| {
+            let node = stranger();
+            let op = op(Component::Messenger);
+            Some(match kind {
+                "Tick" => In::Tick,
+                "PeerRequest" => In::PeerRequest { from: node, token: TOKEN, payload: vec![1] },
+                "PeerResponse" => In::PeerResponse { op, result: Err(NetError::TimedOut) },
+                "PeerUp" => In::PeerUp { node },
+                "PeerDown" => In::PeerDown { node },
+                "NetworkChanged" => In::NetworkChanged,
+                "Resolved" => In::Resolved { op, result: Err(dht::ResolveError::NotFound) },
+                "Loaded" => In::Loaded { op, rows: Vec::new() },
+                "Profile" => In::Profile { name: "Ada".to_owned() },
+                _ => return None,
+            })
+        },
+        command: |kind| {
+            let peer = stranger();
+            let conversation = ConversationId::direct(peer);
+            Some(match kind {
+                "AddContact" => add(),
+                "Accept" => Command::Accept { peer },
+                "Block" => Command::Block { peer },
+                "Unblock" => Command::Unblock { peer },
+                "Rename" => Command::Rename { peer, alias: Some("Bob".to_owned()) },
+                "Remove" => Command::Remove { peer },
+                "Send" => {
+                    let (id, text) = (MsgId::from_bytes([1; 16]), "hello".to_owned());
+                    Command::Send { conversation, id, text, reply_to: None }
+                }
+                "MarkRead" => Command::MarkRead { conversation },
+                "Contacts" => Command::Contacts,
+                "Invite" => Command::Invite,
+                _ => return None,
+            })
+        },
+        harmless: || Command::Contacts,
+        branch: |node| &node.tree.messenger,
+        trap: |mut factories, trap| {
+            factories.messenger = trap.around::<MessengerShell>(factories.messenger);
+            factories
+        },
+        machine: |node| {
+            let handle = node.handle();
+            let list = within(node, handle.messenger(handle.account(), Command::Contacts)).expect("listed");
+            let messenger::Reply::Contacts(views) = list else { panic!("contacts are answered by contacts") };
+            format!(
+                "{:?}",
+                views.iter().map(|view| (view.peer, view.standing, &view.alias)).collect::<Vec<_>>()
+            )
+        },
+        stored: |node| {
+            let account = node.handle().account();
+            let snapshot = node.storage.reader().messenger_snapshot(account).expect("read");
+            let rows: Vec<_> =
+                snapshot.contacts.values().map(|row| (row.peer, row.standing, &row.alias)).collect();
+            format!("{rows:?}")
+        },
+    });
+}
+
+#[test]
+#[should_panic(expected = "no row for the command WhoAmI")]
+fn a_handler_without_a_row_fails() {
+    survives_a_panic_in_every_handler::<IdentityShell>(&Part {
+        inputs: &["Call"],
+        commands: identity::Command::KINDS,
+        input: |_| None,
+        command: |_| None,
+        harmless: || identity::Command::WhoAmI,
+        branch: |node| &node.tree.identity,
+        trap: |factories, _| factories,
+        machine: |_| String::new(),
+        stored: |_| String::new(),
+    });
+}

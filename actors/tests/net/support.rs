@@ -1,0 +1,240 @@
+//! Nodes for tests: a driver on loopback whose machines are the test itself.
+
+use pc2_actors::net::{
+    Full, Loopback, NetConfig, NetHandle, NetStartError, NetTask, NetworkView, Route, Routes, spawn,
+};
+use pc2_protocols::{
+    id::NodeId,
+    machine::{Component, OpId, OpIds},
+    net::{Address, NetCommand, NetError, NetInput, Peer, Protocol, RequestToken},
+};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+/// Everything a test waits for comes within this, also on a machine with much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a node of a test is started.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    seed: u8,
+    listen: Vec<Address>,
+    bootstrap: Vec<Peer>,
+    known: Vec<Peer>,
+    queue: usize,
+}
+
+impl Setup {
+    /// A node with its own key that listens on loopback by TCP.
+    pub(crate) fn tcp(seed: u8) -> Self {
+        Self::on(seed, "/ip4/127.0.0.1/tcp/0")
+    }
+
+    /// The same by QUIC.
+    pub(crate) fn quic(seed: u8) -> Self {
+        Self::on(seed, "/ip4/127.0.0.1/udp/0/quic-v1")
+    }
+
+    /// A node with its own key that listens there.
+    pub(crate) fn on(seed: u8, listen: &str) -> Self {
+        Self { seed, listen: vec![address(listen)], bootstrap: Vec::new(), known: Vec::new(), queue: 4_096 }
+    }
+
+    /// Joins the network by this node.
+    pub(crate) fn bootstrap(mut self, peer: Peer) -> Self {
+        self.bootstrap.push(peer);
+        self
+    }
+
+    /// Starts with a saved routing table.
+    pub(crate) fn known(mut self, known: Vec<Peer>) -> Self {
+        self.known = known;
+        self
+    }
+
+    /// Listens on exactly these addresses.
+    pub(crate) fn listen(mut self, listen: Vec<Address>) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// Gives its machines queues of so many places.
+    pub(crate) fn queue(mut self, places: usize) -> Self {
+        self.queue = places;
+        self
+    }
+
+    /// Starts it and tells why it could not.
+    pub(crate) fn try_start(self) -> Result<Node, NetStartError> {
+        let (record_route, record) = route(self.queue);
+        let (message_route, message) = route(self.queue);
+        let saved = Arc::new(Mutex::new(None));
+        let save_to = Arc::clone(&saved);
+        let routes = Routes {
+            record: record_route,
+            message: message_route,
+            observer: Arc::new(|_| {}),
+            routing_saved: Arc::new(move |table| {
+                save_to.lock().expect("no panic while held").replace(table);
+            }),
+        };
+        let config = NetConfig {
+            secret: Zeroizing::new([self.seed; 32]),
+            listen: self.listen,
+            bootstrap: self.bootstrap,
+            mdns: false,
+            known: self.known,
+            loopback: Loopback::WhenAlone,
+        };
+        let (handle, task) = spawn(&tokio::runtime::Handle::current(), config, routes)?;
+        Ok(Node {
+            handle,
+            task,
+            record: Inbox { queue: record },
+            message: Inbox { queue: message },
+            saved,
+            ids: OpIds::new(Component::Messenger, 0),
+            record_ids: OpIds::new(Component::Dht, 0),
+        })
+    }
+
+    /// Starts it.
+    pub(crate) fn start(self) -> Node {
+        self.try_start().expect("the node starts")
+    }
+}
+
+/// A running node.
+pub(crate) struct Node {
+    pub(crate) handle: NetHandle,
+    pub(crate) task: NetTask,
+    pub(crate) record: Inbox,
+    pub(crate) message: Inbox,
+    saved: Arc<Mutex<Option<Vec<Peer>>>>,
+    ids: OpIds,
+    record_ids: OpIds,
+}
+
+impl Node {
+    pub(crate) fn id(&self) -> NodeId {
+        self.handle.node()
+    }
+
+    pub(crate) async fn view(&self) -> NetworkView {
+        self.handle.view().await.expect("the driver runs")
+    }
+
+    /// Itself with its addresses, as others are told.
+    pub(crate) async fn peer(&self) -> Peer {
+        Peer { node: self.id(), addresses: self.view().await.addresses }
+    }
+
+    pub(crate) fn command(&self, command: NetCommand) {
+        self.handle.command(command).expect("room in the queue");
+    }
+
+    /// Learns where another node is.
+    pub(crate) async fn learn(&self, other: &Self) {
+        self.command(NetCommand::Learn { peer: other.peer().await });
+    }
+
+    /// Sends a request for the messenger (or the record machine) to answer.
+    pub(crate) fn request(&mut self, to: NodeId, protocol: Protocol, payload: &[u8]) -> OpId {
+        let op = match protocol {
+            Protocol::Message => self.ids.next_id(),
+            Protocol::Record => self.record_ids.next_id(),
+        };
+        self.command(NetCommand::Request { op, to, protocol, payload: payload.to_vec() });
+        op
+    }
+
+    /// Asks for the nodes closest to a key.
+    pub(crate) async fn find_closest(&mut self, key: [u8; 32]) -> Vec<Peer> {
+        let op = self.record_ids.next_id();
+        self.command(NetCommand::FindClosest { op, key: pc2_protocols::id::RecordKey::from_bytes(key) });
+        self.record
+            .until(|input| match input {
+                NetInput::Closest { op: answered, peers } if answered == op => Some(peers),
+                _ => None,
+            })
+            .await
+    }
+
+    /// Shuts it down; the routing table as it was saved.
+    pub(crate) async fn shutdown(self) -> Option<Vec<Peer>> {
+        self.task.shutdown().await.expect("the driver did not fail");
+        self.saved.lock().expect("no panic while held").take()
+    }
+}
+
+/// What one machine of a node is told.
+pub(crate) struct Inbox {
+    queue: mpsc::Receiver<NetInput>,
+}
+
+impl Inbox {
+    /// The next input, whatever it is.
+    pub(crate) async fn next(&mut self) -> NetInput {
+        let next = tokio::time::timeout(PATIENCE, self.queue.recv()).await;
+        next.expect("something happens in time").expect("the driver runs")
+    }
+
+    /// Reads on until an input is what is looked for.
+    pub(crate) async fn until<T>(&mut self, wanted: impl Fn(NetInput) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = wanted(self.next().await) {
+                return found;
+            }
+        }
+    }
+
+    pub(crate) async fn until_up(&mut self, who: NodeId) {
+        self.until(|input| (input == NetInput::PeerUp { node: who }).then_some(())).await;
+    }
+
+    pub(crate) async fn until_down(&mut self, who: NodeId) {
+        self.until(|input| (input == NetInput::PeerDown { node: who }).then_some(())).await;
+    }
+
+    /// The next request of a peer.
+    pub(crate) async fn request(&mut self) -> (NodeId, RequestToken, Vec<u8>) {
+        self.until(|input| match input {
+            NetInput::Request { from, token, payload, .. } => Some((from, token, payload)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The answer to one of our requests.
+    pub(crate) async fn response(&mut self, op: OpId) -> Result<Vec<u8>, NetError> {
+        self.until(|input| match input {
+            NetInput::Response { op: answered, result } if answered == op => Some(result),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The next answer, to whatever request.
+    pub(crate) async fn any_response(&mut self) -> (OpId, Result<Vec<u8>, NetError>) {
+        self.until(|input| match input {
+            NetInput::Response { op, result } => Some((op, result)),
+            _ => None,
+        })
+        .await
+    }
+}
+
+fn route(places: usize) -> (Route, mpsc::Receiver<NetInput>) {
+    let (sender, queue) = mpsc::channel(places);
+    let route: Route =
+        Arc::new(move |input| sender.try_send(input).map_err(|error| Full(error.into_inner())));
+    (route, queue)
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    Address::try_from(text.to_owned()).expect("an address")
+}

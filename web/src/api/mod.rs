@@ -1,0 +1,8 @@
+//! What the routes do: one file for each noun. Each handler reads its call, asks the node, and shows the answer.
+
+pub(crate) mod contacts;
+pub(crate) mod identity;
+pub(crate) mod messages;
+pub(crate) mod network;
+pub(crate) mod records;
+pub(crate) mod session;

@@ -1,0 +1,476 @@
+//! Every JSON type of the API, and nothing else.
+//!
+//! What comes in is strict: unknown fields are refused. What goes out says `null` rather than leaving a field out; the
+//! command line reads it with these same types. The OpenAPI document and the page's TypeScript types are made from these types by the tests of `openapi`.
+//! Ids are text as people see them, times are milliseconds since 1970. Conversions are in `convert`.
+
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Declares types that go out.
+macro_rules! out {
+    ($($(#[$meta:meta])* pub $kind:ident $name:ident $body:tt)*) => { $(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(JsonSchema))]
+        #[serde(rename_all = "snake_case")]
+        pub $kind $name $body
+    )* };
+}
+
+/// Declares types that come in.
+macro_rules! incoming {
+    ($($(#[$meta:meta])* pub $kind:ident $name:ident $body:tt)*) => { $(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(JsonSchema))]
+        #[serde(deny_unknown_fields)]
+        pub $kind $name $body
+    )* };
+}
+
+out! {
+    /// What went wrong.
+    pub struct Problem {
+        /// For programs; never changes its meaning.
+        pub code: String,
+        /// For people.
+        pub message: String,
+    }
+
+    /// The node is up.
+    pub struct Health {
+        /// `ok`, or `degraded` when a part of the node has failed.
+        pub status: HealthStatus,
+    }
+
+    /// How the node is, in one word.
+    #[derive(Copy)]
+    pub enum HealthStatus {
+        /// Everything works.
+        Ok,
+        /// A part has failed; `GET /api/doctor` says which.
+        Degraded,
+    }
+
+    /// Who this node is, for anybody.
+    pub struct WhoAmI {
+        /// Its DID.
+        pub did: String,
+        /// The DID without its prefix.
+        pub node_id: String,
+        /// The same key as libp2p writes it.
+        pub peer_id: String,
+        /// How the owner calls themselves; may be empty.
+        pub name: String,
+        /// Of the program.
+        pub version: String,
+    }
+
+    /// Whether somebody is signed in.
+    pub struct Session {
+        /// They are.
+        pub signed_in: bool,
+        /// As what.
+        pub role: Option<Role>,
+        /// Until when; `null` at the command line.
+        pub expires: Option<u64>,
+    }
+
+    /// What somebody is to this node.
+    #[derive(Copy)]
+    pub enum Role {
+        /// Whose node it is.
+        Owner,
+    }
+
+    /// A link that signs in once.
+    pub struct LoginLink {
+        /// To be opened in a browser.
+        pub url: String,
+        /// Until when.
+        pub expires: u64,
+    }
+
+    /// Who the owner is.
+    pub struct Identity {
+        /// Their DID.
+        pub did: String,
+        /// The DID without its prefix.
+        pub node_id: String,
+        /// The same key as libp2p writes it.
+        pub peer_id: String,
+        /// How they call themselves; may be empty.
+        pub name: String,
+        /// Of the program.
+        pub version: String,
+        /// The identity file is protected by a passphrase.
+        pub sealed_identity: bool,
+    }
+
+    /// Everybody the owner knows, latest entry first.
+    pub struct ContactList {
+        /// At most 2,000 contacts and 128 requests.
+        pub items: Vec<Contact>,
+    }
+
+    /// One person.
+    pub struct Contact {
+        /// Their DID.
+        pub did: String,
+        /// How the owner stands to them.
+        pub standing: Standing,
+        /// The owner's name for them.
+        pub alias: Option<String>,
+        /// Their own name.
+        pub name: Option<String>,
+        /// What to show: alias, name, or the beginning of the id.
+        pub label: String,
+        /// They say that they are here. Contacts only.
+        pub online: bool,
+        /// Entries not yet read.
+        pub unread: u64,
+        /// Own messages that wait.
+        pub waiting: u64,
+        /// What delivery to them does right now.
+        pub delivery: Delivery,
+        /// The latest entry.
+        pub last: Option<LastEntry>,
+        /// Since when they are known.
+        pub since: u64,
+    }
+
+    /// How the owner stands to a person.
+    #[derive(Copy)]
+    pub enum Standing {
+        /// We asked; they have not answered.
+        Requested,
+        /// They asked; the owner has not decided.
+        Asking,
+        /// Contacts.
+        Accepted,
+        /// Blocked by the owner.
+        Blocked,
+    }
+
+    /// What delivery to a person does right now.
+    #[derive(Copy)]
+    pub enum Delivery {
+        /// Nothing waits.
+        Idle,
+        /// On its way.
+        Sending,
+        /// Their card is being looked up.
+        Looking,
+        /// No card of theirs was found yet.
+        NotFound,
+        /// They could not be reached.
+        Unreachable,
+        /// They have not decided about our request.
+        Undecided,
+    }
+
+    /// The latest entry of a conversation.
+    pub struct LastEntry {
+        /// The message.
+        pub id: String,
+        /// Written by the owner.
+        pub mine: bool,
+        /// Its beginning.
+        pub preview: String,
+        /// When it was written.
+        pub at: u64,
+    }
+
+    /// An invitation that works once.
+    pub struct Invitation {
+        /// `pc2:invite:…`, to be given to one person.
+        pub link: String,
+        /// Until when.
+        pub expires: u64,
+    }
+
+    /// A page of a conversation.
+    pub struct MessagePage {
+        /// Oldest first.
+        pub items: Vec<Message>,
+        /// Where the page before this one ends; `null` at the beginning of the conversation.
+        pub before: Option<String>,
+    }
+
+    /// One message.
+    pub struct Message {
+        /// The message.
+        pub id: String,
+        /// With whom: their DID.
+        pub conversation: String,
+        /// Who wrote it.
+        pub sender: String,
+        /// Written by the owner.
+        pub mine: bool,
+        /// What it says.
+        pub text: String,
+        /// The message it answers.
+        pub reply_to: Option<String>,
+        /// How far it has come.
+        pub state: MessageState,
+        /// When it was written, as people see it.
+        pub at: u64,
+        /// When it came to be on this disk.
+        pub stored: u64,
+        /// Sorts a conversation, compared as text.
+        pub order: String,
+        /// Their history before this message is not what it was.
+        pub chain_broken: bool,
+    }
+
+    /// How far a message has come.
+    #[derive(Copy)]
+    pub enum MessageState {
+        /// On this disk, not yet on theirs.
+        Waiting,
+        /// On theirs.
+        Delivered,
+        /// They say they read it.
+        Read,
+        /// Given up.
+        NotDelivered,
+        /// Theirs, on this disk.
+        Received,
+    }
+
+    /// The network, seen from this node.
+    pub struct Network {
+        /// Where this node listens.
+        pub listening: Vec<String>,
+        /// Where it believes that others can reach it.
+        pub addresses: Vec<String>,
+        /// With whom it is connected.
+        pub peers: Vec<Peer>,
+    }
+
+    /// One connected node.
+    pub struct Peer {
+        /// Its DID.
+        pub did: String,
+        /// The owner's contact of that DID, as lists show them.
+        pub contact: Option<String>,
+        /// How the two reach each other.
+        pub path: Path,
+        /// Where it is.
+        pub address: String,
+        /// By which transport.
+        pub transport: Transport,
+        /// Of the last ping.
+        pub latency_ms: Option<u64>,
+        /// Connected since.
+        pub since: u64,
+    }
+
+    /// How two nodes reach each other.
+    #[derive(Copy)]
+    pub enum Path {
+        /// Without anybody in between.
+        Direct,
+    }
+
+    /// What carries a connection.
+    #[derive(Copy)]
+    pub enum Transport {
+        /// QUIC over UDP.
+        Quic,
+        /// TCP with Noise and yamux.
+        Tcp,
+    }
+
+    /// How the node is, part by part.
+    pub struct Doctor {
+        /// Each with what to do if it fails.
+        pub checks: Vec<Check>,
+    }
+
+    /// One check of the node.
+    pub struct Check {
+        /// What is checked.
+        pub name: String,
+        /// It is well.
+        pub ok: bool,
+        /// What was found.
+        pub detail: String,
+        /// What to do; `null` when it is well.
+        pub advice: Option<String>,
+    }
+
+    /// A value that was published.
+    pub struct StoredRecord {
+        /// Where it lives.
+        pub key: String,
+        /// Its sequence number.
+        pub seq: u64,
+        /// How many nodes confirmed it.
+        pub holders: u64,
+        /// How many were asked.
+        pub asked: u64,
+    }
+
+    /// A value that was found.
+    pub struct Record {
+        /// Whose.
+        pub did: String,
+        /// Which of theirs.
+        pub salt: String,
+        /// The value.
+        pub value: String,
+        /// Its sequence number.
+        pub seq: u64,
+    }
+
+    /// How a person can be reached, as they signed it.
+    pub struct Card {
+        /// Whose.
+        pub did: String,
+        /// Where they are.
+        pub addresses: Vec<String>,
+        /// Participation level, 1 to 4.
+        pub level: u8,
+    }
+
+    /// A frame of `/ws`.
+    pub struct Frame {
+        /// Its number; `after=` goes on behind it. `hello`, `ping` and `resync` carry the number reached so far.
+        pub n: u64,
+        /// What happened.
+        #[serde(flatten)]
+        pub event: Event,
+    }
+}
+
+/// What happened, for everybody who looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum Event {
+    /// The first frame of a connection.
+    Hello(Hello),
+    /// Nothing, so that silence means a dead line.
+    Ping,
+    /// A person's entry is now so.
+    Contact(Contact),
+    /// A person's entry is gone.
+    ContactRemoved(ContactRemoved),
+    /// A message came to be on this disk.
+    Message(Message),
+    /// A message of the owner's came further.
+    MessageState(MessageStateChange),
+    /// The owner's name is now so.
+    Profile(Profile),
+    /// Connections or addresses changed; `GET /api/network` has the picture.
+    Network(Changed),
+    /// A part of the node failed or recovered; `GET /api/doctor` has the picture.
+    Health(Changed),
+    /// Events were missed: read again what you show.
+    Resync,
+}
+
+out! {
+    /// The beginning of a connection.
+    pub struct Hello {
+        /// It goes on where the last connection ended, as `after` asked. If it cannot, `resync` follows.
+        pub resumed: bool,
+    }
+
+    /// Who is gone.
+    pub struct ContactRemoved {
+        /// Their DID.
+        pub did: String,
+    }
+
+    /// Which message is in which state now.
+    pub struct MessageStateChange {
+        /// With whom: their DID.
+        pub conversation: String,
+        /// The message.
+        pub id: String,
+        /// Its state.
+        pub state: MessageState,
+    }
+
+    /// The owner's profile.
+    pub struct Profile {
+        /// How they call themselves; may be empty.
+        pub name: String,
+    }
+
+    /// What changed, in words.
+    pub struct Changed {
+        /// For people.
+        pub what: String,
+    }
+}
+
+incoming! {
+    /// The secret of a one-time link.
+    pub struct UseLink {
+        /// As it stands in the link.
+        pub token: String,
+    }
+
+    /// Change of the owner's profile.
+    pub struct SetName {
+        /// How they call themselves; at most 100 bytes.
+        pub name: String,
+    }
+
+    /// Whom to ask to become a contact: by DID or by invitation, one of the two.
+    pub struct AddContact {
+        /// `did:boson:…`
+        #[serde(default)]
+        pub did: Option<String>,
+        /// `pc2:invite:…`
+        #[serde(default)]
+        pub invitation: Option<String>,
+        /// The owner's name for them; at most 100 bytes.
+        #[serde(default)]
+        pub alias: Option<String>,
+        /// What they see with the request; at most 1,000 bytes.
+        #[serde(default)]
+        pub text: Option<String>,
+    }
+
+    /// The owner's name for a person.
+    pub struct Rename {
+        /// `null` takes it away.
+        pub alias: Option<String>,
+    }
+
+    /// A message to be sent.
+    pub struct SendMessage {
+        /// The message's name, chosen at random: 16 bytes in Base58, or a UUID. The same name is the same message.
+        pub client_id: String,
+        /// What it says; at most 16 KiB.
+        pub text: String,
+        /// The message it answers.
+        #[serde(default)]
+        pub reply_to: Option<String>,
+    }
+
+    /// A value to be published.
+    pub struct PutRecord {
+        /// The value; at most 7.5 KiB.
+        pub value: String,
+        /// It replaces the value with this number and no other.
+        #[serde(default)]
+        pub expected_seq: Option<u64>,
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quic => "QUIC",
+            Self::Tcp => "TCP",
+        })
+    }
+}

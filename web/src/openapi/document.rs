@@ -1,0 +1,104 @@
+//! Makes the OpenAPI document from the routes and the types.
+
+use crate::{
+    dto,
+    roles::Access,
+    routes::{ROUTES, Route},
+};
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value, json};
+
+/// The whole document.
+pub(super) fn make() -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.as_str().to_lowercase()] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "PC2",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The local API of a PC2 node. Commands answer 202 when they are on disk; what becomes of them comes as events. \
+                Errors are `{code, message}`: codes never change their meaning. 503 with Retry-After may be sent again. Times are milliseconds since 1970.",
+            "license": { "name": "MIT OR Apache-2.0" },
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "session": { "type": "apiKey", "in": "cookie", "name": "pc2_session", "description": "A browser that was signed in. On other ports than 4200 the name ends with the port: `pc2_session_4201`." },
+                "token": { "type": "http", "scheme": "bearer", "description": "The token in `api.json` of the data directory." },
+            },
+        },
+    })
+}
+
+/// Every type of the API, by name.
+pub(super) fn schemas() -> Map<String, Value> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+    });
+    let mut out = SchemaGenerator::new(settings.clone().for_serialize());
+    macro_rules! describe {
+        ($generator:ident: $($name:ident)*) => { $( $generator.subschema_for::<dto::$name>(); )* };
+    }
+    describe!(out: Problem Health WhoAmI Session LoginLink Identity ContactList Invitation MessagePage Network Doctor
+        StoredRecord Record Card Frame);
+    let mut incoming = SchemaGenerator::new(settings.for_deserialize());
+    describe!(incoming: UseLink SetName AddContact Rename SendMessage PutRecord);
+    let mut schemas = out.take_definitions(true);
+    schemas.extend(incoming.take_definitions(true));
+    schemas
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = json!({
+        "summary": route.summary,
+        "security": security(route.access),
+        "responses": {
+            route.status.to_string(): response(route),
+            "default": { "description": "What went wrong", "content": content("Problem") },
+        },
+    });
+    let in_path =
+        route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(
+            |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
+        );
+    let in_query = route.query.iter().map(|(name, meaning)| {
+        json!({ "name": name, "in": "query", "description": meaning, "schema": { "type": "string" } })
+    });
+    let parameters: Vec<Value> = in_path.chain(in_query).collect();
+    if !parameters.is_empty() {
+        operation["parameters"] = parameters.into();
+    }
+    if let Some(name) = route.takes {
+        operation["requestBody"] = json!({ "required": true, "content": content(name) });
+    }
+    operation
+}
+
+fn response(route: &Route) -> Value {
+    let mut response = json!({ "description": match route.status {
+        101 => "The WebSocket; each text frame is one of these",
+        202 => "On disk",
+        _ => "Done",
+    } });
+    if let Some(name) = route.gives {
+        response["content"] = content(name);
+    }
+    response
+}
+
+fn content(name: &str) -> Value {
+    json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } })
+}
+
+fn security(access: Access) -> Value {
+    match access {
+        Access::Public => json!([]),
+        Access::Owner => json!([{ "session": [] }, { "token": [] }]),
+        Access::CommandLine => json!([{ "token": [] }]),
+    }
+}

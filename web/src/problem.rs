@@ -1,0 +1,253 @@
+//! What went wrong, as HTTP says it: a status, a stable code for programs, and a sentence for people.
+//!
+//! Every error of the node that can reach a caller becomes one here, each by name: a new kind of error does not
+//! compile until somebody decided what it means to a caller. Nothing internal (paths, `Debug` forms) gets out.
+
+use crate::{answer, dto};
+use pc2_actors::api::CallError;
+use pc2_protocols::{
+    dht, identity,
+    messenger::{self, invitation::InvitationError},
+};
+use warp::{
+    http::{HeaderValue, StatusCode, header},
+    reply::Response,
+};
+
+/// An error as it is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// The same request may succeed in a second.
+    retry: bool,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
+        Self { status, code, message: message.to_string(), retry: false }
+    }
+
+    /// For programs: never changes its meaning.
+    #[cfg(test)]
+    pub(crate) const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Its status.
+    #[cfg(test)]
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn bad_request(message: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_route", "there is nothing here")
+    }
+
+    pub(crate) fn wrong_method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "wrong_method",
+            "this cannot be done here; see /api/openapi.json",
+        )
+    }
+
+    pub(crate) fn unknown_contact() -> Self {
+        messenger::CommandError::UnknownPeer.into()
+    }
+
+    pub(crate) fn too_large(max: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("a request may have {max} bytes at most here"),
+        )
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the request did not arrive in time")
+    }
+
+    /// What is wrong with an invitation, in its own words.
+    pub(crate) fn bad_invitation(error: InvitationError) -> Self {
+        let code = match error {
+            InvitationError::NotAnInvitation => "not_an_invitation",
+            InvitationError::Damaged => "invitation_damaged",
+            InvitationError::Expired => "invitation_expired",
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error)
+    }
+
+    pub(crate) fn not_text() -> Self {
+        let message = "the value was found and is not text; the API shows text only";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not_text", message)
+    }
+
+    pub(crate) fn not_json() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not_json",
+            "send JSON with content-type: application/json",
+        )
+    }
+
+    pub(crate) fn not_an_upgrade() -> Self {
+        Self::new(StatusCode::UPGRADE_REQUIRED, "not_a_websocket", "events come over a WebSocket")
+    }
+
+    pub(crate) fn sign_in_first() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "sign_in_first", "sign in first: `pc2 login-link` gives a link")
+    }
+
+    pub(crate) fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "this can be done at the command line only")
+    }
+
+    pub(crate) fn link_not_good() -> Self {
+        let message = "this link was used already or is older than 15 minutes";
+        Self::new(StatusCode::GONE, "link_not_good", message)
+    }
+
+    pub(crate) fn wrong_host(named: &str) -> Self {
+        let named: String = named.chars().take(100).collect();
+        let message =
+            format!("this node does not answer to the name \"{named}\"; add it to the names in config.toml");
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", message)
+    }
+
+    pub(crate) fn foreign_origin() -> Self {
+        let message = "the request comes from another site; only this node's own page may do that";
+        Self::new(StatusCode::FORBIDDEN, "foreign_origin", message)
+    }
+
+    pub(crate) fn too_many_streams() -> Self {
+        let message = "too many pages and programs follow this node's events";
+        Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message) }
+    }
+
+    /// Something that cannot go on and is not the caller's fault. The cause is for the log.
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request could not be answered");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the node could not do this; its log says why",
+        )
+    }
+
+    pub(crate) fn into_response(self) -> Response {
+        let body = dto::Problem { code: self.code.to_owned(), message: self.message };
+        let mut response = answer::json(self.status, &body);
+        if self.retry {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl<E: Into<Self>> From<CallError<E>> for Problem {
+    fn from(error: CallError<E>) -> Self {
+        let unavailable = |code, message| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+        match error {
+            CallError::Refused(error) => error.into(),
+            CallError::Busy => {
+                Self { retry: true, ..unavailable("busy", "the node has too much to do; try again") }
+            }
+            CallError::Restarted => Self {
+                retry: true,
+                ..unavailable("restarted", "this part of the node was restarted; try again")
+            },
+            CallError::Stopped => unavailable("stopped", "the node is shutting down"),
+            CallError::DiskFull => {
+                let message = "the disk of this node is full; free some space and try again";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message)
+            }
+            CallError::Storage => {
+                let message = "the node could not write to its disk; `pc2 doctor` says more";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage", message)
+            }
+        }
+    }
+}
+
+impl From<messenger::CommandError> for Problem {
+    fn from(error: messenger::CommandError) -> Self {
+        use messenger::CommandError as Error;
+        let (status, code) = match &error {
+            Error::UnknownPeer => (StatusCode::NOT_FOUND, "unknown_contact"),
+            Error::Yourself => (StatusCode::BAD_REQUEST, "yourself"),
+            Error::BadText { .. } => (StatusCode::BAD_REQUEST, "bad_text"),
+            Error::Blocked => (StatusCode::CONFLICT, "blocked"),
+            Error::AcceptFirst => (StatusCode::CONFLICT, "accept_first"),
+            Error::NotAsking => (StatusCode::CONFLICT, "not_asking"),
+            Error::AlreadyAsked => (StatusCode::CONFLICT, "already_asked"),
+            Error::AlreadyContact => (StatusCode::CONFLICT, "already_contact"),
+            Error::Full { .. } => (StatusCode::CONFLICT, "limit_reached"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<identity::CommandError> for Problem {
+    fn from(error: identity::CommandError) -> Self {
+        let code = match error {
+            identity::CommandError::NameTooLong => "name_too_long",
+            identity::CommandError::NameNotPlain => "name_not_plain",
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error)
+    }
+}
+
+impl From<dht::CommandError> for Problem {
+    fn from(error: dht::CommandError) -> Self {
+        use dht::{CommandError as Error, ResolveError};
+        let (status, code) = match &error {
+            Error::NotFound(ResolveError::NotFound) => (StatusCode::NOT_FOUND, "not_found"),
+            Error::NotFound(ResolveError::Alone) => (StatusCode::SERVICE_UNAVAILABLE, "alone"),
+            Error::NotFound(ResolveError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Error::TooFewHolders { .. } => (StatusCode::SERVICE_UNAVAILABLE, "too_few_holders"),
+            Error::Changed { .. } => (StatusCode::CONFLICT, "changed"),
+            Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Error::TooMany { .. } => (StatusCode::CONFLICT, "limit_reached"),
+        };
+        let retry = matches!(error, Error::NotFound(ResolveError::Busy));
+        Self { retry, ..Self::new(status, code, error) }
+    }
+}
+
+/// For calls that cannot be refused.
+impl From<std::convert::Infallible> for Problem {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_succeed_in_a_second_says_so() {
+        let busy = Problem::from(CallError::<messenger::CommandError>::Busy).into_response();
+        assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(busy.headers().get(header::RETRY_AFTER).map(HeaderValue::as_bytes), Some(&b"1"[..]));
+        let stopped = Problem::from(CallError::<messenger::CommandError>::Stopped).into_response();
+        assert!(stopped.headers().get(header::RETRY_AFTER).is_none());
+    }
+
+    #[test]
+    fn a_full_disk_has_its_own_status_and_code() {
+        let problem = Problem::from(CallError::<messenger::CommandError>::DiskFull);
+        assert_eq!((problem.status(), problem.code()), (StatusCode::INSUFFICIENT_STORAGE, "disk_full"));
+    }
+
+    #[test]
+    fn a_hostile_host_name_does_not_become_a_long_answer() {
+        assert!(Problem::wrong_host(&"x".repeat(10_000)).message.len() < 300);
+    }
+}

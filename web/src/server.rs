@@ -1,0 +1,214 @@
+//! The server: listens, takes connections, and ends in order.
+//!
+//! Bounded, so that a flood costs others nothing: connections (further ones are closed at once), the time a request's
+//! head may take, and how long an end is waited for. Requests themselves are answered in [`crate::app`].
+
+use crate::{
+    app::{App, LoginLink, requests},
+    auth::Session,
+    secret::{NoRandomness, SecretHash},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use pc2_actors::api::{CallError, NodeHandle};
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+
+/// Connections at once, at most: a browser opens six, and there are a few browsers and scripts.
+const MAX_CONNECTIONS: usize = 256;
+
+/// How long the head of a request may take, the wait for the next one included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pause after the system refused to give a connection (too many open files): it will refuse the next as well.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long open requests may take to end when the server stops.
+const CLOSING_TIME: Duration = Duration::from_secs(3);
+
+/// What a server is told when it starts.
+#[derive(Debug, Clone)]
+pub struct WebConfig {
+    /// Where it listens. Port 0 takes any that is free.
+    pub bind: SocketAddr,
+    /// Names besides the loopback ones under which it is reached: `pc2.example.org` or `pc2.example.org:8443`.
+    pub names: Vec<String>,
+    /// The token of `api.json`, for the command line.
+    pub api_token: String,
+    /// Of the program, to be shown.
+    pub version: String,
+    /// Whether the identity file is protected by a passphrase, to be shown.
+    pub sealed_identity: bool,
+}
+
+/// Why the server could not start. Worded for people.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody listens there.
+    #[error("port {} of {} is taken: another PC2 or another program listens there; stop it, or choose another port", .address.port(), .address.ip())]
+    PortTaken {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The system does not allow it.
+    #[error(
+        "listening on {address} is not allowed here; ports below 1024 need rights that PC2 should not have: choose a higher one"
+    )]
+    NotAllowed {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The address is not one of this machine, or something else.
+    #[error("cannot listen on {address}")]
+    CannotListen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The stored sessions could not be read.
+    #[error("cannot read who is signed in")]
+    Sessions(#[source] CallError<Infallible>),
+}
+
+/// A running server.
+pub struct WebServer {
+    app: Arc<App>,
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+/// Starts a server for a node; its connections are served on `io`.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn serve(node: NodeHandle, config: WebConfig, io: &Handle) -> Result<WebServer, StartError> {
+    let address = config.bind;
+    let (listener, address) = listen(address).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortTaken { address },
+        io::ErrorKind::PermissionDenied => StartError::NotAllowed { address },
+        _ => StartError::CannotListen { address, source },
+    })?;
+    let sessions = node.web_sessions().await.map_err(StartError::Sessions)?;
+    let account = node.account();
+    let sessions = sessions
+        .into_iter()
+        .filter(|row| row.account == account)
+        .map(|row| (SecretHash(row.token_hash), Session { expires: row.expires }))
+        .collect();
+    let app = Arc::new(App::new(node, config, address, sessions));
+    let task = io.spawn(accept(listener, Arc::clone(&app)));
+    Ok(WebServer { app, address, task })
+}
+
+impl WebServer {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Makes a link that signs the owner in once.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn login_link(&self) -> Result<LoginLink, NoRandomness> {
+        self.app.login_link()
+    }
+
+    /// Takes no more connections, lets open requests end, tells event streams, and returns when all is closed.
+    pub async fn shutdown(self) {
+        self.app.closing.send_replace(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the web server did not end in order");
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
+    let listener = StdListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+async fn accept(listener: StdListener, app: Arc<App>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the web server cannot use its socket");
+            return;
+        }
+    };
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = app.closed() => break,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => match Arc::clone(&room).try_acquire_owned() {
+                    Ok(place) => {
+                        connections.spawn(connection(stream, Arc::clone(&app), place));
+                    }
+                    Err(_) => tracing::debug!("a connection was closed: there are {MAX_CONNECTIONS} already"),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let all_ended = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended)
+        }
+    };
+    if timeout(CLOSING_TIME, all_ended).await.is_err() {
+        tracing::debug!("connections that did not end in time are cut");
+    }
+}
+
+/// A handler that panicked took its connection with it, nothing else.
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a web request failed");
+    }
+}
+
+async fn connection(stream: TcpStream, app: Arc<App>, _place: OwnedSemaphorePermit) {
+    let service = TowerToHyperService::new(warp::service(requests(Arc::clone(&app))));
+    let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let mut serving = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = app.closed() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a web connection broke");
+    }
+}

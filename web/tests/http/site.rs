@@ -1,0 +1,205 @@
+//! A real node with its web server, and a client that says exactly what a test wants to say.
+
+use pc2_actors::{NodeConfig, Running};
+use pc2_protocols::{crypto::keys::IdentityKeys, net::Address};
+use pc2_web::{WebConfig, WebServer, serve};
+use serde_json::Value;
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tungstenite::{Message, WebSocket, client::IntoClientRequest};
+use zeroize::Zeroizing;
+
+pub(crate) const TOKEN: &str = "the token of api.json";
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Site {
+    running: Option<Running>,
+    server: Option<WebServer>,
+    pub(crate) address: SocketAddr,
+    _data: TempDir,
+}
+
+impl Site {
+    pub(crate) fn open() -> Self {
+        let data = TempDir::new().expect("a temporary directory");
+        let keys = IdentityKeys::from_seed(Zeroizing::new([7; 64]));
+        let mut config = NodeConfig::new(data.path().to_owned(), keys);
+        config.listen = vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("an address")];
+        config.mdns = false;
+        let running = pc2_actors::start(&config).expect("a node");
+        let server = listen(&running, 0).expect("a server");
+        Self { address: server.address(), running: Some(running), server: Some(server), _data: data }
+    }
+
+    pub(crate) fn server(&self) -> &WebServer {
+        self.server.as_ref().expect("it runs")
+    }
+
+    /// A second server for the same node.
+    pub(crate) fn another(&self, port: u16) -> Result<WebServer, pc2_web::StartError> {
+        listen(self.running.as_ref().expect("it runs"), port)
+    }
+
+    /// Stops the server, and starts another in its place.
+    pub(crate) fn restart_server(&mut self) {
+        let running = self.running.as_ref().expect("it runs");
+        running.io().block_on(self.server.take().expect("it runs").shutdown());
+        self.server = Some(listen(running, self.address.port()).expect("the port is free again"));
+    }
+
+    /// A request as our own page sends it, with more headers.
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let host = self.address.to_string();
+        let mut all = vec![("host", host.as_str()), ("connection", "close")];
+        if !body.is_empty() {
+            all.push(("content-type", "application/json"));
+        }
+        all.extend(headers);
+        let length = body.len().to_string();
+        all.push(("content-length", &length));
+        let head: String = all.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        self.say(format!("{method} {path} HTTP/1.1\r\n{head}\r\n{body}").as_bytes())
+    }
+
+    /// Sends bytes as they are and reads the answer to its end.
+    pub(crate) fn say(&self, request: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        stream.write_all(request).expect("the server listens");
+        let mut answer = Vec::new();
+        // A server that refuses the rest of a request may cut the connection after its answer.
+        if let Err(error) = stream.read_to_end(&mut answer) {
+            assert!(!answer.is_empty(), "no answer: {error}");
+        }
+        Answer::read(&String::from_utf8(answer).expect("text"))
+    }
+
+    /// As the command line asks.
+    pub(crate) fn command(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.ask(method, path, &[("authorization", &format!("Bearer {TOKEN}"))], body)
+    }
+
+    /// Signs a browser in and returns its cookie.
+    pub(crate) fn sign_in(&self) -> String {
+        let link = self.server().login_link().expect("randomness");
+        let token = link.url.rsplit('/').next().expect("a secret").to_owned();
+        let answer = self.ask("POST", "/auth/link", &[], &format!(r#"{{"token":"{token}"}}"#));
+        assert_eq!(answer.status, 204);
+        let set = answer.header("set-cookie").expect("a cookie");
+        set.split(';').next().expect("a pair").to_owned()
+    }
+
+    /// Opens the event stream; the status when it is refused.
+    pub(crate) fn events(&self, query: &str, headers: &[(&str, &str)]) -> Result<Events, u16> {
+        let url = format!("ws://{}/ws{query}", self.address);
+        let mut request = url.into_client_request().expect("an address");
+        for (name, value) in headers {
+            let name: tungstenite::http::HeaderName = name.parse().expect("a header");
+            request.headers_mut().insert(name, value.parse().expect("a value"));
+        }
+        match tungstenite::client(request, self.connect()) {
+            Ok((socket, _)) => Ok(Events(socket)),
+            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(answer))) => {
+                Err(answer.status().as_u16())
+            }
+            Err(error) => panic!("no answer to the upgrade: {error}"),
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        if let Some(server) = self.server.take() {
+            running.io().block_on(server.shutdown());
+        }
+        running.shutdown();
+    }
+}
+
+fn listen(running: &Running, port: u16) -> Result<WebServer, pc2_web::StartError> {
+    let config = WebConfig {
+        bind: SocketAddr::from(([127, 0, 0, 1], port)),
+        names: vec!["pc2.example.org".to_owned()],
+        api_token: TOKEN.to_owned(),
+        version: "1.2.3".to_owned(),
+        sealed_identity: false,
+    };
+    running.io().block_on(serve(running.handle(), config, running.io()))
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    fn read(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").expect("an HTTP answer");
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status");
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        Self { status, headers, body: body.to_owned() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
+    }
+
+    /// The code of a problem.
+    pub(crate) fn code(&self) -> String {
+        let body = self.json();
+        assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+        body["code"].as_str().expect("a code").to_owned()
+    }
+}
+
+pub(crate) struct Events(WebSocket<TcpStream>);
+
+impl Events {
+    /// The next frame but pings; `None` when the stream was closed.
+    pub(crate) fn next(&mut self) -> Option<Value> {
+        loop {
+            match self.0.read().expect("a frame or a close") {
+                Message::Text(text) => {
+                    let frame: Value = serde_json::from_str(&text).expect("JSON");
+                    if frame["type"] != "ping" {
+                        return Some(frame);
+                    }
+                }
+                Message::Close(_) => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Goes on until a frame of this type.
+    pub(crate) fn until(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.next().expect("the stream goes on");
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+/** A browser that reports everything a page does wrong: errors, requests that leave this machine, findings of axe. */
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { chromium } from 'playwright-core'
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+const PLACES = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-dev-shm-usage',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+]
+
+export function openBrowser() {
+  const executablePath = PLACES.find((path) => path && existsSync(path))
+  if (!executablePath) throw new Error('no Chromium was found; install it, or set CHROMIUM to where it is')
+  return chromium.launch({ executablePath, args: FLAGS })
+}
+
+/** Everything that went wrong on all pages, as sentences. Empty at the end of a good test. */
+export const complaints = []
+
+/** A person with a browser of their own. `away` says when their node is down on purpose: then failed requests are no complaint. */
+export async function person(browser, name, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options })
+  const state = { away: false, refused: false }
+  await context.route('**/*', (route) => {
+    const { hostname } = new URL(route.request().url())
+    if (hostname === '127.0.0.1' || hostname === 'localhost') return route.continue()
+    complaints.push(`${name}: the page asked for ${route.request().url()}`)
+    return route.abort()
+  })
+  const page = await context.newPage()
+  page.on('pageerror', (error) => complaints.push(`${name}: ${error.stack ?? error}`))
+  page.on('console', (message) => {
+    const text = message.text()
+    const expected = (state.away && /ERR_CONNECTION|WebSocket/.test(text)) || (state.refused && /status of 4/.test(text))
+    if (message.type() === 'error' && !expected) complaints.push(`${name}: console: ${text}`)
+  })
+  return Object.assign(state, { name, context, page })
+}
+
+/** Looks at a page in both themes with axe; serious findings are complaints. Keeps a picture when SHOTS names a folder. */
+export async function inspect({ page, name }, what) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${what} ${colorScheme}.png`.replaceAll(' ', '-') })
+    // Through the debugger's door: the page's own policy would not let a script in.
+    await page.evaluate(AXE)
+    const { violations } = await page.evaluate((runOnly) => globalThis.axe.run(document, { runOnly }), RULES)
+    for (const { impact, id, help, nodes } of violations) {
+      if (impact !== 'serious' && impact !== 'critical') continue
+      const where = nodes.map(({ target }) => target.join(' ')).join(', ')
+      complaints.push(`${name}, ${what}, ${colorScheme}: ${impact} ${id}: ${help} (${where})`)
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: null })
+}

@@ -1,0 +1,238 @@
+/**
+ * Alice and Bob, each with a browser and a real node, become contacts and talk.
+ *
+ *   PC2_BIN=target/debug/pc2 npm run test:e2e      the binary must carry its page (no PC2_UI=off)
+ *   SHOTS=/tmp/shots                               keeps a picture of every screen in both themes
+ */
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import { test } from 'node:test'
+import { complaints, inspect, openBrowser, person } from './browser.mjs'
+import { Node, place } from './nodes.mjs'
+
+const pc2 = process.env.PC2_BIN
+if (!pc2) {
+  console.error('PC2_BIN must name the pc2 binary: cargo build -p pc2 && PC2_BIN=target/debug/pc2 npm run test:e2e')
+  process.exit(1)
+}
+
+/** What a message must do within a second on an idle machine gets more on a busy one. */
+const SOON = 15_000
+
+const compose = ({ page }, name) => page.getByRole('textbox', { name: `Message to ${name}` })
+const log = ({ page }, name) => page.getByRole('log', { name: `Messages with ${name}` })
+const row = ({ page }, name) => page.getByRole('list').getByRole('link', { name: new RegExp(name) })
+
+async function say(who, to, text) {
+  await compose(who, to).fill(text)
+  await compose(who, to).press('Enter')
+}
+
+const hears = (who, from, text) => log(who, from).getByText(text, { exact: true }).waitFor({ timeout: SOON })
+
+async function signIn(who, node) {
+  await who.page.goto(await node.link())
+  await who.page.getByRole('heading', { name: 'Chats' }).waitFor()
+  assert.ok(!who.page.url().includes('sign-in'), 'the secret of the link is gone from the address')
+}
+
+test('Alice and Bob', { timeout: 300_000 }, async (t) => {
+  const { root, remove } = place()
+  const browser = await openBrowser()
+  const nodes = []
+  const node = async (name) => nodes[nodes.push(await Node.make(pc2, name, root)) - 1]
+  try {
+    const atAlices = await (await node('Alice')).start()
+    const atBobs = await (await node('Bob')).start()
+    const alice = await person(browser, 'Alice')
+    const bob = await person(browser, 'Bob')
+
+    await t.test('a stranger is shown how to get in, and gets nothing', async () => {
+      const stranger = await person(browser, 'Stranger')
+      await stranger.page.goto(atAlices.origin)
+      await stranger.page.getByRole('heading', { name: 'Sign in to your PC2' }).waitFor()
+      await inspect(stranger, 'sign in')
+      stranger.refused = true
+      const status = await stranger.page.evaluate(async () => (await fetch('/api/contacts')).status)
+      assert.equal(status, 401)
+      await stranger.context.close()
+    })
+
+    await t.test('a link signs in, once', async () => {
+      const link = await atAlices.link()
+      await alice.page.goto(link)
+      await alice.page.getByText('Nobody here yet').waitFor()
+      await inspect(alice, 'empty')
+      const late = await person(browser, 'Late')
+      late.refused = true
+      await late.page.goto(link)
+      await late.page.getByText('This link did not work').waitFor()
+      await inspect(late, 'used link')
+      await late.context.close()
+      await signIn(bob, atBobs)
+    })
+
+    await t.test('one invitation link makes them contacts', async () => {
+      await alice.page.getByRole('button', { name: 'Connect with someone' }).first().click()
+      const link = await alice.page.getByRole('textbox', { name: 'Invitation link' }).inputValue()
+      assert.match(link, /^pc2:invite:/)
+      await alice.page.getByRole('img', { name: /QR code/ }).waitFor()
+      await inspect(alice, 'invitation')
+      await alice.page.keyboard.press('Escape')
+
+      await bob.page.getByRole('button', { name: 'Connect with someone' }).first().click()
+      await bob.page.getByRole('button', { name: 'I have their link' }).click()
+      await bob.page.getByLabel('Invitation link or DID').fill(`${link.slice(0, -4)}`)
+      bob.refused = true
+      await bob.page.getByRole('button', { name: 'Connect', exact: true }).click()
+      await bob.page.getByText('This invitation is damaged').waitFor()
+      await inspect(bob, 'damaged invitation')
+      bob.refused = false
+      await bob.page.getByLabel('Invitation link or DID').fill(link)
+      await bob.page.getByLabel('A first message').fill('Hello Alice, it is me')
+      await bob.page.getByRole('button', { name: 'Connect', exact: true }).click()
+
+      await row(alice, 'Bob').click({ timeout: SOON })
+      await hears(alice, 'Bob', 'Hello Alice, it is me')
+      await compose(bob, 'Alice').waitFor({ timeout: SOON })
+      await bob.page.getByText('Online', { exact: true }).first().waitFor({ timeout: SOON })
+    })
+
+    await t.test('messages go both ways and say how far they came', async () => {
+      await say(alice, 'Bob', 'hello Bob')
+      await hears(bob, 'Alice', 'hello Bob')
+      await log(alice, 'Bob').getByText('Delivered').last().waitFor({ timeout: SOON })
+      await say(bob, 'Alice', 'two lines\nand https://example.org/x')
+      await log(alice, 'Bob').getByRole('link', { name: 'https://example.org/x' }).waitFor({ timeout: SOON })
+      await inspect(alice, 'conversation')
+    })
+
+    await t.test('a stranger asks, and Alice decides', async () => {
+      const atCarols = await (await node('Carol')).start(atAlices.address)
+      await atCarols.command('contact', 'add', atAlices.who.did, '--text', 'We met at the harbour')
+      await alice.page.getByRole('link', { name: /1 request waits/ }).click({ timeout: SOON })
+      await alice.page.getByText('We met at the harbour').waitFor()
+      await inspect(alice, 'request')
+      await alice.page.getByRole('button', { name: 'Accept' }).click()
+      await alice.page.getByText('No requests').waitFor({ timeout: SOON })
+      await alice.page.getByRole('link', { name: 'Chats', exact: true }).click()
+      await row(alice, 'Carol').waitFor()
+    })
+
+    await t.test('a contact is renamed, removed, and brought back by Undo', async () => {
+      await row(alice, 'Carol').click()
+      const menu = alice.page.getByRole('button', { name: 'More about this person' })
+      await menu.click()
+      await inspect(alice, 'menu')
+      await alice.page.keyboard.press('Enter')
+      await alice.page.getByRole('textbox', { name: 'Name' }).fill('Carol of the harbour')
+      await alice.page.keyboard.press('Enter')
+      await row(alice, 'Carol of the harbour').waitFor()
+      await alice.page.getByRole('button', { name: 'Undo' }).click()
+      await row(alice, 'Carol of the harbour').waitFor({ state: 'detached' })
+      await menu.click()
+      await alice.page.getByRole('menuitem', { name: 'Remove' }).click()
+      await row(alice, 'Carol').waitFor({ state: 'detached' })
+      await inspect(alice, 'undo')
+      await alice.page.getByRole('button', { name: 'Undo' }).click()
+      await row(alice, 'Carol').waitFor()
+    })
+
+    await t.test('a reload keeps everything, the draft included', async () => {
+      await row(alice, 'Bob').click()
+      await compose(alice, 'Bob').fill('not sent yet')
+      await alice.page.reload()
+      await hears(alice, 'Bob', 'hello Bob')
+      assert.equal(await compose(alice, 'Bob').inputValue(), 'not sent yet')
+      await compose(alice, 'Bob').fill('')
+    })
+
+    await t.test('Bob’s node is killed and comes back: nothing is lost, and his page returns by itself', async () => {
+      bob.away = true
+      await atBobs.kill()
+      await bob.page.getByText('Your PC2 does not answer').waitFor({ timeout: SOON })
+      await say(bob, 'Alice', 'written while my node was away')
+      await bob.page.getByText('Kept in this browser').waitFor()
+      await inspect(bob, 'node away')
+      await say(alice, 'Bob', 'are you there?')
+      await log(alice, 'Bob').getByText('Waiting for Bob to come online').waitFor({ timeout: SOON })
+      await inspect(alice, 'waiting')
+
+      await atBobs.start()
+      await hears(bob, 'Alice', 'are you there?')
+      await bob.page.getByText('Your PC2 does not answer').waitFor({ state: 'detached', timeout: SOON })
+      bob.away = false
+      await hears(alice, 'Bob', 'written while my node was away')
+      await log(alice, 'Bob').getByText('Delivered').last().waitFor({ timeout: SOON })
+      for (const text of ['hello Bob', 'are you there?', 'written while my node was away']) {
+        assert.equal(await log(bob, 'Alice').getByText(text, { exact: true }).count(), 1, text)
+      }
+    })
+
+    await t.test('the keyboard finds and opens a conversation', async () => {
+      await alice.page.keyboard.press('Escape')
+      await alice.page.getByText('Choose a conversation').waitFor()
+      await alice.page.keyboard.press('Control+k')
+      await alice.page.keyboard.type('bo')
+      await alice.page.keyboard.press('ArrowDown')
+      await alice.page.keyboard.press('Enter')
+      await hears(alice, 'Bob', 'hello Bob')
+    })
+
+    await t.test('a phone shows one thing at a time', async () => {
+      const viewport = { width: 390, height: 844 }
+      const phone = await person(browser, 'Phone', { viewport, isMobile: true, hasTouch: true, deviceScaleFactor: 2 })
+      await signIn(phone, atAlices)
+      await inspect(phone, 'phone list')
+      await row(phone, 'Bob').tap()
+      await hears(phone, 'Bob', 'hello Bob')
+      await inspect(phone, 'phone conversation')
+      assert.ok(await phone.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'it fits the width')
+      await phone.page.getByRole('link', { name: 'Back to chats' }).tap()
+      await row(phone, 'Bob').waitFor()
+      await phone.context.close()
+    })
+
+    await t.test('a hostile page on this machine changes nothing and reads nothing', async () => {
+      const hostile = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end('<!doctype html><title>x</title>'))
+      await new Promise((done) => hostile.listen(0, '127.0.0.1', done))
+      const victim = await alice.context.newPage()
+      await victim.goto(`http://127.0.0.1:${hostile.address().port}/`)
+      const got = await victim.evaluate(async (origin) => {
+        const post = { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{"name":"Mallory"}' }
+        const read = async (request) => (await request).text().catch(() => '')
+        const opened = await new Promise((done) => {
+          const socket = new WebSocket(`${origin.replace('http', 'ws')}/ws`)
+          socket.onopen = () => done(true)
+          socket.onerror = () => done(false)
+        })
+        return {
+          opened,
+          written: await read(fetch(`${origin}/api/invitations`, post)),
+          read: await fetch(`${origin}/api/contacts`, { credentials: 'include' }).then((r) => r.text(), () => ''),
+        }
+      }, atAlices.origin)
+      assert.deepEqual(got, { opened: false, written: '', read: '' })
+      await victim.close()
+      hostile.close()
+    })
+
+    await t.test('signing out ends it', async () => {
+      await bob.page.getByRole('button', { name: /You and this PC2/ }).click()
+      await inspect(bob, 'settings')
+      await bob.page.getByRole('button', { name: 'Sign out' }).click()
+      await bob.page.getByRole('heading', { name: 'Sign in to your PC2' }).waitFor()
+      await bob.page.reload()
+      await bob.page.getByRole('heading', { name: 'Sign in to your PC2' }).waitFor()
+    })
+
+    assert.deepEqual(complaints, [])
+  } catch (error) {
+    for (const each of nodes) console.error(`— ${each.name} —\n${each.log.slice(-4_000)}`)
+    throw error
+  } finally {
+    await browser.close()
+    await Promise.all(nodes.map((each) => each.kill()))
+    remove()
+  }
+})
