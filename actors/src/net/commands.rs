@@ -53,6 +53,7 @@ impl Driver {
             }
             NetCommand::Learn { peer } => {
                 if peer.node != self.local && self.book.learn(&peer, Source::Owner) {
+                    self.saver.changed(now);
                     self.addresses_learned(peer.node, now);
                 }
             }
@@ -97,9 +98,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Sends what waits for a connection with this peer, if there is one.
+    /// Sends what waits for a connection with this peer, if there is one that works.
     pub(super) fn send_waiting(&mut self, to: NodeId) {
-        if !self.peers.is_connected(to) {
+        if !self.peers.is_ready(to) {
             return;
         }
         for mut ready in self.outbound.take_waiting(to) {
@@ -223,10 +224,11 @@ impl Driver {
         self.run_lookups(now);
     }
 
-    /// Gives the routing table away to be saved, if it changed.
+    /// Gives contacts and neighbours away to be saved, if they changed.
     pub(super) fn save_table(&mut self) {
-        let entries = table::entries(&mut self.swarm.behaviour_mut().kad);
-        if let Some(table) = self.saver.save(&entries, &self.book) {
+        let neighbours = table::entries(&mut self.swarm.behaviour_mut().kad);
+        let nodes = self.kept.nodes().chain(neighbours.into_iter().map(|(node, _)| node));
+        if let Some(table) = self.saver.save(nodes, &self.book) {
             (self.routing_saved)(table);
         }
     }

@@ -6,7 +6,7 @@ use super::{
     book::Source,
     driver::Driver,
     limits::{LAN_DIALS, NETWORK_SETTLES},
-    peers::Connection,
+    peers::{Connection, Opened},
     table,
     view::Direction,
 };
@@ -85,19 +85,43 @@ impl Driver {
         self.dials.remove(&node);
         self.kept.connected(node);
         self.bootstrap.connected(node);
-        if self.peers.opened(node, Connection::new(id, remote, direction, now), unix_now()) {
-            tracing::debug!(peer = node.short(), "connected");
-            (self.observer)(NetEvent::PeerUp { node });
-            self.deliver(NetInput::PeerUp { node });
+        match self.peers.opened(node, Connection::new(id, remote, direction, now), unix_now()) {
+            Opened::First => self.announce_up(node),
+            Opened::Further => {}
+            Opened::Anew { stale } => {
+                tracing::debug!(peer = node.short(), "connected anew");
+                for connection in stale {
+                    self.swarm.close_connection(connection);
+                }
+                // Whatever the peer had been told is forgotten there, so the machines must hear of it.
+                self.announce_down(node);
+                self.announce_up(node);
+            }
+        }
+        if self.kept.contains(node) {
+            self.saver.changed(now);
         }
         self.send_waiting(node);
     }
 
-    fn on_closed(&mut self, node: NodeId, id: ConnectionId, now: Instant) {
-        let Some(lived) = self.peers.closed(node, id, now) else { return };
+    fn announce_up(&mut self, node: NodeId) {
+        tracing::debug!(peer = node.short(), "connected");
+        (self.observer)(NetEvent::PeerUp { node });
+        self.deliver(NetInput::PeerUp { node });
+    }
+
+    fn announce_down(&mut self, node: NodeId) {
         tracing::debug!(peer = node.short(), "disconnected");
         (self.observer)(NetEvent::PeerDown { node });
         self.deliver(NetInput::PeerDown { node });
+    }
+
+    fn on_closed(&mut self, node: NodeId, id: ConnectionId, now: Instant) {
+        let Some(lived) = self.peers.closed(node, id, now) else {
+            self.send_waiting(node);
+            return;
+        };
+        self.announce_down(node);
         self.kept.lost(node, lived, now, &mut self.rng);
         self.bootstrap.lost(node, lived, now, &mut self.rng);
         self.redial(now);

@@ -51,6 +51,10 @@ pub(super) const QUIC_IDLE_MILLIS: u32 = 25_000;
 /// QUIC keeps the mapping of a NAT open by a packet this often; most drop UDP mappings after 30 s.
 pub(super) const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// Connections opened within this of each other were dialled from both sides at once. One that a peer opens later than this says that it does not
+/// know of the older ones: it was restarted, or its network changed.
+pub(super) const SIMULTANEOUS: Duration = Duration::from_secs(2);
+
 /// A connection that nothing used for so long is closed when there are more than [`IDLE_FLOOR`].
 pub(super) const IDLE_AFTER: Duration = Duration::from_secs(120);
 
@@ -147,11 +151,12 @@ pub(super) const SELF_LOOKUP_DELAY: Duration = Duration::from_millis(300);
 /// Entries of the routing table from one /24 or /48: peer ids are free, prefixes are not.
 pub(super) const MAX_TABLE_PER_PREFIX: usize = 2;
 
-/// Nodes saved for the next start, in number: enough that some are still there after weeks.
-pub(super) const MAX_SAVED: usize = 256;
+/// Nodes saved for the next start, in number: contacts, so that they are dialled before anybody is asked where they are, then neighbours, enough
+/// that some are still there after weeks.
+pub(super) const MAX_SAVED: usize = 512;
 
-/// A changed table is saved after this long: it changes often while a node starts.
-pub(super) const SAVE_AFTER: Duration = Duration::from_secs(30);
+/// A changed table is saved after this long: it changes often while a node starts, and a crash should not cost it.
+pub(super) const SAVE_AFTER: Duration = Duration::from_secs(10);
 
 /// Nodes whose addresses are remembered. With twelve addresses each about 4 MiB.
 pub(super) const MAX_BOOK: usize = 4_096;

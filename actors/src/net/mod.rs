@@ -66,7 +66,7 @@ pub struct NetConfig {
     pub bootstrap: Vec<Peer>,
     /// Whether to announce this node on the LAN and look for others there.
     pub mdns: bool,
-    /// The routing table as it was last given to [`Routes::routing_saved`].
+    /// What was last given to [`Routes::routing_saved`].
     pub known: Vec<Peer>,
     /// Whether loopback addresses are told to others.
     pub loopback: Loopback,
@@ -112,7 +112,7 @@ pub struct Routes {
     pub message: Route,
     /// Whoever shows the network to people: the same peers and addresses. Must not block.
     pub observer: Arc<dyn Fn(NetEvent) + Send + Sync>,
-    /// Saves the routing table for the next start. Called seldom; must not block.
+    /// Saves contacts and neighbours with their addresses for the next start, in order of their ids. Called seldom; must not block.
     pub routing_saved: Arc<dyn Fn(Vec<Peer>) + Send + Sync>,
 }
 

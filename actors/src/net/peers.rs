@@ -6,7 +6,7 @@
 
 use super::{
     address,
-    limits::{IDLE_AFTER, IDLE_FLOOR, SILENT_AFTER},
+    limits::{IDLE_AFTER, IDLE_FLOOR, SILENT_AFTER, SIMULTANEOUS},
     view::{Direction, Path, PeerView},
 };
 use libp2p::{Multiaddr, swarm::ConnectionId};
@@ -34,6 +34,20 @@ impl Connection {
     }
 }
 
+/// What a new connection says about a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// It was not connected before.
+    First,
+    /// It is connected in one more way.
+    Further,
+    /// It does not know of its older connections any more: they are dead, whatever the system says. They are out of the book already.
+    Anew {
+        /// To be closed.
+        stale: Vec<ConnectionId>,
+    },
+}
+
 #[derive(Debug)]
 struct Peer {
     /// Oldest first, never empty.
@@ -42,6 +56,8 @@ struct Peer {
     since_unix: UnixMillis,
     latency: Option<Duration>,
     identified: bool,
+    /// Dead connections that the Swarm has not let go yet. While there are any it might choose one of them for a request.
+    stale: Vec<ConnectionId>,
 }
 
 /// All connected peers.
@@ -51,23 +67,38 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// A connection stands; whether it is the peer's first.
-    pub(super) fn opened(&mut self, node: NodeId, connection: Connection, unix: UnixMillis) -> bool {
-        let since = connection.opened;
-        let peer = self.peers.entry(node).or_insert_with(|| Peer {
-            connections: Vec::new(),
-            since,
-            since_unix: unix,
-            latency: None,
-            identified: false,
-        });
+    /// A connection stands; what that says about the peer.
+    pub(super) fn opened(&mut self, node: NodeId, connection: Connection, unix: UnixMillis) -> Opened {
+        let now = connection.opened;
+        let Some(peer) = self.peers.get_mut(&node) else {
+            let peer = Peer {
+                connections: vec![connection],
+                since: now,
+                since_unix: unix,
+                latency: None,
+                identified: false,
+                stale: Vec::new(),
+            };
+            self.peers.insert(node, peer);
+            return Opened::First;
+        };
+        // Nobody dials whom they are connected with, as far as they know.
+        let is_stale = |old: &Connection| now.saturating_duration_since(old.opened) > SIMULTANEOUS;
+        if connection.direction == Direction::Inbound && peer.connections.iter().all(is_stale) {
+            let stale: Vec<_> = peer.connections.iter().map(|old| old.id).collect();
+            peer.stale.extend(&stale);
+            (peer.connections, peer.since, peer.since_unix) = (vec![connection], now, unix);
+            peer.identified = false;
+            return Opened::Anew { stale };
+        }
         peer.connections.push(connection);
-        peer.connections.len() == 1
+        Opened::Further
     }
 
     /// A connection is gone; how long the peer was connected if it was the last.
     pub(super) fn closed(&mut self, node: NodeId, id: ConnectionId, now: Instant) -> Option<Duration> {
         let peer = self.peers.get_mut(&node)?;
+        peer.stale.retain(|stale| *stale != id);
         peer.connections.retain(|connection| connection.id != id);
         if !peer.connections.is_empty() {
             return None;
@@ -80,6 +111,11 @@ impl Peers {
     /// Whether there is a connection with a node.
     pub(super) fn is_connected(&self, node: NodeId) -> bool {
         self.peers.contains_key(&node)
+    }
+
+    /// Whether a request to a node would go over a connection that works.
+    pub(super) fn is_ready(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.stale.is_empty())
     }
 
     /// How many peers are connected.
@@ -215,12 +251,29 @@ mod tests {
         let now = Instant::now();
         let later = now + Duration::from_secs(9);
         let mut peers = Peers::default();
-        assert!(peers.opened(node(1), connection(1, now), UnixMillis(0)));
-        assert!(!peers.opened(node(1), connection(2, now), UnixMillis(0)));
+        assert_eq!(peers.opened(node(1), connection(1, now), UnixMillis(0)), Opened::First);
+        assert_eq!(peers.opened(node(1), connection(2, now), UnixMillis(0)), Opened::Further);
         assert_eq!(peers.closed(node(1), ConnectionId::new_unchecked(1), later), None);
         assert!(peers.is_connected(node(1)));
         assert_eq!(peers.closed(node(1), ConnectionId::new_unchecked(2), later), Some(later - now));
         assert!(!peers.is_connected(node(1)));
+    }
+
+    #[test]
+    fn a_peer_that_dials_us_while_connected_was_restarted() {
+        let now = Instant::now();
+        let later = now + SIMULTANEOUS * 2;
+        let mut peers = Peers::default();
+        peers.opened(node(1), connection(1, now), UnixMillis(0));
+        let anew = peers.opened(node(1), connection(2, later), UnixMillis(0));
+        assert_eq!(anew, Opened::Anew { stale: vec![ConnectionId::new_unchecked(1)] });
+        assert!(peers.is_connected(node(1)));
+        assert!(!peers.is_ready(node(1)), "the old one might still be chosen");
+        assert_eq!(peers.closed(node(1), ConnectionId::new_unchecked(1), later), None, "that was known");
+        assert!(peers.is_ready(node(1)));
+
+        let ours = Connection { direction: Direction::Outbound, ..connection(3, later + SIMULTANEOUS * 2) };
+        assert_eq!(peers.opened(node(1), ours, UnixMillis(0)), Opened::Further, "we know what we do");
     }
 
     #[test]

@@ -47,6 +47,11 @@ impl Redial {
         self.nodes.contains_key(&node)
     }
 
+    /// All of them, in order.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes.keys().copied()
+    }
+
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.nodes.values().filter_map(|attempts| attempts.due).min()

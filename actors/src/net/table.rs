@@ -17,7 +17,7 @@ use pc2_protocols::{
     limits::MAX_ADDRESSES,
     net::{Peer, Prefix},
 };
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 /// Those of the addresses a peer lists about itself that its connection makes credible: reachable from at least as far away as the connection
 /// came. Those of the connection's own prefix come first; empty when there are none, for then nobody could find it there.
@@ -84,15 +84,21 @@ impl Saver {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// The table as it is to be saved; `None` when storage has just that, or when it is empty: an old table is better than none.
-    pub(super) fn save(&mut self, entries: &[(NodeId, Prefix)], book: &AddressBook) -> Option<Vec<Peer>> {
+    /// What is to be saved: these nodes, the more important first, with their addresses. `None` when storage has just that, or
+    /// when nobody is known: an old table is better than none.
+    pub(super) fn save(
+        &mut self,
+        nodes: impl Iterator<Item = NodeId>,
+        book: &AddressBook,
+    ) -> Option<Vec<Peer>> {
         self.due = None;
-        let table: Vec<_> = entries
-            .iter()
-            .map(|(node, _)| book.peer(*node))
-            .filter(|peer| !peer.addresses.is_empty())
+        let table: BTreeMap<_, _> = nodes
+            .map(|node| (node, book.peer(node)))
+            .filter(|(_, peer)| !peer.addresses.is_empty())
             .take(MAX_SAVED)
             .collect();
+        // In order of their ids, as storage gives them back.
+        let table: Vec<_> = table.into_values().collect();
         if table.is_empty() || table == self.last {
             return None;
         }
@@ -166,9 +172,9 @@ mod tests {
         saver.changed(now + Duration::from_secs(20));
         assert!(!saver.is_due(now));
         assert!(saver.is_due(now + SAVE_AFTER), "later changes do not put it off");
-        let entries = [(node, Prefix::Local)];
-        assert_eq!(saver.save(&entries, &book).map(|table| table.len()), Some(1));
-        assert_eq!(saver.save(&entries, &book), None, "unchanged");
-        assert_eq!(saver.save(&[], &book), None, "an empty table replaces nothing");
+        let saved = saver.save([node, NodeId::from_bytes([2; 32])].into_iter(), &book);
+        assert_eq!(saved.map(|table| table.len()), Some(1), "who cannot be dialled is not saved");
+        assert_eq!(saver.save([node, node].into_iter(), &book), None, "unchanged");
+        assert_eq!(saver.save(std::iter::empty(), &book), None, "an empty table replaces nothing");
     }
 }

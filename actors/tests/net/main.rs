@@ -313,6 +313,27 @@ async fn noise_on_the_port_harms_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes as long as two connections must be apart not to count as one"]
+async fn a_peer_that_was_killed_and_comes_back_is_asked_over_the_new_connection() {
+    let mut a = Setup::tcp(1).start();
+    let mut before = Rogue::connect(9, a.peer().await).await;
+    a.message.until_up(before.node()).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Nobody drives the first any more, as if its machine had lost power.
+    let mut after = Rogue::connect(9, a.peer().await).await;
+    a.message.until_down(before.node()).await;
+    a.message.until_up(before.node()).await;
+    for _ in 0..10 {
+        let op = a.request(after.node(), Protocol::Message, b"x");
+        tokio::select! {
+            result = a.message.response(op) => assert_eq!(result, Ok(vec![7])),
+            () = after.answer_all(&[0, 0, 0, 1, 7]) => unreachable!("answering never ends"),
+        }
+    }
+    before.offer(b"alive after all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes half a minute, as long as it may take to notice"]
 async fn a_peer_that_vanishes_without_a_word_is_noticed_within_half_a_minute() {
     let mut a = Setup::tcp(1).start();
