@@ -1,6 +1,6 @@
 //! How often a part may fail before it is left alone for a while.
 //!
-//! In: failures with their time. Out: whether to rebuild at once or after how long. The first few within a window are
+//! In: failures with their time. Out: whether to go on at once or after how long. The first few within a window are
 //! forgiven; beyond that the wait doubles with each failure, until the window passes without one.
 //!
 //! Not here: rebuilding (see `host`).
@@ -30,13 +30,13 @@ impl Patience {
         longest_wait: Duration::from_secs(60),
     };
 
-    /// For failed writes: the disk's fault. Each is answered to whoever asked; a pause only keeps a machine that
-    /// writes by itself from spinning, and is short, because space may be freed at any time.
+    /// For failed writes: the disk's fault, and answered to whoever asked. The wait is only how long a machine that would
+    /// write by itself is not set going, and is short, because space may be freed at any time.
     pub(crate) const WRITES: Self = Self {
-        forgiven: 30,
+        forgiven: 3,
         window: Duration::from_secs(60),
         first_wait: Duration::from_secs(1),
-        longest_wait: Duration::from_secs(5),
+        longest_wait: Duration::from_secs(10),
     };
 }
 

@@ -3,7 +3,7 @@
 //! In: what the host's messages carry. Out: steps of the machine, effects, answers. The rules (docs of
 //! [`pc2_protocols::machine`]): outputs are performed only after the step returned; after a panic or a failed write the machine is
 //! rebuilt from storage once its earlier writes have ended; what follows a write that became durable is performed even
-//! then; whoever only the dead life knew is told.
+//! then; whoever only the dead life knew is told. On a full disk a machine goes on serving what needs no writing.
 //!
 //! Not here: threads, mailboxes (see [`super`]); the order of writes (see `journal`).
 
@@ -88,6 +88,8 @@ pub(super) struct Life<S: Shell> {
     out: Vec<S::Out>,
     panics: Restarts,
     write_failures: Restarts,
+    /// Writes failed again and again: until then the machine serves callers and peers, and is not set going by itself.
+    quiet_until: Option<Mono>,
     alarm: Alarm,
     clock: Clock,
     io: runtime::Handle,
@@ -120,6 +122,7 @@ impl<S: Shell> Life<S> {
             out: Vec::new(),
             panics: Restarts::new(Patience::PANICS),
             write_failures: Restarts::new(Patience::WRITES),
+            quiet_until: None,
             alarm,
             clock,
             io,
@@ -184,8 +187,10 @@ impl<S: Shell> Life<S> {
                         ?why,
                         "a write failed; rebuilding from what the disk has"
                     );
-                    let rest = self.write_failures.failed(self.clock.now().mono);
-                    self.break_down(rest, why);
+                    let now = self.clock.now().mono;
+                    let wait = self.write_failures.failed(now);
+                    self.quiet_until = (!wait.is_zero()).then(|| now.after(wait));
+                    self.die(None);
                 }
             }
         }
@@ -196,6 +201,8 @@ impl<S: Shell> Life<S> {
         self.alarm.rang();
         let now = self.clock.now().mono;
         match &self.phase {
+            Phase::Running(_) if self.quiet_until.is_some_and(|until| now < until) => {}
+            Phase::Running(_) if self.quiet_until.take().is_some() => self.begin(),
             Phase::Running(machine) if machine.next_deadline().is_some_and(|at| at <= now) => {
                 self.step(Tick.into());
             }
@@ -247,7 +254,7 @@ impl<S: Shell> Life<S> {
     pub(super) fn end_of_turn(&mut self) {
         self.vitals.stepped();
         self.alarm.set(match &self.phase {
-            Phase::Running(machine) => machine.next_deadline(),
+            Phase::Running(machine) => self.quiet_until.or_else(|| machine.next_deadline()),
             Phase::Resting(rest) => Some(rest.until),
             Phase::Broken { .. } | Phase::Closed => None,
         });
@@ -272,8 +279,11 @@ impl<S: Shell> Life<S> {
         }
         self.out = Vec::new();
         if !matches!(self.phase, Phase::Closed) {
-            let rest = self.panics.failed(self.clock.now().mono);
-            self.break_down(rest, Failure::Busy);
+            let now = self.clock.now().mono;
+            let wait = self.panics.failed(now);
+            let rest = (!wait.is_zero()).then(|| Rest { until: now.after(wait), why: Failure::Busy });
+            self.die(rest);
+            self.set_state(if rest.is_some() { ActorState::Failed } else { ActorState::Restarting });
         }
     }
 
@@ -305,8 +315,9 @@ impl<S: Shell> Life<S> {
                 self.phase = Phase::Running(machine);
                 self.fault = None;
                 self.set_state(ActorState::Running);
-                self.tell();
-                self.step(Tick.into());
+                if self.quiet_until.is_none() {
+                    self.begin();
+                }
             }
             (_, Some(rest)) => self.phase = Phase::Resting(rest),
             (outcome, None) => {
@@ -322,15 +333,16 @@ impl<S: Shell> Life<S> {
         }
     }
 
-    /// Tells a new life what it must know. When that made the last one panic, this one goes without: it
-    /// knows less than it should, but it works.
-    fn tell(&mut self) {
+    /// Sets a new life going: tells it what it must know, and wakes it once. When being told made the last one panic,
+    /// this one goes without: it knows less than it should, but it works.
+    fn begin(&mut self) {
         if !mem::replace(&mut self.telling, true) {
             for input in self.shell.replay() {
                 self.step(input);
             }
         }
         self.telling = false;
+        self.step(Tick.into());
     }
 
     fn overloaded(&self) -> bool {
@@ -374,9 +386,8 @@ impl<S: Shell> Life<S> {
         }
     }
 
-    /// Ends this life of the machine. The next begins after `rest`; callers are told `why` until then.
-    fn break_down(&mut self, rest: Duration, why: Failure) {
-        let rest = (!rest.is_zero()).then(|| Rest { until: self.clock.now().mono.after(rest), why });
+    /// Ends this life of the machine. The next begins at once or after a rest.
+    fn die(&mut self, rest: Option<Rest>) {
         let dead = mem::replace(&mut self.phase, Phase::Broken { rest });
         // What a panicked machine does when it is dropped is not to be trusted either.
         drop(catch_unwind(AssertUnwindSafe(|| drop(dead))));
@@ -384,7 +395,6 @@ impl<S: Shell> Life<S> {
         self.callers.new_life();
         self.shell.new_life();
         self.vitals.restarted();
-        self.set_state(if rest.is_some() { ActorState::Failed } else { ActorState::Restarting });
     }
 
     fn set_state(&self, state: ActorState) {

@@ -26,6 +26,7 @@ struct Toy {
     sum: u64,
     ticked: bool,
     panic_on_tick: bool,
+    write_on_tick: bool,
 }
 
 #[derive(Debug)]
@@ -76,6 +77,9 @@ impl Machine for Toy {
             In::Tick => {
                 assert!(!self.panic_on_tick, "armed");
                 self.ticked = true;
+                if self.write_on_tick {
+                    out.push(Out::Persist { sum: self.sum, then: vec![Out::Said("written")] });
+                }
             }
             In::Call { call, command: Command::Add(add) } => {
                 self.sum += add;
@@ -207,6 +211,7 @@ struct Disk {
     held: Mutex<Vec<(Vec<u64>, Done)>>,
     unreadable: AtomicBool,
     panic_on_tick: AtomicBool,
+    write_on_tick: AtomicBool,
     builds: AtomicU32,
 }
 
@@ -277,7 +282,8 @@ fn bench() -> Bench {
             }
             let sum = *build_from.sum.lock().expect("lock");
             let panic_on_tick = build_from.panic_on_tick.load(Ordering::SeqCst);
-            Ok(Box::new(Toy { sum, ticked: false, panic_on_tick }) as BoxedMachine<In, Out>)
+            let write_on_tick = build_from.write_on_tick.load(Ordering::SeqCst);
+            Ok(Box::new(Toy { sum, ticked: false, panic_on_tick, write_on_tick }) as BoxedMachine<In, Out>)
         }),
         sink,
         clock: Clock::start(),
@@ -371,6 +377,22 @@ fn a_full_disk_is_told_to_callers_and_unmakes_the_step() {
     while bench.hears() != Heard::Refused(7) {}
     bench.disk.full.store(false, Ordering::SeqCst);
     assert_eq!(bench.call(Command::Add(1)), Ok(6));
+}
+
+#[test]
+fn a_machine_that_writes_by_itself_serves_readers_on_a_full_disk_and_writes_later() {
+    let bench = bench();
+    assert_eq!(bench.call(Command::Add(5)), Ok(5));
+    bench.disk.full.store(true, Ordering::SeqCst);
+    bench.disk.write_on_tick.store(true, Ordering::SeqCst);
+    assert_eq!(bench.call(Command::Add(1)), Err(CallError::DiskFull));
+    for _ in 0..1_000 {
+        assert_eq!(bench.call(Command::Sum), Ok(5));
+    }
+    let builds = bench.disk.builds.load(Ordering::SeqCst);
+    assert!(builds <= 8, "it does not spin: {builds} builds");
+    bench.disk.full.store(false, Ordering::SeqCst);
+    while bench.hears() != Heard::Said("written") {}
 }
 
 #[test]

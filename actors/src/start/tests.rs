@@ -1,5 +1,6 @@
 //! Whole nodes with real storage and real machines, and a network that is not there.
 
+mod disk;
 mod frozen;
 mod lifecycle;
 mod panics;
