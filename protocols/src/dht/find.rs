@@ -114,8 +114,10 @@ impl Dht {
 
     /// The closest nodes of a lookup are known.
     pub(super) fn lookup_routed(&mut self, now: Now, number: u64, peers: &[Peer], out: &mut Vec<Out>) {
+        let Some(key) = self.lookups.get(&number).map(|lookup| lookup.key) else { return };
+        let nearest = self.nearest(peers, &key);
         let Some(lookup) = self.lookups.get_mut(&number) else { return };
-        let first = lookup.routed(peers.iter().take(limits::REPLICATION).map(|peer| peer.node));
+        let first = lookup.routed(nearest);
         self.get_from(now, number, first, out);
         self.advance(now, number, out);
     }

@@ -8,15 +8,15 @@
 
 use super::{
     Change, In, Out, Snapshot, handover::Handover, holder::Holder, known::KnownCards, lookup::Lookup,
-    own::Own, own_card::CardDraft,
+    own::Own, own_card::CardDraft, status::Counters,
 };
 use crate::{
     crypto::sign::Signer,
     id::{NodeId, RecordKey},
     limits,
     machine::{Component, Machine, OpId, OpIds, Status},
-    net::{NetCommand, NetError, RequestToken},
-    record::{Record, card_key},
+    net::{NetCommand, NetError, Peer, RequestToken},
+    record::{Place, Record, card_key},
     time::{Mono, Now, UnixMillis},
 };
 use rand_chacha::ChaCha20Rng;
@@ -57,20 +57,6 @@ pub(super) enum Pending {
     HandoverRead { peer: NodeId, key: RecordKey },
     /// A nearer node is being brought a record.
     HandoverPut { peer: NodeId },
-}
-
-/// What has been counted since the start.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counters {
-    pub(super) stored: u64,
-    pub(super) refused: u64,
-    pub(super) forged: u64,
-    pub(super) served: u64,
-    pub(super) conflicts: u64,
-    pub(super) from_the_future: u64,
-    /// Of the last round: how many nodes said that our record is not valid yet.
-    pub(super) we_seem_ahead: usize,
-    pub(super) key_package_too_large: bool,
 }
 
 /// The record machine. See the [module](super) for what goes in and out.
@@ -277,6 +263,20 @@ impl Dht {
         Some(what)
     }
 
+    /// The nodes to ask about a key, nearest first. Before the routing table has learnt of anybody: those we are connected with.
+    pub(super) fn nearest(&self, peers: &[Peer], key: &RecordKey) -> Vec<NodeId> {
+        let mut nodes: Vec<_> = if peers.is_empty() {
+            self.connected.iter().copied().collect()
+        } else {
+            peers.iter().map(|peer| peer.node).filter(|node| *node != self.signer.node()).collect()
+        };
+        let place = Place::of_key(key);
+        nodes.sort_by_cached_key(|node| Place::of_node(*node).distance(&place));
+        nodes.dedup();
+        nodes.truncate(limits::REPLICATION);
+        nodes
+    }
+
     /// A number for a lookup or round.
     pub(super) fn number(&mut self) -> u64 {
         let number = self.next_number;
@@ -329,45 +329,5 @@ impl Dht {
     pub(super) fn own_record(&self, key: &RecordKey, now: UnixMillis) -> Option<&Record> {
         let own = self.own.get(key).filter(|own| own.durable)?;
         Some(&own.record).filter(|record| record.validate(now).is_ok())
-    }
-
-    fn report(&self) -> Status {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let unconfirmed = self.own.values().filter(|own| own.confirmed.is_none()).count();
-        let lookups = self.lookups.values().filter(|lookup| !lookup.done).count();
-        let mut concerns = Vec::new();
-        if self.counters.we_seem_ahead > 0 {
-            concerns.push(
-                "other nodes refuse this node's records as not valid yet: is the clock of this machine ahead?".into(),
-            );
-        }
-        if self.counters.from_the_future > 0 && self.counters.stored == 0 {
-            concerns.push(
-                "records of other nodes are not valid yet by the clock of this machine: is it behind?".into(),
-            );
-        }
-        if self.counters.key_package_too_large {
-            concerns.push("the key package is too large for a card: the card keeps the last one".into());
-        }
-        if self.counters.conflicts > 0 {
-            concerns.push(
-                "records of this identity contradict each other: does it run on two machines at once?".into(),
-            );
-        }
-        Status {
-            figures: vec![
-                ("records held", count(self.holder.len())),
-                ("bytes held", self.holder.bytes()),
-                ("records published", count(self.own.len())),
-                ("records unconfirmed", count(unconfirmed)),
-                ("lookups", count(lookups)),
-                ("cards remembered", count(self.known.len())),
-                ("records stored", self.counters.stored),
-                ("records served", self.counters.served),
-                ("records refused", self.counters.refused),
-                ("misbehaviour seen", self.counters.forged),
-            ],
-            concerns,
-        }
     }
 }

@@ -23,6 +23,7 @@ mod own_card;
 mod publish;
 mod quota;
 mod serve;
+mod status;
 pub mod wire;
 
 pub use machine::Dht;

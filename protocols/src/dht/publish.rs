@@ -173,13 +173,13 @@ impl Dht {
         peers: &[Peer],
         out: &mut Vec<Out>,
     ) {
+        let nearest = self.nearest(peers, &key);
         let Some(own) = self.own.get_mut(&key) else { return };
         if !matches!(own.phase, Phase::Routing { round, .. } if round == number) {
             return;
         }
         // The question was held back until the record was on disk.
         own.durable = true;
-        let nearest = peers.iter().take(limits::REPLICATION).map(|peer| peer.node);
         let round = Round::new(number, nearest, now.mono);
         let peers = round.peers();
         own.thin = peers.len() < limits::REPLICATION;

@@ -6,7 +6,13 @@
 //!
 //! The signature is over the body as received, never over a re-encoding. Not here: keys ([`super::key`]), storage.
 
-use super::{Card, CardError, Kind, hash_key, key::signed_key, payload_hash};
+use super::{
+    Card, CardError, Kind, Stamp,
+    body::{Body, VERSION, check_payload},
+    hash_key,
+    key::signed_key,
+    payload_hash,
+};
 use crate::{
     codec::{self, DecodeError},
     crypto::sign::{self, BadSignature, Domain, SIGNATURE_BYTES, Signer},
@@ -17,9 +23,6 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
-
-/// The version of the signed body. Another one is refused as unsupported.
-const VERSION: u8 = 1;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,28 +110,6 @@ enum Envelope {
     Signed { body: ByteBuf, signature: ByteBuf },
     /// Named by the hash of its payload.
     ByHash { payload: ByteBuf },
-}
-
-/// What the owner signs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    version: u8,
-    kind: u8,
-    owner: NodeId,
-    salt: ByteBuf,
-    seq: u64,
-    not_before: UnixMillis,
-    expires: UnixMillis,
-    payload: ByteBuf,
-    tombstone: bool,
-}
-
-/// What stands first in a body of any version: enough to tell a later version from garbage.
-#[derive(Debug, Deserialize)]
-struct Head {
-    version: u8,
-    kind: u8,
 }
 
 /// What an owner wants to say with a record.
@@ -344,98 +325,6 @@ impl Record {
             Says::ByHash { .. } => *self.key.as_bytes(),
         };
         Stamp { seq: self.seq(), digest }
-    }
-}
-
-impl Body {
-    fn decode(bytes: &[u8]) -> Result<(Kind, Self), RecordError> {
-        let head: Head = codec::decode(bytes, limits::MAX_RECORD_BYTES)?;
-        if head.version != VERSION {
-            return Err(RecordError::UnsupportedVersion { version: head.version });
-        }
-        let kind = Kind::signed(head.kind).ok_or(RecordError::UnsupportedKind { kind: head.kind })?;
-        let body: Self = codec::decode(bytes, limits::MAX_RECORD_BYTES)?;
-        body.check(kind)?;
-        Ok((kind, body))
-    }
-
-    fn check(&self, kind: Kind) -> Result<(), RecordError> {
-        let bad = |what| Err(RecordError::BadField { what });
-        check_payload(&self.payload)?;
-        if self.salt.len() > limits::MAX_SALT_BYTES {
-            return bad("a salt may be 64 bytes at most");
-        }
-        if self.not_before >= self.expires {
-            return bad("a record expires after it begins");
-        }
-        if self.expires > self.not_before.after(limits::RECORD_LIFETIME) {
-            return bad("a record holds for 7 days at most");
-        }
-        if self.tombstone && !self.payload.is_empty() {
-            return bad("a tombstone has no payload");
-        }
-        if kind == Kind::Card {
-            if !self.salt.is_empty() {
-                return bad("a card has no salt");
-            }
-            if !self.tombstone {
-                Card::decode(&self.payload, self.owner)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn check_payload(payload: &[u8]) -> Result<(), RecordError> {
-    if payload.len() > limits::MAX_PAYLOAD_BYTES {
-        return Err(RecordError::BadField { what: "a payload may be 7,680 bytes at most" });
-    }
-    Ok(())
-}
-
-/// What decides between two records under the same key; small enough to be kept for each in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// The sequence number.
-    pub seq: u64,
-    /// SHA-256 of the signed body (of a record named by its hash: its key).
-    pub digest: [u8; 32],
-}
-
-/// How one record stands to another under the same key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// A higher sequence number: it replaces the other.
-    Newer,
-    /// The very same: it refreshes the other.
-    Same,
-    /// The same sequence number, but something else: its owner signed twice. The one that was there first stays.
-    Conflict,
-    /// A lower sequence number: it changes nothing.
-    Older,
-}
-
-impl Stamp {
-    /// How the record of this stamp stands to the one of `other`.
-    #[must_use]
-    pub fn against(&self, other: &Self) -> Standing {
-        match self.seq.cmp(&other.seq) {
-            std::cmp::Ordering::Greater => Standing::Newer,
-            std::cmp::Ordering::Less => Standing::Older,
-            std::cmp::Ordering::Equal if self.digest == other.digest => Standing::Same,
-            std::cmp::Ordering::Equal => Standing::Conflict,
-        }
-    }
-
-    /// Whether a reader who sees both believes this one: the newer; of two in conflict the one with the lower
-    /// digest, so that all readers agree.
-    #[must_use]
-    pub fn preferred_to(&self, other: &Self) -> bool {
-        match self.against(other) {
-            Standing::Newer => true,
-            Standing::Conflict => self.digest < other.digest,
-            Standing::Same | Standing::Older => false,
-        }
     }
 }
 

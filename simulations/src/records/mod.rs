@@ -7,13 +7,15 @@
 //!   messages are lost, delayed, doubled and reordered; not while the network is torn apart), nor one older
 //!   than they were shown before;
 //! - a forged record is never believed and never on an honest disk;
-//! - what was answered `Stored` is on disk after any crash;
+//! - what is answered `Stored` is on the disk at that moment, so that no crash can take it back;
 //! - a machine never wakes all the time.
 //!
-//! `world` is the machines with their disks, clocks and the network between them, `liar` the hostile nodes, `story` what
+//! `world` is the machines with their disks and clocks (`node`), `net` the network between them, `liar` the hostile nodes, `story` what
 //! happens in which order. Not here: messages, sockets, real time.
 
 mod liar;
+mod net;
+mod node;
 mod story;
 mod world;
 

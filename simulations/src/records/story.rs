@@ -8,12 +8,9 @@
 //! 4. *Calm*: all is well again. After some minutes everything confirmed is found by everybody.
 //! 5. *Absence*: a third of the owners go away. Hours later, within the lease, their cards are still found.
 //!
-//! Not here: the network ([`super::world`]).
+//! Not here: machines ([`super::world`]) and network ([`super::net`]).
 
-use super::{
-    Report,
-    world::{Faults, World},
-};
+use super::{Report, net::Faults, world::World};
 use pc2_protocols::record::Record;
 
 const SECOND: u64 = 1_000;

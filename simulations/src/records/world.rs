@@ -1,21 +1,22 @@
-//! Machines, their disks and clocks, and the network between them, in one queue of events.
+//! Machines, their disks and clocks in one queue of events, and what is checked of them on the way.
 //!
-//! The network keeps the driver's contract: every request is answered exactly once to the machine, by the peer or by a timeout,
-//! and every question for the closest nodes too. Underneath, messages are delayed (so they overtake each other), lost,
-//! doubled. A disk writes batches in order and later; a crash loses those not yet durable with the machine.
-//! The closest nodes come from an oracle that knows all nodes, or overlooks some.
+//! A disk writes batches in order and later; a crash loses those not yet durable with the machine.
 //!
-//! Not here: what happens when ([`super::story`]).
+//! Not here: what happens when ([`super::story`]), the network between them ([`super::net`]).
 
-use super::{Report, liar::Liar};
+use super::{
+    Report,
+    liar::Liar,
+    net::{Faults, Waiting},
+    node::Node,
+};
 use pc2_protocols::{
-    crypto::{keys::IdentityKeys, sign::Signer},
-    dht::{Change, Dht, HeldRow, In, Out, PublishedRow, ResolveError, Snapshot},
-    id::{DeviceId, NodeId, RecordKey},
-    limits,
+    crypto::keys::IdentityKeys,
+    dht::{Change, Dht, In, Out, ResolveError},
+    id::DeviceId,
     machine::{Component, Machine as _, OpId, OpIds},
-    net::{Address, NetCommand, NetError, Peer, Prefix, RequestToken},
-    record::{Card, Place, Record},
+    net::{Address, NetError, RequestToken},
+    record::{Card, Record},
     time::{Mono, Now, UnixMillis},
 };
 use rand_chacha::ChaCha20Rng;
@@ -25,73 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// When the world begins, in milliseconds since 1970.
 const EPOCH: u64 = 1_800_000_000_000;
 
-/// How long the driver waits for a peer.
-const REQUEST_TIMEOUT_MS: u64 = 10_000;
-
 /// Steps of one machine within one millisecond that are still no spinning.
 const MAX_STEPS_AT_ONCE: u32 = 2_000;
-
-/// What the network does to messages and questions, in percent and milliseconds.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Faults {
-    pub(super) loss: u64,
-    pub(super) doubling: u64,
-    pub(super) delay_ms: u64,
-    /// How many of the nodes the oracle overlooks.
-    pub(super) overlooked: u64,
-    /// Nodes below this number cannot speak with the others.
-    pub(super) torn_at: usize,
-}
-
-/// Rows of one machine.
-#[derive(Debug, Default)]
-pub(super) struct Disk {
-    pub(super) held: BTreeMap<RecordKey, HeldRow>,
-    published: BTreeMap<RecordKey, PublishedRow>,
-}
-
-impl Disk {
-    fn write(&mut self, change: Change) {
-        match change {
-            Change::PutHeld(row) => drop(self.held.insert(row.key, row)),
-            Change::RemoveHeld { key } => drop(self.held.remove(&key)),
-            Change::PutPublished(row) => drop(self.published.insert(row.key, row)),
-            Change::RemovePublished { key } => drop(self.published.remove(&key)),
-        }
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            held: self.held.values().cloned().collect(),
-            published: self.published.values().cloned().collect(),
-        }
-    }
-}
-
-/// One node.
-pub(super) struct Node {
-    pub(super) id: NodeId,
-    pub(super) signer: Signer,
-    pub(super) disk: Disk,
-    pub(super) liar: Option<Liar>,
-    /// What its card says now: counts its changes.
-    pub(super) version: u64,
-    /// `None` while it is down.
-    dht: Option<Dht>,
-    life: u32,
-    booted: u64,
-    durable_at: u64,
-    connected: BTreeSet<usize>,
-    asks: OpIds,
-    wakes_at: Option<u64>,
-    steps_at: (u64, u32),
-}
-
-impl Node {
-    pub(super) const fn is_up(&self) -> bool {
-        self.dht.is_some() || self.liar.is_some()
-    }
-}
 
 /// Somebody looks a card up.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +39,7 @@ struct Question {
     must_find: bool,
 }
 
-enum Event {
+pub(super) enum Event {
     /// A machine hears something.
     Input { node: usize, life: u32, input: In },
     /// A batch is on disk.
@@ -125,12 +61,12 @@ pub(super) struct World {
     pub(super) broken: Option<String>,
     /// For each node, which version of its card a quorum has confirmed.
     pub(super) confirmed: Vec<u64>,
-    rng: ChaCha20Rng,
+    pub(super) rng: ChaCha20Rng,
     now: u64,
     queue: BTreeMap<(u64, u64), Event>,
-    order: u64,
-    open: BTreeSet<(usize, u32, OpId)>,
-    tokens: BTreeMap<RequestToken, (usize, usize, u32, OpId)>,
+    pub(super) order: u64,
+    pub(super) open: BTreeSet<(usize, u32, OpId)>,
+    pub(super) tokens: BTreeMap<RequestToken, Waiting>,
     questions: BTreeMap<(usize, u32, OpId), Question>,
     /// What a life of a node was shown of another: it never goes back.
     shown: BTreeMap<(usize, u32, usize), u64>,
@@ -144,21 +80,7 @@ impl World {
                 let mut secret = [0; 64];
                 rng.fill_bytes(&mut secret);
                 let signer = IdentityKeys::from_seed(secret.into()).signer();
-                Node {
-                    id: signer.node(),
-                    signer,
-                    disk: Disk::default(),
-                    liar: (number < liars).then(Liar::default),
-                    version: 0,
-                    dht: None,
-                    life: 0,
-                    booted: 0,
-                    durable_at: 0,
-                    connected: BTreeSet::new(),
-                    asks: OpIds::new(Component::Messenger, 0),
-                    wakes_at: None,
-                    steps_at: (0, 0),
-                }
+                Node::new(signer, (number < liars).then(Liar::default))
             })
             .collect();
         Self {
@@ -188,7 +110,7 @@ impl World {
         usize::try_from(self.below(u64::try_from(len).unwrap_or(u64::MAX))).unwrap_or(0)
     }
 
-    fn percent(&mut self, percent: u64) -> bool {
+    pub(super) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
@@ -277,12 +199,12 @@ impl World {
         self.now = end;
     }
 
-    fn break_promise(&mut self, what: String) {
+    pub(super) fn break_promise(&mut self, what: String) {
         let at = self.now;
         self.broken.get_or_insert(format!("after {at} ms: {what}"));
     }
 
-    fn reaches(&self, a: usize, b: usize) -> bool {
+    pub(super) fn reaches(&self, a: usize, b: usize) -> bool {
         (a < self.faults.torn_at) == (b < self.faults.torn_at)
     }
 
@@ -294,13 +216,13 @@ impl World {
         self.step(number, In::OfferKeyPackage { device, key_package: vec![2; 300] });
     }
 
-    fn schedule(&mut self, delay: u64, event: Event) {
+    pub(super) fn schedule(&mut self, delay: u64, event: Event) {
         self.order += 1;
         self.queue.insert((self.now.saturating_add(delay), self.order), event);
     }
 
     /// A node hears something within `delay` milliseconds.
-    fn hear(&mut self, node: usize, delay: u64, input: In) {
+    pub(super) fn hear(&mut self, node: usize, delay: u64, input: In) {
         let life = self.nodes[node].life;
         let delay = self.below(delay);
         self.schedule(delay, Event::Input { node, life, input });
@@ -334,26 +256,7 @@ impl World {
         self.nodes[node].dht.is_some() && self.nodes[node].life == life
     }
 
-    fn arrive(&mut self, from: usize, to: usize, life: u32, op: OpId, payload: Vec<u8>) {
-        if !self.nodes[to].is_up() || !self.reaches(from, to) {
-            let result = Err(NetError::Unreachable);
-            self.schedule(100, Event::Response { node: from, life, op, result });
-            return;
-        }
-        let token = RequestToken(self.order);
-        let id = self.nodes[from].id;
-        if let Some(liar) = &mut self.nodes[to].liar {
-            let mood = self.rng.next_u64();
-            if let Some(answer) = liar.answer(mood, &payload) {
-                self.schedule(50, Event::Response { node: from, life, op, result: Ok(answer) });
-            }
-            return;
-        }
-        self.tokens.insert(token, (to, from, life, op));
-        self.step(to, In::PeerRequest { from: id, prefix: Prefix::Local, token, payload });
-    }
-
-    fn step(&mut self, number: usize, input: In) {
+    pub(super) fn step(&mut self, number: usize, input: In) {
         let now = self.now;
         let node = &mut self.nodes[number];
         let Some(dht) = &mut node.dht else { return };
@@ -416,69 +319,6 @@ impl World {
                 self.confirmed[number] = self.confirmed[number].max(version);
             }
         }
-    }
-
-    fn transmit(&mut self, number: usize, command: NetCommand) {
-        let life = self.nodes[number].life;
-        match command {
-            NetCommand::Request { op, to, payload, .. } => {
-                self.report.messages += 1;
-                self.open.insert((number, life, op));
-                let result = Err(NetError::TimedOut);
-                self.schedule(REQUEST_TIMEOUT_MS, Event::Response { node: number, life, op, result });
-                let Some(to) = self.nodes.iter().position(|node| node.id == to) else { return };
-                self.send(|| Event::Request { from: number, to, life, op, payload: payload.clone() });
-                self.connect(number, to);
-            }
-            NetCommand::Respond { token, payload } => {
-                if let Some((_, to, life, op)) = self.tokens.remove(&token) {
-                    self.report.messages += 1;
-                    self.send(|| Event::Response { node: to, life, op, result: Ok(payload.clone()) });
-                }
-            }
-            NetCommand::Drop { token } => drop(self.tokens.remove(&token)),
-            NetCommand::FindClosest { op, key } => {
-                let peers = self.closest(number, &key);
-                self.hear(number, self.faults.delay_ms * 3 + 1, In::Closest { op, peers });
-            }
-            NetCommand::Penalise { node, .. } => {
-                self.report.penalised += 1;
-                let honest = self.nodes.iter().any(|other| other.id == node && other.liar.is_none());
-                if honest {
-                    self.break_promise(format!("node {number} accuses an honest node"));
-                }
-            }
-            NetCommand::Learn { .. } | NetCommand::KeepConnected { .. } => {}
-        }
-    }
-
-    /// One message: lost, late, or twice.
-    fn send(&mut self, event: impl Fn() -> Event) {
-        let copies = if self.percent(self.faults.doubling) { 2 } else { 1 };
-        for _ in 0..copies {
-            if self.percent(self.faults.loss) {
-                self.report.lost += 1;
-            } else {
-                let delay = 1 + self.below(self.faults.delay_ms);
-                self.schedule(delay, event());
-            }
-        }
-    }
-
-    /// The oracle: all nodes by distance, but for those out of reach and some it overlooks. Nodes that are down are named: a
-    /// routing table does not know yet.
-    fn closest(&mut self, asking: usize, key: &RecordKey) -> Vec<Peer> {
-        let place = Place::of_key(key);
-        let mut near: Vec<_> = (0..self.nodes.len())
-            .filter(|other| *other != asking && self.reaches(asking, *other))
-            .map(|other| (Place::of_node(self.nodes[other].id).distance(&place), self.nodes[other].id))
-            .collect();
-        near.sort_unstable();
-        near.into_iter()
-            .filter(|_| !self.percent(self.faults.overlooked))
-            .take(limits::REPLICATION)
-            .map(|(_, node)| Peer { node, addresses: vec![] })
-            .collect()
     }
 
     /// A lookup ended: does it keep the promises?

@@ -5,7 +5,7 @@ use crate::{
     crypto::vectors,
     id::DeviceId,
     net::Address,
-    record::{card_key, value_key},
+    record::{Standing, card_key, value_key},
 };
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
