@@ -18,7 +18,7 @@ pub struct NodeConfig {
     pub data: PathBuf,
     /// The owner's keys.
     pub keys: IdentityKeys,
-    /// Where to listen. Port 0 takes any free port; `0.0.0.0` and `::` are all interfaces.
+    /// Where to listen; nowhere when empty. Port 0 takes any free port; `0.0.0.0` and `::` are all interfaces.
     pub listen: Vec<Address>,
     /// Nodes to join the network by.
     pub bootstrap: Vec<Peer>,
@@ -35,7 +35,7 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// With what suits a person's own machine: all interfaces on any free port, the LAN searched, level 2.
+    /// Listens nowhere and joins nobody yet; the LAN is searched, level 2, and a node that cannot go on ends the process.
     #[must_use]
     pub fn new(data: PathBuf, keys: IdentityKeys) -> Self {
         Self {
