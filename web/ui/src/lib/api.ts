@@ -47,8 +47,9 @@ async function call<T>(method: Method, path: string, body?: unknown, init: Reque
   for (let tried = 1; ; tried++) {
     const response = await request(method, path, body, init)
     if (response.ok) return (response.status === 204 ? undefined : await answer(response)) as T
-    if (response.status === 503 && tried < BUSY_TRIES) {
-      await pause(1000 * Number(response.headers.get('retry-after') ?? 1))
+    const retryAfter = response.headers.get('retry-after')
+    if (response.status === 503 && retryAfter !== null && tried < BUSY_TRIES) {
+      await pause(1000 * Number(retryAfter))
       continue
     }
     throw new ApiError(response.status, await problem(response))

@@ -184,6 +184,7 @@ export const words = {
       ['Enter', 'Send, or open'],
       ['Shift Enter', 'New line'],
       ['Esc', 'Close what is on top'],
+      ['?', 'Show this'],
     ] as const,
   },
 

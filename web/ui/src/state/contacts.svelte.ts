@@ -1,5 +1,4 @@
 /** Everybody the account knows, and what can be done with them. Live: each change comes as an event. */
-import { SvelteMap, SvelteSet } from 'svelte/reactivity'
 import { api, ApiError } from '../lib/api'
 import type { AddContact, Contact } from '../lib/api-types'
 import { words } from '../lib/strings'
@@ -10,9 +9,10 @@ export type Phase = 'loading' | 'ready' | 'failed'
 class Contacts {
   phase = $state<Phase>('loading')
   problem = $state('')
-  #all = new SvelteMap<string, Contact>()
+  // Replaced whole: a few thousand people at most, and it is the only thing that has to be told to look again.
+  #all = $state.raw<ReadonlyMap<string, Contact>>(new Map())
   /** Removed here, while it can still be undone. */
-  #leaving = new SvelteSet<string>()
+  #leaving = $state.raw<ReadonlySet<string>>(new Set())
   #reading = new Set<string>()
 
   readonly visible = $derived(
@@ -31,9 +31,7 @@ class Contacts {
     if (this.phase === 'failed') this.phase = 'loading'
     try {
       const { items } = await api.contacts()
-      const present = new Set(items.map((person) => person.did))
-      for (const did of [...this.#all.keys()]) if (!present.has(did)) this.#all.delete(did)
-      for (const person of items) this.put(person)
+      this.#all = new Map(items.map((person) => [person.did, person]))
       this.phase = 'ready'
     } catch (error) {
       if (error instanceof ApiError && error.signedOut) return
@@ -44,24 +42,24 @@ class Contacts {
   }
 
   put(person: Contact): void {
-    this.#all.set(person.did, person)
+    this.#all = new Map(this.#all).set(person.did, person)
   }
 
   drop(did: string): void {
-    this.#all.delete(did)
-    this.#leaving.delete(did)
+    this.#all = new Map([...this.#all].filter(([known]) => known !== did))
+    this.#stay(did)
   }
 
   clear(): void {
-    this.#all.clear()
-    this.#leaving.clear()
+    this.#all = new Map()
+    this.#leaving = new Set()
     this.phase = 'loading'
   }
 
   /** Throws what the node answers, so that the form can show it where the mistake is. */
   async add(wanted: AddContact): Promise<Contact> {
     const person = await api.addContact(wanted)
-    this.#leaving.delete(person.did)
+    this.#stay(person.did)
     this.put(person)
     return person
   }
@@ -113,10 +111,10 @@ class Contacts {
 
   /** There is no way back for the node, so it is told when the time for Undo is over. */
   remove(person: Contact): void {
-    this.#leaving.add(person.did)
+    this.#leaving = new Set(this.#leaving).add(person.did)
     toasts.pending(
       words.person.removed(person.label),
-      () => this.#leaving.delete(person.did),
+      () => this.#stay(person.did),
       () => {
         void this.#removeNow(person)
       },
@@ -130,12 +128,15 @@ class Contacts {
   async #removeNow(person: Contact): Promise<void> {
     try {
       await api.remove(person.did)
-      this.#all.delete(person.did)
+      this.drop(person.did)
     } catch (error) {
       toasts.problem(error)
-    } finally {
-      this.#leaving.delete(person.did)
+      this.#stay(person.did)
     }
+  }
+
+  #stay(did: string): void {
+    this.#leaving = new Set([...this.#leaving].filter((other) => other !== did))
   }
 }
 
