@@ -21,7 +21,7 @@ pub(crate) struct Config {
     pub(crate) bootstrap: Vec<String>,
     /// Look for nodes in the local network by mDNS. Default true.
     pub(crate) mdns: bool,
-    /// What is logged, in the syntax of `RUST_LOG`. Default `info`, and the swarm only when it warns.
+    /// What is logged, in the syntax of `RUST_LOG`. Default `info`, and from libp2p only what an owner can act on.
     pub(crate) log: String,
 }
 
@@ -40,7 +40,8 @@ impl Default for Config {
             .to_vec(),
             bootstrap: Vec::new(),
             mdns: true,
-            log: "info,libp2p_swarm=warn".to_owned(),
+            log: "info,libp2p_swarm=warn,libp2p_kad=error,libp2p_request_response=error,yamux=error"
+                .to_owned(),
         }
     }
 }
