@@ -25,11 +25,12 @@ const DEFAULT_NODES: usize = 30;
 /// # Errors
 /// The first promise that was broken, and after how much time.
 pub fn run(seed: u64) -> Result<Report, String> {
-    // Every other world is smaller than one set of holders: there everybody holds everything.
-    let nodes = match seed % 4 {
+    // Most worlds are smaller than one set of holders: there everybody holds everything, and a seed costs less.
+    let nodes = match seed % 8 {
         0 => DEFAULT_NODES,
-        1 => 12,
-        2 => 22,
+        1 | 5 => 12,
+        2 | 6 => 22,
+        4 => 16,
         _ => 6,
     };
     let liars = if seed.is_multiple_of(3) { nodes / 6 } else { 0 };
