@@ -25,11 +25,17 @@ function message(order: number, more: Partial<Message> = {}): Message {
 const ids = (messages: readonly Message[]) => messages.map(({ id }) => id)
 
 describe('merge', () => {
-  it('puts messages in order and shows each once, with the newest facts', () => {
+  it('puts messages in order and shows each once, as far as it came', () => {
     const known = [message(1), message(3, { mine: true, state: 'waiting' })]
     const merged = merge(known, [message(2), message(3, { mine: true, state: 'delivered' })])
     expect(ids(merged)).toEqual(['m1', 'm2', 'm3'])
     expect(merged[2]?.state).toBe('delivered')
+  })
+
+  it('does not let an answer that was overtaken take a state back', () => {
+    const known = [message(1, { mine: true, state: 'delivered' }), message(2)]
+    expect(merge(known, [message(1, { mine: true, state: 'waiting' })])[0]?.state).toBe('delivered')
+    expect(merge(known, [message(1, { mine: true, state: 'read' })])[0]?.state).toBe('read')
   })
 
   it('takes a late message in at its place, not at the end', () => {

@@ -1,8 +1,8 @@
 /**
  * What a conversation looks like, computed from its messages: pure functions.
  *
- * `order` places a message: text that sorts as the node sorts. The same message can arrive twice (a page, an
- * event, the answer to sending it); it is shown once, with the newest facts.
+ * `order` places a message: text that sorts as the node sorts. The same message can arrive several times and in any order (a
+ * page, an event, the answer to sending it); it is shown once, as far as it is known to have come.
  */
 import type { Message, MessagePage, MessageState } from './api-types'
 import { daysAgo } from './format'
@@ -15,13 +15,19 @@ export type Item =
   | { kind: 'unread'; key: string }
   | { kind: 'message'; key: string; message: Message; opens: boolean; closes: boolean }
 
-/** Messages in order, each once. Of two of the same name the one in `newer` is kept. */
+/** How far a state is: a message only ever goes on. So an answer that was overtaken by an event is known as the older one. */
+const FAR: Record<MessageState, number> = { waiting: 0, not_delivered: 1, delivered: 2, read: 3, received: 4 }
+
+/** Messages in order, each once, in the furthest state it was seen in. */
 export function merge(known: readonly Message[], newer: readonly Message[]): Message[] {
   const newest = known[known.length - 1]
   const [only] = newer
   if (newer.length === 1 && only && newest && only.order > newest.order) return [...known, only]
   const byId = new Map(known.map((message) => [message.id, message]))
-  for (const message of newer) byId.set(message.id, message)
+  for (const message of newer) {
+    const before = byId.get(message.id)
+    if (!before || FAR[message.state] >= FAR[before.state]) byId.set(message.id, message)
+  }
   return [...byId.values()].sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0))
 }
 

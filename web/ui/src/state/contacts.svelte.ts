@@ -14,6 +14,9 @@ class Contacts {
   /** Removed here, while it can still be undone. */
   #leaving = $state.raw<ReadonlySet<string>>(new Set())
   #reading = new Set<string>()
+  #loading: Promise<void> | null = null
+  /** Events that come while the list is read: the list may be older than they are. */
+  #meanwhile: (() => void)[] | null = null
 
   readonly visible = $derived(
     [...this.#all.values()].filter((person) => !this.#leaving.has(person.did)).sort(byLatest),
@@ -27,27 +30,22 @@ class Contacts {
     return this.#leaving.has(did) ? undefined : this.#all.get(did)
   }
 
-  async load(): Promise<void> {
-    if (this.phase === 'failed') this.phase = 'loading'
-    try {
-      const { items } = await api.contacts()
-      this.#all = new Map(items.map((person) => [person.did, person]))
-      this.phase = 'ready'
-    } catch (error) {
-      if (error instanceof ApiError && error.signedOut) return
-      this.problem = error instanceof Error ? error.message : String(error)
-      // What is shown already stays: it is true as of a moment ago, and the banner says that the node is away.
-      if (this.phase !== 'ready') this.phase = 'failed'
-    }
+  /** Reads everybody; one reading at a time. */
+  load(): Promise<void> {
+    this.#loading ??= this.#read().finally(() => (this.#loading = null))
+    return this.#loading
   }
 
-  put(person: Contact): void {
-    this.#all = new Map(this.#all).set(person.did, person)
+  /** An event: a person's entry is now so. */
+  changed(person: Contact): void {
+    this.#put(person)
+    this.#meanwhile?.push(() => this.#put(person))
   }
 
-  drop(did: string): void {
-    this.#all = new Map([...this.#all].filter(([known]) => known !== did))
-    this.#stay(did)
+  /** An event: a person's entry is gone. */
+  removed(did: string): void {
+    this.#drop(did)
+    this.#meanwhile?.push(() => this.#drop(did))
   }
 
   clear(): void {
@@ -56,24 +54,26 @@ class Contacts {
     this.phase = 'loading'
   }
 
+  // What commands change comes as events, which know better than the answers: those may have been overtaken.
+
   /** Throws what the node answers, so that the form can show it where the mistake is. */
   async add(wanted: AddContact): Promise<Contact> {
     const person = await api.addContact(wanted)
     this.#stay(person.did)
-    this.put(person)
+    if (!this.#all.has(person.did)) this.#put(person)
     return person
   }
 
   async accept(person: Contact): Promise<void> {
     await told(async () => {
-      this.put(await api.accept(person.did))
+      await api.accept(person.did)
       toasts.say(words.person.accepted(person.label))
     })
   }
 
   async block(person: Contact): Promise<void> {
     await told(async () => {
-      this.put(await api.block(person.did))
+      await api.block(person.did)
       toasts.done(words.person.blocked(person.label), () => {
         void this.#undoBlock(person)
       })
@@ -90,9 +90,8 @@ class Contacts {
   /** Throws, as `add` does. */
   async rename(person: Contact, alias: string | null): Promise<void> {
     const renamed = await api.rename(person.did, alias)
-    this.put(renamed)
     toasts.done(words.person.renamed(renamed.label), () => {
-      void told(async () => this.put(await api.rename(person.did, person.alias)))
+      void told(async () => void (await api.rename(person.did, person.alias)))
     })
   }
 
@@ -121,6 +120,24 @@ class Contacts {
     )
   }
 
+  async #read(): Promise<void> {
+    if (this.phase === 'failed') this.phase = 'loading'
+    this.#meanwhile = []
+    try {
+      const { items } = await api.contacts()
+      this.#all = new Map(items.map((person) => [person.did, person]))
+      for (const event of this.#meanwhile) event()
+      this.phase = 'ready'
+    } catch (error) {
+      if (error instanceof ApiError && error.signedOut) return
+      this.problem = error instanceof Error ? error.message : String(error)
+      // What is shown already stays: it is true as of a moment ago, and the banner says that the node is away.
+      if (this.phase !== 'ready') this.phase = 'failed'
+    } finally {
+      this.#meanwhile = null
+    }
+  }
+
   async #undoBlock(person: Contact): Promise<void> {
     await told(() => api.unblock(person.did))
   }
@@ -128,11 +145,20 @@ class Contacts {
   async #removeNow(person: Contact): Promise<void> {
     try {
       await api.remove(person.did)
-      this.drop(person.did)
+      this.#drop(person.did)
     } catch (error) {
       toasts.problem(error)
       this.#stay(person.did)
     }
+  }
+
+  #put(person: Contact): void {
+    this.#all = new Map(this.#all).set(person.did, person)
+  }
+
+  #drop(did: string): void {
+    this.#all = new Map([...this.#all].filter(([known]) => known !== did))
+    this.#stay(did)
   }
 
   #stay(did: string): void {

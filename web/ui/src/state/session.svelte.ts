@@ -109,9 +109,9 @@ class Session {
       case 'contact':
         // Somebody new may have come by the link that is shown: the next one shown is another.
         if (!contacts.get(frame.data.did)) invitations.forget()
-        return contacts.put(frame.data)
+        return contacts.changed(frame.data)
       case 'contact_removed':
-        return contacts.drop(frame.data.did)
+        return contacts.removed(frame.data.did)
       case 'message':
         return threads.known(frame.data.conversation)?.put(frame.data)
       case 'message_state':
