@@ -109,3 +109,40 @@ fn sum(body: &[u8]) -> [u8; SUM_BYTES] {
     sum.copy_from_slice(&hash[..SUM_BYTES]);
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, Storage};
+    use pc2_protocols::crypto::seal::StorageKey;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn a_newer_directory_is_refused_before_it_is_touched() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let key = StorageKey::new(Zeroizing::new([1; 32]));
+        let options = Options { ballast_bytes: 0, ..Options::default() };
+        Storage::open(dir.path(), &key, &options).expect("opens").0.close();
+        let db = dir.path().join("db");
+        let sealer = Sealer::new(key.clone()).expect("randomness");
+        Format::new(VERSION + 1, &sealer).write(&db).expect("written");
+        let before = fs::read(db.join("db")).expect("readable");
+        let refused = Storage::open(dir.path(), &key, &options).map(|_| ()).expect_err("newer");
+        assert!(matches!(refused, OpenError::Newer { found: 2, known: 1 }));
+        assert!(refused.to_string().contains("install the newer PC2"));
+        assert_eq!(fs::read(db.join("db")).expect("readable"), before);
+    }
+
+    #[test]
+    fn a_first_start_that_was_cut_short_begins_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let db = dir.path().join("db");
+        assert_eq!(look(&db).expect("readable"), Found::Nothing);
+        fs::create_dir(&db).expect("made");
+        assert_eq!(look(&db).expect("readable"), Found::Nothing);
+        fs::write(db.join(FILE).with_extension("new"), b"half").expect("written");
+        assert_eq!(look(&db).expect("readable"), Found::Nothing);
+        fs::write(db.join(FILE), b"half").expect("written");
+        assert_eq!(look(&db).expect("readable"), Found::Illegible);
+    }
+}

@@ -84,7 +84,8 @@ impl<'a> Stage<'a> {
             .map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len()))
             .sum();
         self.group_bytes = self.group_bytes.saturating_add(bytes);
-        self.group.append(&mut self.batch);
+        // One by one: `append` would rebuild the whole group for each batch.
+        self.group.extend(std::mem::take(&mut self.batch));
     }
 
     /// The current batch never was.

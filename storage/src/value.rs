@@ -1,7 +1,7 @@
 //! The bytes of one row, with the size limit in the type.
 
-/// Largest row, encoded, in bytes. sled writes values above 64 KiB into files of their own, which it never syncs
-/// (docs/decisions/0010); whatever is larger is split by its table, or is a blob and no row.
+/// Largest row, encoded, in bytes. The largest rows there are (a text and its ciphertext, waiting) have 50 KiB; whatever is larger is
+/// split by its table, or is a blob and no row. Eleven cells of sled hold it (docs/decisions/0010).
 pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 /// The encoded bytes of one row: at most [`MAX_VALUE_BYTES`].

@@ -35,7 +35,7 @@ use std::{
     thread::JoinHandle,
 };
 
-/// Batches that may wait for the writer. At 100 µs a sync and 64 batches a group it is some tens of milliseconds of work.
+/// Batches that may wait for the writer: about a tenth of a second of its work.
 pub const QUEUE_BATCHES: usize = 1_024;
 
 /// Most batches committed as one group.

@@ -4,7 +4,9 @@ mod common;
 
 use common::*;
 use pc2_protocols::messenger::content::Hlc;
-use pc2_storage::{Disk, OpenError, Options, Storage, SystemDisk, WriteError, WriterState};
+use pc2_storage::{
+    Disk, OpenError, Options, QUEUE_BATCHES, QueueFull, Storage, SystemDisk, WriteError, WriterState,
+};
 use std::{
     fs::File,
     io,
@@ -12,6 +14,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::channel,
     },
 };
 
@@ -123,4 +126,32 @@ fn a_callback_that_panics_leaves_the_writer_alive() {
     storage.writer().submit(step(1), |_| panic!("a bug of the caller")).expect("room");
     write(&storage, step(2)).expect("written");
     assert_eq!(steps_present(&storage), 2);
+}
+
+#[test]
+fn a_full_queue_refuses_and_loses_nothing_it_took() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (storage, _) = open(dir.path());
+    let (release, held) = channel::<()>();
+    let hold = move |_| held.recv().expect("released");
+    storage.writer().submit(vec![], hold).expect("room");
+    let (done, answers) = channel();
+    let mut taken: u64 = 0;
+    loop {
+        let (done, number) = (done.clone(), taken + 1);
+        let answer = move |result: Result<(), WriteError>| {
+            result.expect("written");
+            done.send(number).expect("the test waits");
+        };
+        if storage.writer().submit(vec![put_message(number, "text")], answer) == Err(QueueFull) {
+            break;
+        }
+        taken += 1;
+    }
+    // The one that holds the writer may still be in the queue, or have taken a group out with it.
+    assert!(taken + 1 >= u64::try_from(QUEUE_BATCHES).expect("small"));
+    release.send(()).expect("held");
+    let order: Vec<u64> = answers.iter().take(usize::try_from(taken).expect("small")).collect();
+    assert_eq!(order, (1..=taken).collect::<Vec<_>>());
+    assert!(storage.reader().message(ME, CHAT, Hlc(taken << 16), msg_id(taken)).expect("read").is_some());
 }
