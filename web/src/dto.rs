@@ -31,6 +31,12 @@ macro_rules! incoming {
     )* };
 }
 
+mod event;
+mod incoming;
+
+pub use event::{Changed, ContactRemoved, Event, Frame, Hello, MessageStateChange, Profile};
+pub use incoming::{AddContact, PutRecord, Rename, SendMessage, SetName, UseLink};
+
 out! {
     /// What went wrong.
     pub struct Problem {
@@ -335,134 +341,6 @@ out! {
         pub addresses: Vec<String>,
         /// Participation level, 1 to 4.
         pub level: u8,
-    }
-
-    /// A frame of `/ws`.
-    pub struct Frame {
-        /// Its number; `after=` goes on behind it. `hello`, `ping` and `resync` carry the number reached so far.
-        pub n: u64,
-        /// What happened.
-        #[serde(flatten)]
-        pub event: Event,
-    }
-}
-
-/// What happened, for everybody who looks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-#[serde(tag = "type", content = "data", rename_all = "snake_case")]
-pub enum Event {
-    /// The first frame of a connection.
-    Hello(Hello),
-    /// Nothing, so that silence means a dead line.
-    Ping,
-    /// A person's entry is now so.
-    Contact(Contact),
-    /// A person's entry is gone.
-    ContactRemoved(ContactRemoved),
-    /// A message came to be on this disk.
-    Message(Message),
-    /// A message of the owner's came further.
-    MessageState(MessageStateChange),
-    /// The owner's name is now so.
-    Profile(Profile),
-    /// Connections or addresses changed; `GET /api/network` has the picture.
-    Network(Changed),
-    /// A part of the node failed or recovered; `GET /api/doctor` has the picture.
-    Health(Changed),
-    /// Events were missed: read again what you show.
-    Resync,
-}
-
-out! {
-    /// The beginning of a connection.
-    pub struct Hello {
-        /// It goes on where the last connection ended, as `after` asked. If it cannot, `resync` follows.
-        pub resumed: bool,
-    }
-
-    /// Who is gone.
-    pub struct ContactRemoved {
-        /// Their DID.
-        pub did: String,
-    }
-
-    /// Which message is in which state now.
-    pub struct MessageStateChange {
-        /// With whom: their DID.
-        pub conversation: String,
-        /// The message.
-        pub id: String,
-        /// Its state.
-        pub state: MessageState,
-    }
-
-    /// The owner's profile.
-    pub struct Profile {
-        /// How they call themselves; may be empty.
-        pub name: String,
-    }
-
-    /// What changed, in words.
-    pub struct Changed {
-        /// For people.
-        pub what: String,
-    }
-}
-
-incoming! {
-    /// The secret of a one-time link.
-    pub struct UseLink {
-        /// As it stands in the link.
-        pub token: String,
-    }
-
-    /// Change of the owner's profile.
-    pub struct SetName {
-        /// How they call themselves; at most 100 bytes.
-        pub name: String,
-    }
-
-    /// Whom to ask to become a contact: by DID or by invitation, one of the two.
-    pub struct AddContact {
-        /// `did:boson:…`
-        #[serde(default)]
-        pub did: Option<String>,
-        /// `pc2:invite:…`
-        #[serde(default)]
-        pub invitation: Option<String>,
-        /// The owner's name for them; at most 100 bytes.
-        #[serde(default)]
-        pub alias: Option<String>,
-        /// What they see with the request; at most 1,000 bytes.
-        #[serde(default)]
-        pub text: Option<String>,
-    }
-
-    /// The owner's name for a person.
-    pub struct Rename {
-        /// `null` takes it away.
-        pub alias: Option<String>,
-    }
-
-    /// A message to be sent.
-    pub struct SendMessage {
-        /// The message's name, chosen at random: 16 bytes in Base58, or a UUID. The same name is the same message.
-        pub client_id: String,
-        /// What it says; at most 16 KiB.
-        pub text: String,
-        /// The message it answers.
-        #[serde(default)]
-        pub reply_to: Option<String>,
-    }
-
-    /// A value to be published.
-    pub struct PutRecord {
-        /// The value; at most 7.5 KiB.
-        pub value: String,
-        /// It replaces the value with this number and no other.
-        #[serde(default)]
-        pub expected_seq: Option<u64>,
     }
 }
 

@@ -1,0 +1,80 @@
+//! What the stream of events says: a [`Frame`] for each event.
+
+use super::{Contact, Message, MessageState};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+out! {
+    /// A frame of `/ws`.
+    pub struct Frame {
+        /// Its number; `after=` goes on behind it. `hello`, `ping` and `resync` carry the number reached so far.
+        pub n: u64,
+        /// What happened.
+        #[serde(flatten)]
+        pub event: Event,
+    }
+}
+
+/// What happened, for everybody who looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum Event {
+    /// The first frame of a connection.
+    Hello(Hello),
+    /// Nothing, so that silence means a dead line.
+    Ping,
+    /// A person's entry is now so.
+    Contact(Contact),
+    /// A person's entry is gone.
+    ContactRemoved(ContactRemoved),
+    /// A message came to be on this disk.
+    Message(Message),
+    /// A message of the owner's came further.
+    MessageState(MessageStateChange),
+    /// The owner's name is now so.
+    Profile(Profile),
+    /// Connections or addresses changed; `GET /api/network` has the picture.
+    Network(Changed),
+    /// A part of the node failed or recovered; `GET /api/doctor` has the picture.
+    Health(Changed),
+    /// Events were missed: read again what you show.
+    Resync,
+}
+
+out! {
+    /// The beginning of a connection.
+    pub struct Hello {
+        /// It goes on where the last connection ended, as `after` asked. If it cannot, `resync` follows.
+        pub resumed: bool,
+    }
+
+    /// Who is gone.
+    pub struct ContactRemoved {
+        /// Their DID.
+        pub did: String,
+    }
+
+    /// Which message is in which state now.
+    pub struct MessageStateChange {
+        /// With whom: their DID.
+        pub conversation: String,
+        /// The message.
+        pub id: String,
+        /// Its state.
+        pub state: MessageState,
+    }
+
+    /// The owner's profile.
+    pub struct Profile {
+        /// How they call themselves; may be empty.
+        pub name: String,
+    }
+
+    /// What changed, in words.
+    pub struct Changed {
+        /// For people.
+        pub what: String,
+    }
+}

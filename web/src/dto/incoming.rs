@@ -1,0 +1,61 @@
+//! What callers send. Strict: a field that is not known is refused, so that a typing mistake is not a silent wish.
+
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+incoming! {
+    /// The secret of a one-time link.
+    pub struct UseLink {
+        /// As it stands in the link.
+        pub token: String,
+    }
+
+    /// Change of the owner's profile.
+    pub struct SetName {
+        /// How they call themselves; at most 100 bytes.
+        pub name: String,
+    }
+
+    /// Whom to ask to become a contact: by DID or by invitation, one of the two.
+    pub struct AddContact {
+        /// `did:boson:…`
+        #[serde(default)]
+        pub did: Option<String>,
+        /// `pc2:invite:…`
+        #[serde(default)]
+        pub invitation: Option<String>,
+        /// The owner's name for them; at most 100 bytes.
+        #[serde(default)]
+        pub alias: Option<String>,
+        /// What they see with the request; at most 1,000 bytes.
+        #[serde(default)]
+        pub text: Option<String>,
+    }
+
+    /// The owner's name for a person.
+    pub struct Rename {
+        /// `null` takes it away.
+        pub alias: Option<String>,
+    }
+
+    /// A message to be sent.
+    pub struct SendMessage {
+        /// The message's name, chosen at random: 16 bytes in Base58, or a UUID. The same name is the same message.
+        pub client_id: String,
+        /// What it says; at most 16 KiB.
+        pub text: String,
+        /// The message it answers.
+        #[serde(default)]
+        pub reply_to: Option<String>,
+    }
+
+    /// A value to be published.
+    pub struct PutRecord {
+        /// The value; at most 7.5 KiB.
+        pub value: String,
+        /// It replaces the value with this number and no other.
+        #[serde(default)]
+        pub expected_seq: Option<u64>,
+    }
+}
