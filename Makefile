@@ -49,7 +49,7 @@ torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 	$(CARGO) build --release -p pc2
 	PC2_KILLS=200 $(CARGO) test --release -p pc2 --test processes torture -- --nocapture
 
-sim: ## seeded worlds; SEED=7 repeats one, N=5000 runs more
+sim: ## seeded worlds, many of them; SEED=7 repeats one
 	$(CARGO) test --release -p pc2-simulations -- --nocapture
 
 demo: ## three nodes on this machine: a bootstrap, Alice and Bob
