@@ -9,6 +9,7 @@ use pc2_protocols::{
     limits,
     messenger::{
         Event,
+        content::Content,
         rows::{Change, MessageState, Standing, Waiting},
         session::ledger::KeyUses,
         wire::{Item, Request},
@@ -84,7 +85,7 @@ impl Checks {
     /// A sender is told that a message is taken.
     pub(super) fn acknowledged(&mut self, node: usize, id: MsgId, disk: &Disk) -> Result<(), Violation> {
         self.acknowledged.insert((node, id));
-        if disk.history.values().any(|row| row.content.id == id) {
+        if disk.copies(id) > 0 {
             Ok(())
         } else {
             Err(Violation::AcknowledgedTooEarly(format!("{id:?} of {node}")))
@@ -203,13 +204,12 @@ impl<K: Keys> World<K> {
     pub(super) fn check_end(&mut self) -> Result<(), Violation> {
         self.summary.acknowledged = self.checks.acknowledged.len();
         for (from, id) in self.checks.acknowledged.clone() {
-            let own = self.nodes[from].disk.history.values().find(|row| row.content.id == id);
-            let Some(own) = own else {
+            let Some(own) = self.nodes[from].disk.message(id) else {
                 return Err(Violation::Lost(format!("{id:?} is gone from its sender {from}")));
             };
             let peer = own.conversation.peer();
             let Some(to) = self.nodes.iter().position(|node| node.id == peer) else { continue };
-            let theirs = self.nodes[to].disk.history.values().filter(|row| row.content.id == id).count();
+            let theirs = self.nodes[to].disk.copies(id);
             match (own.state, theirs) {
                 (_, 2..) => return Err(Violation::Twice(format!("{id:?} at {to}"))),
                 (MessageState::Delivered | MessageState::Read, 1) => self.summary.delivered += 1,
@@ -246,16 +246,10 @@ impl<K: Keys> World<K> {
                     rows.filter(move |row| row.conversation == conversation).map(|row| &row.content).collect()
                 };
                 let (here, there) = (seen(a, b), seen(b, a));
-                let common = |mine: &[&_], other: &[&pc2_protocols::messenger::content::Content]| {
+                let common = |mine: &[&Content], other: &[&Content]| -> Vec<Content> {
                     let ids: BTreeSet<MsgId> = other.iter().map(|content| content.id).collect();
-                    let of: Vec<pc2_protocols::messenger::content::Content> = mine
-                        .iter()
-                        .filter(|content: &&&pc2_protocols::messenger::content::Content| {
-                            ids.contains(&content.id)
-                        })
-                        .map(|content| (*content).clone())
-                        .collect();
-                    of
+                    let shared = mine.iter().filter(|content| ids.contains(&content.id));
+                    shared.map(|content| Content::clone(content)).collect()
                 };
                 if common(&here, &there) != common(&there, &here) {
                     return Err(Violation::Different(format!("between {a} and {b}")));

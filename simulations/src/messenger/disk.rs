@@ -10,6 +10,9 @@ use pc2_protocols::{
 };
 use std::collections::{BTreeMap, VecDeque};
 
+/// Where a message stands in history.
+pub(super) type Place = (ConversationId, Hlc, MsgId);
+
 /// A batch that was handed out and is not durable yet.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -21,7 +24,8 @@ pub(super) struct Batch {
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     pub(super) rows: Snapshot,
-    pub(super) history: BTreeMap<(ConversationId, Hlc, MsgId), MessageRow>,
+    pub(super) history: BTreeMap<Place, MessageRow>,
+    places: BTreeMap<MsgId, Vec<Place>>,
     pub(super) pending: VecDeque<Batch>,
 }
 
@@ -39,8 +43,11 @@ impl Disk {
         self.rows.apply(change);
         match change {
             Change::PutMessage(row) => {
-                let key = (row.conversation, row.content.hlc, row.content.id);
-                self.history.entry(key).or_insert_with(|| MessageRow::clone(row));
+                let place = (row.conversation, row.content.hlc, row.content.id);
+                if !self.history.contains_key(&place) {
+                    self.history.insert(place, MessageRow::clone(row));
+                    self.places.entry(row.content.id).or_default().push(place);
+                }
             }
             Change::SetState { conversation, hlc, id, state, .. } => {
                 if let Some(row) = self.history.get_mut(&(*conversation, *hlc, *id)) {
@@ -60,6 +67,16 @@ impl Disk {
             | Change::PutInvitation(_)
             | Change::RemoveInvitation { .. } => {}
         }
+    }
+
+    /// How often a message is in history.
+    pub(super) fn copies(&self, id: MsgId) -> usize {
+        self.places.get(&id).map_or(0, Vec::len)
+    }
+
+    /// A message by its name.
+    pub(super) fn message(&self, id: MsgId) -> Option<&MessageRow> {
+        self.history.get(self.places.get(&id)?.first()?)
     }
 
     /// Own messages of one chain, as storage finds them.
