@@ -13,6 +13,9 @@ use pc2_protocols::{
 use rand_core::Rng as _;
 use std::collections::BTreeMap;
 
+/// How many of their latest messages a person may send again. Fewer than a messenger remembers.
+const LATELY: usize = 30;
+
 /// What a person remembers.
 #[derive(Debug, Default)]
 pub(super) struct Person {
@@ -20,6 +23,8 @@ pub(super) struct Person {
     open: BTreeMap<CallId, Command>,
     /// Messages whose call ended without an answer: taken or not, who knows.
     unsure: Vec<Command>,
+    /// What they wrote last, and sometimes send a second time.
+    lately: Vec<Command>,
     /// Invitations they made, to be handed to others.
     pub(super) invitations: Vec<Vec<u8>>,
 }
@@ -27,6 +32,12 @@ pub(super) struct Person {
 impl Person {
     pub(super) fn asks(&mut self, call: CallId, command: &Command) {
         self.open.insert(call, command.clone());
+        if matches!(command, Command::Send { .. }) {
+            self.lately.push(command.clone());
+            if self.lately.len() > LATELY {
+                self.lately.remove(0);
+            }
+        }
     }
 
     /// A call is answered. Returns the message that was acknowledged by it, if it was one.
@@ -72,6 +83,9 @@ impl<K: Keys> World<K> {
         let peer = self.nodes[other].id;
         let standing = self.nodes[node].disk.rows.contacts.get(&peer).map(|contact| contact.standing);
         let dice = self.below(100);
+        if self.chance(50) {
+            return self.repeat(node);
+        }
         let command = match (standing, dice) {
             (_, 0..2) => Command::Block { peer },
             (_, 2..4) => Command::Remove { peer },
@@ -117,12 +131,23 @@ impl<K: Keys> World<K> {
         }
     }
 
-    /// Whoever got no answer asks again, with the same id.
+    /// Whoever got no answer asks again with the same id, sooner or later.
     pub(super) fn retry_unanswered(&mut self, node: usize) {
         for command in std::mem::take(&mut self.nodes[node].person.unsure) {
-            if self.chance(800) {
-                self.call(node, command);
+            match self.below(10) {
+                0..5 => self.call(node, command),
+                5..9 => self.nodes[node].person.unsure.push(command),
+                _ => {}
             }
+        }
+    }
+
+    /// A message is sent a second time, as impatient fingers do.
+    fn repeat(&mut self, node: usize) {
+        let lately = self.nodes[node].person.lately.len() as u64;
+        let which = usize::try_from(self.below(lately)).unwrap_or(0);
+        if let Some(command) = self.nodes[node].person.lately.get(which).cloned() {
+            self.call(node, command);
         }
     }
 
