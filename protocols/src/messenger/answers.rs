@@ -115,7 +115,7 @@ impl<S: CryptoSession> Thread<S> {
                     self.settle(account, key, MessageState::Delivered, step);
                     continue;
                 }
-                Outcome::Refused(refusal) => *refusal,
+                Outcome::Refused { reason: refusal } => *refusal,
             };
             if self.outbox.item(key).and_then(session_of) != Some(session) {
                 continue;

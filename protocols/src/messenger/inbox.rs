@@ -87,10 +87,10 @@ impl<P: CryptoProvider> Messenger<P> {
         step: &Step,
     ) -> Outcome {
         let Some(thread) = self.threads.get_mut(&from).filter(|thread| thread.contact.is_some()) else {
-            return Outcome::Refused(Refusal::NoSession);
+            return Outcome::Refused { reason: Refusal::NoSession };
         };
         if matches!(thread.standing(), Some(Standing::Blocked | Standing::Asking)) {
-            return Outcome::Refused(Refusal::Undecided);
+            return Outcome::Refused { reason: Refusal::Undecided };
         }
         let Some(open) = thread.sessions.open(session, &mut self.provider) else {
             return thread.without_session(self.account, from);
@@ -102,17 +102,17 @@ impl<P: CryptoProvider> Messenger<P> {
                 Outcome::Stored
             }
             Err(SessionError::AlreadyApplied { .. }) => Outcome::Stored,
-            Err(_) => Outcome::Refused(Refusal::Unreadable),
+            Err(_) => Outcome::Refused { reason: Refusal::Unreadable },
         }
     }
 
     fn content_received(&mut self, from: NodeId, envelope: &Envelope, step: &mut Step) -> Outcome {
         let Some(thread) = self.threads.get_mut(&from).filter(|thread| thread.contact.is_some()) else {
-            return Outcome::Refused(Refusal::NoSession);
+            return Outcome::Refused { reason: Refusal::NoSession };
         };
         let standing = thread.standing();
         if standing == Some(Standing::Blocked) {
-            return Outcome::Refused(Refusal::Undecided);
+            return Outcome::Refused { reason: Refusal::Undecided };
         }
         let place =
             thread.chains.get(&envelope.device).map_or(Place::Open, |chain| chain.place(envelope.seq));
@@ -120,24 +120,24 @@ impl<P: CryptoProvider> Messenger<P> {
             return Outcome::Stored;
         }
         if standing == Some(Standing::Asking) && !thread.may_say_its_text(envelope) {
-            return Outcome::Refused(Refusal::Undecided);
+            return Outcome::Refused { reason: Refusal::Undecided };
         }
         if !thread.sessions.has(envelope.session) {
             return thread.without_session(self.account, from);
         }
         let Some(chain) = thread.chain_mut(envelope.device) else {
-            return Outcome::Refused(Refusal::Busy);
+            return Outcome::Refused { reason: Refusal::Busy };
         };
         chain.begin_at(envelope.seq);
         if place == Place::TooFar {
             thread.gap.too_far(envelope.device, envelope.seq);
-            return Outcome::Refused(Refusal::Busy);
+            return Outcome::Refused { reason: Refusal::Busy };
         }
         let Some(open) = thread.sessions.open(envelope.session, &mut self.provider) else {
             return thread.without_session(self.account, from);
         };
         let Ok(plaintext) = open.decrypt(&envelope.sealed) else {
-            return Outcome::Refused(Refusal::Unreadable);
+            return Outcome::Refused { reason: Refusal::Unreadable };
         };
         thread.sessions.heard(envelope.session);
         match Content::decode(&plaintext) {
@@ -147,7 +147,7 @@ impl<P: CryptoProvider> Messenger<P> {
             {
                 self.accept_content(from, content, &plaintext, step)
             }
-            Ok(_) | Err(_) => Outcome::Refused(Refusal::Invalid),
+            Ok(_) | Err(_) => Outcome::Refused { reason: Refusal::Invalid },
         }
     }
 
@@ -165,11 +165,11 @@ impl<P: CryptoProvider> Messenger<P> {
         if asking
             && matches!(&content.body, Body::Text { text, .. } if text.len() > limits::MAX_REQUEST_TEXT_BYTES)
         {
-            return Outcome::Refused(Refusal::Invalid);
+            return Outcome::Refused { reason: Refusal::Invalid };
         }
         let hash = Content::hash(plaintext);
         let Some(chain) = thread.chain_mut(content.device) else {
-            return Outcome::Refused(Refusal::Busy);
+            return Outcome::Refused { reason: Refusal::Busy };
         };
         let continues = chain.insert(content.seq, hash, content.prev_hash);
         if asking && let Some(contact) = thread.contact_mut() {
@@ -217,7 +217,7 @@ impl<S: CryptoSession> Thread<S> {
     fn without_session(&self, account: NodeId, from: NodeId) -> Outcome {
         // Their session crossed with ours, which will reach them.
         let refusal = if self.keeps_own(account, from) { Refusal::Crossed } else { Refusal::NoSession };
-        Outcome::Refused(refusal)
+        Outcome::Refused { reason: refusal }
     }
 
     /// They say that they have accepted us. Only who was asked can become a contact by it.

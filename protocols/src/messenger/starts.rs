@@ -99,36 +99,36 @@ impl<P: CryptoProvider> Messenger<P> {
         let known = self.threads.get(&from);
         let standing = known.and_then(Thread::standing);
         if standing == Some(Standing::Blocked) {
-            return Outcome::Refused(Refusal::Undecided);
+            return Outcome::Refused { reason: Refusal::Undecided };
         }
         if let Some(thread) = known {
             if thread.sessions.has(start.session) {
                 return Outcome::Stored;
             }
             if thread.chains.get(&start.device).is_some_and(|chain| chain.started() >= start.created) {
-                return Outcome::Refused(Refusal::Invalid);
+                return Outcome::Refused { reason: Refusal::Invalid };
             }
         }
         let invited = self.is_invited(start.invitation.as_ref().map(|token| token.as_slice()), step.now.unix);
         if standing.is_none() && !self.has_room_for_stranger(invited) {
-            return Outcome::Refused(Refusal::Busy);
+            return Outcome::Refused { reason: Refusal::Busy };
         }
         if known.is_some_and(|thread| thread.keeps_own(self.account, from)) {
             // They asked us as we asked them: that is decided, whichever session stays.
             if standing == Some(Standing::Requested) {
                 self.become_contacts(from, step);
             }
-            return Outcome::Refused(Refusal::Crossed);
+            return Outcome::Refused { reason: Refusal::Crossed };
         }
         if known.is_some_and(|thread| thread.chains.len() >= limits::MAX_CHAINS)
             && known.is_some_and(|thread| !thread.chains.contains_key(&start.device))
         {
-            return Outcome::Refused(Refusal::Busy);
+            return Outcome::Refused { reason: Refusal::Busy };
         }
         let session = match self.provider.join(start.session, from, &start.welcome, step.now.unix) {
             Ok(session) => session,
-            Err(SessionError::NotForThisDevice) => return Outcome::Refused(Refusal::NoSession),
-            Err(_) => return Outcome::Refused(Refusal::Unreadable),
+            Err(SessionError::NotForThisDevice) => return Outcome::Refused { reason: Refusal::NoSession },
+            Err(_) => return Outcome::Refused { reason: Refusal::Unreadable },
         };
         let row = SessionRow {
             account: self.account,

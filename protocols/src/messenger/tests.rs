@@ -26,6 +26,7 @@ use std::time::Duration;
 
 mod contacts;
 mod delivery;
+mod golden;
 mod hostile;
 mod restart;
 

@@ -109,8 +109,11 @@ pub enum Answer {
 pub enum Outcome {
     /// It is on the recipient's disk, now or since earlier.
     Stored,
-    /// Not stored; says why.
-    Refused(Refusal),
+    /// Not stored.
+    Refused {
+        /// Why.
+        reason: Refusal,
+    },
 }
 
 /// Why something was not acted on.

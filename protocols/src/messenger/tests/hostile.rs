@@ -35,10 +35,10 @@ fn garbage_is_refused_and_counted() {
 fn a_stranger_without_a_start_leaves_no_trace() {
     let mut bench = Bench::new(2);
     let frame = Request::Deliver { items: vec![content_item(1), content_item(u64::MAX)] }.encode();
-    let refused = Outcome::Refused(Refusal::NoSession);
+    let refused = Outcome::Refused { reason: Refusal::NoSession };
     assert_eq!(bench.inject(1, 0, frame), Answer::Delivered { outcomes: vec![refused, refused] });
     let frame = Request::Deliver { items: vec![start_item(1, 1, 5, b"no welcome")] }.encode();
-    let refused = Outcome::Refused(Refusal::Unreadable);
+    let refused = Outcome::Refused { reason: Refusal::Unreadable };
     assert_eq!(bench.inject(1, 0, frame), Answer::Delivered { outcomes: vec![refused] });
     let repair = Request::Repair { device: bench.nodes[0].device(), from: 1, to: 9 }.encode();
     assert_eq!(bench.inject(1, 0, repair), Answer::Refused { reason: Refusal::Undecided });
@@ -85,7 +85,7 @@ fn an_old_start_is_a_replay_and_a_known_one_a_repetition() {
     bench.add(1, 0, "again").expect("asked");
     bench.wait(Duration::from_secs(60));
     let answer = bench.inject(1, 0, frame);
-    assert_eq!(answer, Answer::Delivered { outcomes: vec![Outcome::Refused(Refusal::Invalid)] });
+    assert_eq!(answer, Answer::Delivered { outcomes: vec![Outcome::Refused { reason: Refusal::Invalid }] });
     bench.say(0, 1, "still fine");
     assert_eq!(bench.nodes[1].texts(0).last().map(String::as_str), Some("still fine"));
 }
