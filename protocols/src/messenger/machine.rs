@@ -308,7 +308,14 @@ impl<P: CryptoProvider> Machine for Messenger<P> {
     }
 
     fn status(&self) -> Status {
-        let mut figures = vec![("contacts", 0), ("requests", 0), ("waiting messages", 0), ("online", 0)];
+        let open = self.pending.len() as u64;
+        let mut figures = vec![
+            ("contacts", 0),
+            ("requests", 0),
+            ("waiting messages", 0),
+            ("online", 0),
+            ("open questions", open),
+        ];
         let mut stuck = 0u64;
         for (peer, thread) in &self.threads {
             match thread.standing() {

@@ -7,6 +7,7 @@ use super::{disk::Disk, keys::Keys, world::World};
 use pc2_protocols::{
     id::{ConversationId, MsgId, NodeId},
     limits,
+    machine::Machine as _,
     messenger::{
         Event,
         content::Content,
@@ -47,21 +48,28 @@ pub enum Violation {
     },
 }
 
+/// A person, and which of their installations.
+pub(super) type Installation = (usize, u32);
+
 /// What is watched while the world runs.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
     keys: KeyUses,
-    /// Who has stored what of whom, durably.
-    stored: BTreeSet<(usize, MsgId)>,
-    /// Whose sender was told that it is taken.
-    acknowledged: BTreeSet<(usize, MsgId)>,
-    published: BTreeSet<(usize, MsgId)>,
-    delivered: BTreeSet<(usize, MsgId)>,
+    /// What of others' was stored where, durably.
+    stored: BTreeSet<(MsgId, Installation)>,
+    /// What a sender was told that it is taken.
+    acknowledged: BTreeSet<(MsgId, Installation)>,
+    published: BTreeSet<(MsgId, Installation)>,
 }
 
 impl Checks {
     pub(super) fn keys_used(&self) -> usize {
         self.keys.count()
+    }
+
+    /// Whether a person has stored a message, now or on a disk they have lost.
+    fn was_stored(&self, person: usize, id: MsgId) -> bool {
+        self.stored.range((id, (person, 0))..=(id, (person, u32::MAX))).next().is_some()
     }
 
     /// A frame leaves a node.
@@ -83,24 +91,20 @@ impl Checks {
     }
 
     /// A sender is told that a message is taken.
-    pub(super) fn acknowledged(&mut self, node: usize, id: MsgId, disk: &Disk) -> Result<(), Violation> {
-        self.acknowledged.insert((node, id));
+    pub(super) fn acknowledged(&mut self, at: Installation, id: MsgId, disk: &Disk) -> Result<(), Violation> {
+        self.acknowledged.insert((id, at));
         if disk.copies(id) > 0 {
             Ok(())
         } else {
-            Err(Violation::AcknowledgedTooEarly(format!("{id:?} of {node}")))
+            Err(Violation::AcknowledgedTooEarly(format!("{id:?} of {at:?}")))
         }
     }
 
     /// An event reaches those who look.
-    pub(super) fn published(&mut self, node: usize, event: &Event) -> Result<(), Violation> {
+    pub(super) fn published(&mut self, at: Installation, event: &Event) -> Result<(), Violation> {
         match event {
-            Event::MessageAdded(row) if !self.published.insert((node, row.content.id)) => {
-                Err(Violation::Twice(format!("{:?} is shown twice at {node}", row.content.id)))
-            }
-            Event::MessageState { id, state: MessageState::Delivered, .. } => {
-                self.delivered.insert((node, *id));
-                Ok(())
+            Event::MessageAdded(row) if !self.published.insert((row.content.id, at)) => {
+                Err(Violation::Twice(format!("{:?} is shown twice at {at:?}", row.content.id)))
             }
             Event::MessageAdded(_)
             | Event::MessageState { .. }
@@ -112,16 +116,17 @@ impl Checks {
     /// A batch has become durable.
     pub(super) fn durable(
         &mut self,
-        node: usize,
+        at: Installation,
         ids: &[NodeId],
         changes: &[Change],
         disk: &Disk,
     ) -> Result<(), Violation> {
+        let node = at.0;
         for change in changes {
             match change {
                 Change::PutMessage(row) if row.sender != ids[node] => {
                     let id = row.content.id;
-                    if !self.stored.insert((node, id)) {
+                    if !self.stored.insert((id, at)) {
                         return Err(Violation::Twice(format!("{id:?} is stored twice at {node}")));
                     }
                     if row.chain_broken {
@@ -139,7 +144,7 @@ impl Checks {
                 }
                 Change::SetState { conversation, id, state: MessageState::Delivered, .. } => {
                     let peer = ids.iter().position(|id| *id == conversation.peer());
-                    if !peer.is_some_and(|peer| self.stored.contains(&(peer, *id))) {
+                    if !peer.is_some_and(|peer| self.was_stored(peer, *id)) {
                         return Err(Violation::DeliveredTooEarly(format!("{id:?} of {node}")));
                     }
                 }
@@ -203,7 +208,11 @@ impl<K: Keys> World<K> {
     /// Whether everything that was promised is there.
     pub(super) fn check_end(&mut self) -> Result<(), Violation> {
         self.summary.acknowledged = self.checks.acknowledged.len();
-        for (from, id) in self.checks.acknowledged.clone() {
+        for (id, (from, installation)) in self.checks.acknowledged.clone() {
+            if self.nodes[from].installation != installation {
+                // Their disk is gone, and what was only there with it.
+                continue;
+            }
             let Some(own) = self.nodes[from].disk.message(id) else {
                 return Err(Violation::Lost(format!("{id:?} is gone from its sender {from}")));
             };
@@ -213,6 +222,9 @@ impl<K: Keys> World<K> {
             match (own.state, theirs) {
                 (_, 2..) => return Err(Violation::Twice(format!("{id:?} at {to}"))),
                 (MessageState::Delivered | MessageState::Read, 1) => self.summary.delivered += 1,
+                (MessageState::Delivered | MessageState::Read, 0) if self.checks.was_stored(to, id) => {
+                    self.summary.delivered += 1;
+                }
                 (MessageState::Delivered | MessageState::Read, 0) => {
                     return Err(Violation::DeliveredTooEarly(format!("{id:?} of {from}")));
                 }
@@ -233,7 +245,21 @@ impl<K: Keys> World<K> {
                 }
             }
         }
+        self.check_bounds()?;
         self.check_same_conversations()
+    }
+
+    /// Whoever has come to rest waits for next to nothing.
+    fn check_bounds(&self) -> Result<(), Violation> {
+        for (index, node) in self.nodes.iter().enumerate() {
+            let figures = node.machine.as_ref().map(|machine| machine.status().figures).unwrap_or_default();
+            let open =
+                figures.iter().find(|(name, _)| *name == "open questions").map_or(0, |(_, open)| *open);
+            if open > 3 * self.nodes.len() as u64 {
+                return Err(Violation::Unbounded(format!("{open} open questions at {index}")));
+            }
+        }
+        Ok(())
     }
 
     /// What both sides have of a conversation, they have in the same order and words.

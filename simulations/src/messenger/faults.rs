@@ -1,7 +1,9 @@
-//! What goes wrong: crashes, partitions, broken connections, clocks that jump.
+//! What goes wrong: crashes, lost disks, partitions, broken connections, clocks that jump.
 
 use super::{
+    disk::Disk,
     keys::Keys,
+    people::Person,
     world::{Event, World},
 };
 
@@ -16,6 +18,7 @@ impl<K: Keys> World<K> {
             return;
         };
         match self.below(10) {
+            0 if self.chance(200) => self.reinstall(a),
             0..4 => self.crash(a),
             4..6 => {
                 if self.network.part(a, b) {
@@ -50,6 +53,15 @@ impl<K: Keys> World<K> {
         self.unlink_all(node);
         let down = self.below(30_000);
         self.at(down, Event::Start { node });
+    }
+
+    /// Somebody loses their disk, and comes back as a new installation of the same identity.
+    fn reinstall(&mut self, node: usize) {
+        self.crash(node);
+        self.summary.reinstalls += 1;
+        self.nodes[node].disk = Disk::default();
+        self.nodes[node].installation += 1;
+        self.nodes[node].person = Person::default();
     }
 
     /// Somebody sets the clock, by up to a day from the truth.

@@ -1,7 +1,7 @@
 //! Many seeds, and the single one that `SEED` names.
 
 use super::{
-    keys::Ledger,
+    keys::{Ledger, Mls},
     world::{Settings, Summary, World},
 };
 
@@ -31,10 +31,23 @@ fn run_seeds(seeds: std::ops::Range<u64>) {
         total.crashes += summary.crashes;
         total.rebuilds += summary.rebuilds;
         total.keys_used += summary.keys_used;
+        total.reinstalls += summary.reinstalls;
     }
     println!("{total:?}");
     assert!(total.delivered * 2 > total.acknowledged, "most messages arrive: {total:?}");
     assert!(total.crashes > 100 && total.rebuilds > 100, "things go wrong: {total:?}");
+    assert!(total.reinstalls > 5, "disks are lost: {total:?}");
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_with_the_real_cryptography() {
+    let settings = Settings { wild_millis: 60_000, pace_millis: 4_000, ..Settings::default() };
+    let keys = Mls::new(4);
+    for seed in 0..8 {
+        if let Err(violation) = World::new(seed, keys.clone(), settings).run() {
+            panic!("seed {seed} with MLS: {violation:?}");
+        }
+    }
 }
 
 #[test]

@@ -23,9 +23,6 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The date at which every world begins.
-const BEGINNING: u64 = 1_800_000_000_000;
-
 /// How wild a world is.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -57,6 +54,8 @@ pub struct Summary {
     pub delivered: usize,
     /// Processes that crashed.
     pub crashes: u64,
+    /// People who began anew on an empty disk.
+    pub reinstalls: u64,
     /// Machines that panicked, or whose write failed.
     pub rebuilds: u64,
     /// Keys that sealed something.
@@ -71,6 +70,8 @@ pub(super) struct Node<K: Keys> {
     pub(super) disk: Disk,
     /// Counts processes: what belongs to an earlier one is void.
     pub(super) process: u32,
+    /// Counts installations: each begins with an empty disk.
+    pub(super) installation: u32,
     generation: u32,
     /// How far the wall clock is off, in milliseconds.
     pub(super) clock_off: i64,
@@ -143,6 +144,7 @@ impl<K: Keys> World<K> {
                 machine: None,
                 disk: Disk::default(),
                 process: 0,
+                installation: 0,
                 generation: 0,
                 clock_off,
                 alarm: None,
@@ -261,7 +263,7 @@ impl<K: Keys> World<K> {
     }
 
     fn time_of(&self, node: usize) -> Now {
-        let unix = (BEGINNING + self.now).saturating_add_signed(self.nodes[node].clock_off);
+        let unix = (self.keys.beginning().0 + self.now).saturating_add_signed(self.nodes[node].clock_off);
         Now { mono: Mono(self.now), unix: UnixMillis(unix) }
     }
 
@@ -362,7 +364,11 @@ impl<K: Keys> World<K> {
             Out::Reply { call, result } => {
                 let sent = self.nodes[node].person.answered(call, &result);
                 if let Some(id) = sent {
-                    let verdict = self.checks.acknowledged(node, id, &self.nodes[node].disk);
+                    let verdict = self.checks.acknowledged(
+                        (node, self.nodes[node].installation),
+                        id,
+                        &self.nodes[node].disk,
+                    );
                     self.judge(verdict);
                 }
                 self.heard(node, result);
@@ -379,7 +385,7 @@ impl<K: Keys> World<K> {
                 self.nodes[node].offered = Some((device, key_package));
             }
             Out::Publish(event) => {
-                let verdict = self.checks.published(node, &event);
+                let verdict = self.checks.published((node, self.nodes[node].installation), &event);
                 self.judge(verdict);
             }
         }
@@ -407,7 +413,8 @@ impl<K: Keys> World<K> {
     pub(super) fn sync_one(&mut self, node: usize) {
         let Some(batch) = self.nodes[node].disk.sync_one() else { return };
         let ids: Vec<NodeId> = self.nodes.iter().map(|node| node.id).collect();
-        let verdict = self.checks.durable(node, &ids, &batch.changes, &self.nodes[node].disk);
+        let place = (node, self.nodes[node].installation);
+        let verdict = self.checks.durable(place, &ids, &batch.changes, &self.nodes[node].disk);
         self.judge(verdict);
         for out in batch.then {
             self.perform(node, out);
