@@ -8,7 +8,7 @@ use pc2_protocols::{
         rows::{Change, MessageRow, Snapshot},
     },
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 /// Where a message stands in history.
 pub(super) type Place = (ConversationId, Hlc, MsgId);
@@ -44,8 +44,8 @@ impl Disk {
         match change {
             Change::PutMessage(row) => {
                 let place = (row.conversation, row.content.hlc, row.content.id);
-                if !self.history.contains_key(&place) {
-                    self.history.insert(place, MessageRow::clone(row));
+                if let Entry::Vacant(free) = self.history.entry(place) {
+                    free.insert(MessageRow::clone(row));
                     self.places.entry(row.content.id).or_default().push(place);
                 }
             }

@@ -15,6 +15,7 @@ mod faults;
 pub mod keys;
 mod network;
 mod people;
+pub mod terms;
 mod trace;
 pub mod world;
 

@@ -2,7 +2,8 @@
 
 use super::{
     keys::{Ledger, Mls},
-    world::{Settings, Summary, World},
+    terms::{Settings, Summary},
+    world::World,
 };
 
 /// Runs one seed; a failure names it.
