@@ -252,3 +252,34 @@ impl<P: CryptoProvider> Messenger<P> {
         step.after(Out::Resolve { op, node: peer });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_core::SeedableRng as _;
+
+    #[test]
+    fn waits_double_from_a_second_to_five_minutes_and_differ() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut lane = Lane::default();
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            lane.back_off(Trouble::Unreachable, Mono(0), &mut rng);
+            waits.push(lane.deadline().expect("a next try").since(Mono(0)));
+        }
+        assert!(waits[0] <= limits::RETRY_MIN && waits[0] >= limits::RETRY_MIN / 2);
+        assert!(waits[30..].iter().all(|wait| *wait <= limits::RETRY_MAX && *wait >= limits::RETRY_MAX / 2));
+        assert!(waits[30..].iter().any(|wait| *wait != waits[30]));
+        lane.progress();
+        assert_eq!(lane.deadline(), None);
+    }
+
+    #[test]
+    fn who_is_undecided_is_asked_seldom_from_the_first_time() {
+        let mut lane = Lane::default();
+        lane.back_off(Trouble::Undecided, Mono(0), &mut ChaCha20Rng::seed_from_u64(1));
+        assert!(lane.deadline() >= Some(Mono(0).after(limits::RETRY_MAX / 2)));
+        lane.retry_if_undecided();
+        assert_eq!(lane.deadline(), None);
+    }
+}

@@ -119,16 +119,17 @@ impl<P: CryptoProvider> Messenger<P> {
         if place == Place::Known {
             return Outcome::Stored;
         }
-        if standing == Some(Standing::Asking) && !thread.may_say_its_text(envelope) {
-            return Outcome::Refused { reason: Refusal::Undecided };
-        }
         if !thread.sessions.has(envelope.session) {
             return thread.without_session(self.account, from);
         }
         let Some(chain) = thread.chain_mut(envelope.device) else {
             return Outcome::Refused { reason: Refusal::Busy };
         };
+        // Whatever becomes of it: it is the sender's first, and what follows it does not make it old.
         chain.begin_at(envelope.seq);
+        if standing == Some(Standing::Asking) && !thread.may_say_its_text(envelope) {
+            return Outcome::Refused { reason: Refusal::Undecided };
+        }
         if place == Place::TooFar {
             thread.gap.too_far(envelope.device, envelope.seq);
             return Outcome::Refused { reason: Refusal::Busy };

@@ -44,6 +44,8 @@ pub struct Messenger<P: CryptoProvider> {
     pub(super) invitations: BTreeMap<Vec<u8>, InvitationRow>,
     /// Who is connected, contact or not: as many as the driver allows.
     pub(super) connected: BTreeSet<NodeId>,
+    /// What was asked before the last housekeeping, and may be lost.
+    asked_long_ago: BTreeSet<OpId>,
     timers: BTreeSet<(Mono, NodeId)>,
     kept_connected: Option<Vec<NodeId>>,
     housekeeping_at: Mono,
@@ -95,6 +97,7 @@ impl<P: CryptoProvider> Messenger<P> {
             rng,
             ops: OpIds::new(Component::Messenger, generation),
             pending: BTreeMap::new(),
+            asked_long_ago: BTreeSet::new(),
             threads: BTreeMap::new(),
             invitations: snapshot.invitations,
             connected: BTreeSet::new(),
@@ -126,6 +129,9 @@ impl<P: CryptoProvider> Messenger<P> {
             let thread = messenger.thread_mut(conversation.peer());
             let current = thread.sessions.current().map(|session| session.session);
             thread.outbox.restore(row, current);
+        }
+        for thread in messenger.threads.values_mut() {
+            thread.shown = thread.view(false);
         }
         messenger
     }
@@ -208,9 +214,27 @@ impl<P: CryptoProvider> Messenger<P> {
         self.housekeeping_at = step.now.mono.after(limits::HOUSEKEEPING);
         self.drop_expired_invitations(step);
         self.give_up_old(step);
+        self.fail_lost_questions(step);
         if let Ok(key_package) = self.provider.key_package(step.now.unix) {
             step.after(Out::OfferKeyPackage { device: self.device.device, key_package });
         }
+    }
+
+    /// A question that is open since before the last housekeeping will not be answered any more: whatever it held up goes on.
+    fn fail_lost_questions(&mut self, step: &mut Step) {
+        for op in std::mem::take(&mut self.asked_long_ago) {
+            match self.pending.get(&op) {
+                Some(Pending::Deliver { .. } | Pending::Repair { .. } | Pending::Presence { .. }) => {
+                    self.answered(op, Err(NetError::TimedOut), step);
+                }
+                // These have a patience of their own, or nobody waits for them any more.
+                Some(Pending::Resolve { .. } | Pending::LoadForRepair { .. } | Pending::LoadSent { .. }) => {
+                    self.pending.remove(&op);
+                }
+                None => {}
+            }
+        }
+        self.asked_long_ago = self.pending.keys().copied().collect();
     }
 
     /// Lets every touched person get on, and hands over what the step comes to.

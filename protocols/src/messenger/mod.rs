@@ -164,7 +164,8 @@ kinds! {
             /// Whom.
             peer: NodeId,
         },
-        /// Write a text. With an id that was used before it is the same message: nothing is sent twice.
+        /// Write a text. With the id of a message that waits, or of one of the latest [`crate::limits::MAX_RECENT`] of the conversation, it
+        /// is that message: nothing is sent twice, also not after a restart.
         Send {
             /// To whom: a contact, or someone who was asked.
             conversation: ConversationId,

@@ -330,3 +330,139 @@ impl Batch {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messenger::content::{Body, Hlc};
+
+    const DEVICE: DeviceId = DeviceId::from_bytes([1; 16]);
+    const SESSION: SessionId = SessionId::from_bytes([2; 16]);
+    const NOW: UnixMillis = UnixMillis(5);
+
+    fn push(outbox: &mut Outbox, seq: u64, bytes: usize) -> MsgId {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&seq.to_be_bytes());
+        let id = MsgId::from_bytes(id);
+        let body = Body::Delete { target: id };
+        let content =
+            Content { id, device: DEVICE, seq, prev_hash: [0; 32], parents: Vec::new(), hlc: Hlc(seq), body };
+        outbox.push_content(content, bytes, NOW);
+        id
+    }
+
+    fn refresh(session: SessionId) -> Item {
+        Item::Refresh { session, epoch: 1, commit: serde_bytes::ByteBuf::new() }
+    }
+
+    fn sealed(seq: u64, bytes: usize) -> Item {
+        let id = MsgId::from_bytes([0; 16]);
+        let sealed = serde_bytes::ByteBuf::from(vec![0; bytes]);
+        Item::Content { session: SESSION, id, device: DEVICE, seq, sealed }
+    }
+
+    fn numbers(keys: &[Key]) -> Vec<u64> {
+        let seq = |key: &Key| match key {
+            Key::Content(_, seq) => Some(*seq),
+            Key::Control(_) => None,
+        };
+        keys.iter().filter_map(seq).collect()
+    }
+
+    #[test]
+    fn control_items_go_first_and_contents_by_number() {
+        let mut outbox = Outbox::default();
+        push(&mut outbox, 7, 10);
+        outbox.push_control(refresh(SESSION), NOW);
+        push(&mut outbox, 3, 10);
+        let keys = outbox.select(Allowed::All);
+        assert!(matches!(keys[0], Key::Control(_)));
+        assert_eq!(numbers(&keys), [3, 7], "what was asked for again overtakes");
+    }
+
+    #[test]
+    fn a_batch_is_bounded_by_items_bytes_and_window() {
+        let mut outbox = Outbox::default();
+        (1..=600).for_each(|seq| _ = push(&mut outbox, seq, 10));
+        let most = numbers(&outbox.select(Allowed::All)).len();
+        assert!(most <= limits::MAX_BATCH_ITEMS && most > 100, "{most}");
+        let mut wide = Outbox::default();
+        [1, 2, 1 + limits::SEND_WINDOW].into_iter().for_each(|seq| _ = push(&mut wide, seq, 10));
+        assert_eq!(numbers(&wide.select(Allowed::All)), [1, 2], "number 257 waits for number 1");
+        let mut large = Outbox::default();
+        (1..=20).for_each(|seq| _ = push(&mut large, seq, 16_000));
+        assert_eq!(numbers(&large.select(Allowed::All)).len(), 3);
+    }
+
+    #[test]
+    fn one_item_larger_than_a_batch_goes_alone() {
+        let mut outbox = Outbox::default();
+        push(&mut outbox, 1, limits::MAX_BATCH_BYTES * 2);
+        push(&mut outbox, 2, 10);
+        assert_eq!(numbers(&outbox.select(Allowed::All)), [1]);
+    }
+
+    #[test]
+    fn before_a_decision_only_the_requests_text_goes() {
+        let mut outbox = Outbox::default();
+        let first = push(&mut outbox, 4, 10);
+        push(&mut outbox, 5, 10);
+        assert_eq!(numbers(&outbox.select(Allowed::Only(Some(first)))), [4]);
+        assert!(outbox.select(Allowed::Only(None)).is_empty() && !outbox.has_sendable(Allowed::Only(None)));
+    }
+
+    #[test]
+    fn ciphertext_of_another_session_counts_for_nothing() {
+        let mut outbox = Outbox::default();
+        push(&mut outbox, 1, 10);
+        outbox.push_control(refresh(SESSION), NOW);
+        outbox.seal(DEVICE, 1, sealed(1, 100));
+        let mut rows = Vec::new();
+        let (account, with) = (NodeId::from_bytes([1; 32]), ConversationId::from_bytes([2; 32]));
+        outbox.take_changes(account, with, &mut rows);
+        let restored = |current: Option<SessionId>| {
+            let mut restored = Outbox::default();
+            for row in &rows {
+                if let Change::PutOutbox(row) = row {
+                    restored.restore(OutboxRow::clone(row), current);
+                }
+            }
+            (restored.item(Key::Content(DEVICE, 1)).is_some(), restored.controls().count())
+        };
+        assert_eq!(restored(Some(SESSION)), (true, 1), "sent as it was sealed");
+        assert_eq!(restored(Some(SessionId::from_bytes([9; 16]))), (false, 0), "sealed anew");
+        outbox.unseal_all_but(None);
+        assert!(outbox.item(Key::Content(DEVICE, 1)).is_none());
+    }
+
+    #[test]
+    fn bytes_are_given_back_with_what_leaves() {
+        let mut outbox = Outbox::default();
+        for seq in 1..=100 {
+            push(&mut outbox, seq, 1_000);
+            outbox.seal(DEVICE, seq, sealed(seq, 1_000));
+        }
+        assert!(outbox.bytes > 200_000 && !outbox.has_room(limits::MAX_OUTBOX_BYTES / 2));
+        outbox.unseal_all_but(None);
+        assert_eq!(outbox.bytes, 100_000);
+        assert_eq!(outbox.clear().len(), 100);
+        assert_eq!((outbox.bytes, outbox.len()), (0, 0));
+        assert!(outbox.ids.is_empty());
+    }
+
+    #[test]
+    fn a_row_is_written_once_a_step_and_removed_once() {
+        let mut outbox = Outbox::default();
+        push(&mut outbox, 1, 10);
+        outbox.seal(DEVICE, 1, sealed(1, 10));
+        let mut changes = Vec::new();
+        let (account, with) = (NodeId::from_bytes([1; 32]), ConversationId::from_bytes([2; 32]));
+        outbox.take_changes(account, with, &mut changes);
+        assert_eq!(changes.len(), 1);
+        outbox.remove(Key::Content(DEVICE, 1));
+        outbox.remove(Key::Content(DEVICE, 1));
+        changes.clear();
+        outbox.take_changes(account, with, &mut changes);
+        assert!(matches!(changes[..], [Change::RemoveOutbox { order: 0, .. }]));
+    }
+}

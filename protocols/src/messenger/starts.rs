@@ -284,3 +284,14 @@ pub(super) fn clean_name(name: &str) -> Option<String> {
     let cleaned = cleaned.trim();
     (!cleaned.is_empty()).then(|| cleaned.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_what_cannot_be_seen() {
+        assert_eq!(clean_name("  Alice\u{202e}ecila\n "), Some("Aliceecila".to_owned()));
+        assert_eq!(clean_name("\u{200f}\t "), None);
+    }
+}

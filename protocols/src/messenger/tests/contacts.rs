@@ -209,3 +209,25 @@ fn renaming_is_remembered_and_taken_back() {
     bench.call(0, rename(None)).expect("renamed");
     assert_eq!(bench.nodes[0].view(1).alias, None);
 }
+
+#[test]
+fn what_was_not_opened_before_the_decision_is_not_old_after_it() {
+    let mut bench = Bench::new(2);
+    bench.befriend(0, 1);
+    // The other side forgets everything; a text too long for a stranger waits before a short one.
+    bench.set_reachable(1, false);
+    bench.say(0, 1, &"long ".repeat(2_000));
+    let short = bench.say(0, 1, "short");
+    bench.nodes[1].disk = Snapshot::default();
+    bench.nodes[1].history.clear();
+    bench.restart(1);
+    bench.nodes[1].reachable = false;
+    bench.run();
+    bench.set_reachable(1, true);
+    assert_eq!(bench.nodes[1].texts(0), ["short"]);
+    bench.call(1, Command::Accept { peer: id(0) }).expect("accepted");
+    bench.wait(limits::RETRY_MAX);
+    assert_eq!(bench.nodes[1].texts(0).len(), 2);
+    assert_eq!(bench.nodes[1].texts(0)[1], "short");
+    assert_eq!(bench.nodes[0].state(&short), MessageState::Delivered);
+}

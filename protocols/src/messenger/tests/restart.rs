@@ -92,3 +92,31 @@ fn a_damaged_session_is_replaced_by_a_new_one() {
     assert_eq!(bench.nodes[1].texts(0), ["it is me", "still here", "so I see"]);
     assert_eq!(bench.nodes[0].texts(1), bench.nodes[1].texts(0));
 }
+
+#[test]
+fn a_question_the_network_never_answers_holds_nothing_up_for_ever() {
+    let mut bench = Bench::new(2);
+    bench.befriend(0, 1);
+    let command = bench.text(1, "held up");
+    let mut out = Vec::new();
+    bench.nodes[0].machine.handle(bench.now, In::Call { call: CallId(1), command }, &mut out);
+    // The write happens; the request is swallowed.
+    for out in out {
+        if let Out::Persist { changes, .. } = out {
+            changes.iter().for_each(|change| bench.nodes[0].write(change));
+        }
+    }
+    bench.wait(limits::HOUSEKEEPING);
+    bench.wait(limits::HOUSEKEEPING * 2);
+    assert_eq!(bench.nodes[1].texts(0), ["it is me", "held up"]);
+}
+
+#[test]
+fn a_start_publishes_nothing_that_has_not_changed() {
+    let mut bench = Bench::new(2);
+    bench.befriend(0, 1);
+    bench.restart(0);
+    bench.nodes[1].reachable = false;
+    bench.run();
+    assert_eq!(bench.nodes[0].events, []);
+}
