@@ -8,11 +8,12 @@ use crate::{
     clock::Clock,
     shell::{BuildError, Factory},
 };
+use pc2_mls::MlsProvider;
 use pc2_protocols::{
     crypto::keys::IdentityKeys,
     dht::{self, Dht},
     identity::{self, Identity, ProfileRow},
-    messenger::{self, Messenger, session::mls::MlsProvider},
+    messenger::{self, Messenger},
     time::Now,
 };
 use pc2_storage::Reader;

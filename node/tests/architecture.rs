@@ -12,10 +12,11 @@ use std::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("pc2-protocols", &[]),
     ("pc2-storage", &["pc2-protocols"]),
-    ("pc2-actors", &["pc2-protocols", "pc2-storage"]),
+    ("pc2-mls", &["pc2-protocols"]),
+    ("pc2-actors", &["pc2-protocols", "pc2-mls", "pc2-storage"]),
     ("pc2-web", &["pc2-protocols", "pc2-actors"]),
     ("pc2", &["pc2-protocols", "pc2-storage", "pc2-actors", "pc2-web"]),
-    ("pc2-simulations", &["pc2-protocols", "pc2-storage", "pc2-actors", "pc2-web"]),
+    ("pc2-simulations", &["pc2-protocols", "pc2-mls", "pc2-storage", "pc2-actors", "pc2-web"]),
 ];
 
 /// Which crates may depend on a library that shapes the code around it.
@@ -25,7 +26,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sled", &["pc2-storage"]),
     ("warp", &["pc2-web"]),
     ("serde_cbor", &["pc2-protocols"]),
-    ("openmls", &["pc2-protocols"]),
+    ("openmls", &["pc2-mls"]),
     ("clap", &["pc2"]),
 ];
 
@@ -33,7 +34,6 @@ const HOMES: &[(&str, &[&str])] = &[
 const NAMED_IN: &[(&str, &str, &[&str])] = &[
     ("serde_cbor", "protocols/src", &["protocols/src/codec.rs"]),
     ("libp2p", "actors/src", &["actors/src/net"]),
-    ("openmls", "protocols/src", &["protocols/src/messenger/session"]),
     ("sled::", "storage/src", &["storage/src"]),
 ];
 
@@ -90,11 +90,19 @@ fn sources(directory: &str) -> Vec<(String, String)> {
 }
 
 fn all_production_sources() -> Vec<(String, String)> {
-    ["protocols/src", "storage/src", "actors/src", "web/src", "node/src", "simulations/src"]
-        .iter()
-        .flat_map(|directory| sources(directory))
-        .filter(|(path, _)| !path.ends_with("tests.rs") && !path.contains("/tests/"))
-        .collect()
+    [
+        "protocols/src",
+        "protocols/mls/src",
+        "storage/src",
+        "actors/src",
+        "web/src",
+        "node/src",
+        "simulations/src",
+    ]
+    .iter()
+    .flat_map(|directory| sources(directory))
+    .filter(|(path, _)| !path.ends_with("tests.rs") && !path.contains("/tests/"))
+    .collect()
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Reader {
         self.read(|opened| snapshot(opened, account))
     }
 
-    /// Everything the record machine starts from.
+    /// Everything the record machine starts from. Held records are read one after the other; what is kept of each is a summary.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -59,7 +59,7 @@ impl Reader {
             let mut held = Vec::new();
             for row in tables::HELD.rows_under(&opened.tree, &opened.sealer, &()) {
                 match row {
-                    Ok(row) => held.push(row),
+                    Ok(row) => held.push(dht::HeldSummary::of(&row)),
                     Err(ReadError::Damaged { what }) => tracing::warn!(what, "damaged row left out"),
                     Err(error) => return Err(error),
                 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use pc2_protocols::{
-    dht::{self, HeldRow, PublishedRow},
+    dht::{self, HeldRow, HeldSummary, PublishedRow},
     id::RecordKey,
     identity::ProfileRow,
     messenger::{
@@ -68,7 +68,7 @@ fn rows_of_all_kinds_survive_a_restart() {
     assert_eq!(report, pc2_storage::OpenReport::default());
     let reader = storage.reader();
     let snapshot = reader.dht_snapshot().expect("read");
-    assert_eq!((snapshot.held, snapshot.published), (vec![held.clone()], vec![published]));
+    assert_eq!((snapshot.held, snapshot.published), (vec![HeldSummary::of(&held)], vec![published]));
     assert_eq!(reader.held_record(held.key), Ok(Some(held.record)));
     assert_eq!(reader.profile(ME), Ok(Some(profile)));
     assert_eq!(reader.web_sessions(), Ok(vec![web]));

@@ -7,8 +7,9 @@
 //! Survives restart: everything, by its rows. Not here: reading frames, verifying, answering ([`super::serve`]).
 
 use super::{
-    Change, HeldRow,
+    Change, HeldRow, HeldSummary,
     quota::{Footprint, Quota},
+    rows::RecordSummary,
     wire::Refusal,
 };
 use crate::{
@@ -56,7 +57,7 @@ pub(super) struct Holder {
 
 impl Holder {
     /// Rebuilds the index. Rows that are damaged are handed out as removals.
-    pub(super) fn new(node: NodeId, rows: Vec<HeldRow>) -> (Self, Vec<Change>) {
+    pub(super) fn new(node: NodeId, rows: Vec<HeldSummary>) -> (Self, Vec<Change>) {
         let mut holder = Self {
             here: Place::of_node(node),
             entries: BTreeMap::new(),
@@ -66,12 +67,10 @@ impl Holder {
         };
         let mut damaged = Vec::new();
         for row in rows {
-            match Record::trusted(&row.record) {
-                Ok(record) if record.key() == row.key => {
-                    let source = Source { node: row.source, prefix: row.prefix };
-                    holder.insert(&record, row.lease_until, source);
-                }
-                Ok(_) | Err(_) => damaged.push(Change::RemoveHeld { key: row.key }),
+            let source = Source { node: row.source, prefix: row.prefix };
+            match row.record {
+                Some(record) => holder.insert(row.key, &record, row.lease_until, source),
+                None => damaged.push(Change::RemoveHeld { key: row.key }),
             }
         }
         (holder, damaged)
@@ -108,14 +107,15 @@ impl Holder {
             }
             Some(_) | None => from,
         };
-        let new = Footprint::new(record.owner(), source.node, source.prefix, record.as_bytes());
+        let summary = RecordSummary::of(record);
+        let new = Footprint::new(summary.owner, source.node, source.prefix, summary.bytes);
         let mut changes = Vec::new();
         if standing != Standing::Same {
             self.quota.admits(&new, old.as_ref())?;
             changes = self.make_room(&key, &new, old.as_ref())?;
         }
         let lease_until = now.after(limits::RECORD_LEASE);
-        self.insert(record, lease_until, source);
+        self.insert(key, &summary, lease_until, source);
         changes.push(Change::PutHeld(HeldRow {
             key,
             record: record.as_bytes().to_vec(),
@@ -214,18 +214,16 @@ impl Holder {
             .collect())
     }
 
-    fn insert(&mut self, record: &Record, lease_until: UnixMillis, source: Source) {
-        let key = record.key();
+    fn insert(&mut self, key: RecordKey, record: &RecordSummary, lease_until: UnixMillis, source: Source) {
         self.remove(&key);
         let place = Place::of_key(&key);
         let distance = self.here.distance(&place);
-        let signed_until = record.expires().map(|expires| expires.after(limits::CLOCK_TOLERANCE));
-        let ends = signed_until.map_or(lease_until, |signed_until| signed_until.min(lease_until));
-        let footprint = Footprint::new(record.owner(), source.node, source.prefix, record.as_bytes());
+        let ends = record.signed_until.map_or(lease_until, |signed_until| signed_until.min(lease_until));
+        let footprint = Footprint::new(record.owner, source.node, source.prefix, record.bytes);
         self.quota.add(&footprint);
         self.by_distance.insert((distance, key));
         self.by_end.insert((ends, key));
-        self.entries.insert(key, Entry { stamp: record.stamp(), distance, place, ends, footprint });
+        self.entries.insert(key, Entry { stamp: record.stamp, distance, place, ends, footprint });
     }
 
     fn remove(&mut self, key: &RecordKey) {

@@ -3,7 +3,7 @@
 //! In: requests of `/pc2/record/1`, answers, lookups asked for. Out: answers, requests to the closest nodes, writes.
 //! Publishes our card when addresses or key package change, refreshes leases, repairs stale holders.
 //!
-//! This file is what others see of the machine: inputs, outputs, rows. [`Dht`] is in `machine`, which hands each input to
+//! This file is what others see of the machine: inputs and outputs; [`rows`] is what it keeps. [`Dht`] is in `machine`, which hands each input to
 //! the part that owns it: `serve` and `holder` (what others store here, with `quota` and `handover`), `find` and
 //! `lookup` (finding records, with `known`), `publish` and `own` (our own records, with `own_card`), `commands` (what
 //! people ask). [`wire`] has the frames.
@@ -22,11 +22,13 @@ mod own;
 mod own_card;
 mod publish;
 mod quota;
+pub mod rows;
 mod serve;
 mod status;
 pub mod wire;
 
 pub use machine::Dht;
+pub use rows::{Change, HeldRow, HeldSummary, PublishedRow, Snapshot};
 
 use crate::{
     id::{DeviceId, NodeId, RecordKey},
@@ -34,9 +36,7 @@ use crate::{
     machine::{CallId, OpId, Tick},
     net::{Address, NetCommand, NetError, Peer, Prefix, RequestToken},
     record::Card,
-    time::UnixMillis,
 };
-use serde::{Deserialize, Serialize};
 
 /// Why no card was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -254,63 +254,6 @@ pub enum CommandError {
         /// The limit.
         max: usize,
     },
-}
-
-/// A record held for the network, as stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldRow {
-    /// Where it lives.
-    pub key: RecordKey,
-    /// The signed record.
-    #[serde(with = "serde_bytes")]
-    pub record: Vec<u8>,
-    /// Until when it is kept unless refreshed.
-    pub lease_until: UnixMillis,
-    /// Who brought it.
-    pub source: NodeId,
-    /// From which part of the network, for the quota; survives restart with the row.
-    pub prefix: Prefix,
-}
-
-/// A record of our own that we keep published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PublishedRow {
-    /// Where it lives.
-    pub key: RecordKey,
-    /// The signed record.
-    #[serde(with = "serde_bytes")]
-    pub record: Vec<u8>,
-    /// When it was last confirmed by a quorum.
-    pub confirmed: Option<UnixMillis>,
-}
-
-/// One write of the record machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Insert or replace.
-    PutHeld(HeldRow),
-    /// Expired, evicted or superseded.
-    RemoveHeld {
-        /// Which.
-        key: RecordKey,
-    },
-    /// Insert or replace.
-    PutPublished(PublishedRow),
-    /// Published no longer.
-    RemovePublished {
-        /// Which.
-        key: RecordKey,
-    },
-}
-
-/// Everything the record machine starts from. The machine keeps an index
-/// of held records and loads their bytes when they are asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Snapshot {
-    /// What others store here.
-    pub held: Vec<HeldRow>,
-    /// What we keep published.
-    pub published: Vec<PublishedRow>,
 }
 
 /// What a record machine wants done.

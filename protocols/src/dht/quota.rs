@@ -23,8 +23,8 @@ pub(super) struct Footprint {
 }
 
 impl Footprint {
-    pub(super) fn new(owner: Option<NodeId>, source: NodeId, prefix: Prefix, record: &[u8]) -> Self {
-        let bytes = u64::try_from(record.len()).unwrap_or(u64::MAX).saturating_add(OVERHEAD_BYTES);
+    pub(super) fn new(owner: Option<NodeId>, source: NodeId, prefix: Prefix, record_bytes: usize) -> Self {
+        let bytes = u64::try_from(record_bytes).unwrap_or(u64::MAX).saturating_add(OVERHEAD_BYTES);
         Self { owner, source, prefix, bytes }
     }
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn footprint(owner: u8, source: u8, prefix: Prefix, bytes: usize) -> Footprint {
-        Footprint::new(Some(node(owner)), node(source), prefix, &vec![0; bytes])
+        Footprint::new(Some(node(owner)), node(source), prefix, bytes)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     machine::{Component, Machine as _, OpIds},
     net::Protocol,
     record::{Draft, Kind, Record, card_key, hash_key, payload_hash, value_key},
-    time::{Mono, Now},
+    time::{Mono, Now, UnixMillis},
 };
 use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
@@ -76,7 +76,7 @@ struct Bench {
     number: u8,
     level: u8,
     clock: Now,
-    disk: Snapshot,
+    disk: Disk,
     /// What the disk is told and does not do yet.
     slow_disk: Option<Vec<(Vec<Change>, Vec<Out>)>>,
     wishes: Vec<Out>,
@@ -85,12 +85,12 @@ struct Bench {
 
 impl Bench {
     fn new(number: u8) -> Self {
-        Self::with(number, 2, Snapshot::default(), Now { mono: Mono(0), unix: UnixMillis(EPOCH) })
+        Self::with(number, 2, Disk::default(), Now { mono: Mono(0), unix: UnixMillis(EPOCH) })
     }
 
-    fn with(number: u8, level: u8, disk: Snapshot, clock: Now) -> Self {
+    fn with(number: u8, level: u8, disk: Disk, clock: Now) -> Self {
         let rng = ChaCha20Rng::seed_from_u64(1);
-        let dht = Dht::new(signer(number), level, disk.clone(), 1, rng);
+        let dht = Dht::new(signer(number), level, disk.snapshot(), 1, rng);
         let ids = OpIds::new(Component::Messenger, 1);
         let mut bench = Self { dht, number, level, clock, disk, slow_disk: None, wishes: vec![], ids };
         bench.step(In::Tick);
@@ -398,7 +398,7 @@ mod holding {
     #[test]
     fn a_client_keeps_nothing_for_others() {
         let clock = Now { mono: Mono(0), unix: UnixMillis(EPOCH) };
-        let mut bench = Bench::with(1, 1, Snapshot::default(), clock);
+        let mut bench = Bench::with(1, 1, Disk::default(), clock);
         let refused = Answer::Refused { reason: Refusal::NotParticipating };
         assert_eq!(bench.ask(2, put(&card_of(2, 5, vec![]))), vec![refused]);
     }
@@ -664,7 +664,19 @@ mod finding {
 
 mod publishing;
 
-impl Snapshot {
+/// Rows as storage keeps them.
+#[derive(Debug, Clone, Default)]
+struct Disk {
+    held: Vec<HeldRow>,
+    published: Vec<PublishedRow>,
+}
+
+impl Disk {
+    fn snapshot(&self) -> Snapshot {
+        let held = self.held.iter().map(HeldSummary::of).collect();
+        Snapshot { held, published: self.published.clone() }
+    }
+
     /// Writes a change as storage does.
     fn apply(&mut self, change: Change) {
         let mut held: BTreeMap<_, _> = self.held.drain(..).map(|row| (row.key, row)).collect();

@@ -1,7 +1,7 @@
 //! The seam to end-to-end encryption.
 //!
 //! A [`CryptoSession`] is one encrypted session between two devices; a [`CryptoProvider`] is what a device has to make
-//! and join them. The messenger knows only these. The real one is MLS by OpenMLS ([`mls`]); simulations
+//! and join them. The messenger knows only these. The real one is MLS by OpenMLS (`pc2-mls`); simulations
 //! use a [`ledger`] that notices when a key would be used twice.
 //!
 //! **State leaves by `take_changes`**: after every call that succeeded, the caller takes the changed values and persists
@@ -18,10 +18,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-#[cfg(test)]
-mod conformance;
 pub mod ledger;
-pub mod mls;
 
 /// One changed value of the session library's store: its key, and the value or `None` when removed.
 pub type StoreChange = (Vec<u8>, Option<Vec<u8>>);
@@ -161,6 +158,7 @@ pub trait CryptoProvider: Send {
 }
 
 /// Who may end an epoch: at even ones the lower of the two, at odd ones the higher.
-fn committer(epoch: u64, one: NodeId, other: NodeId) -> NodeId {
+#[must_use]
+pub fn committer(epoch: u64, one: NodeId, other: NodeId) -> NodeId {
     if epoch.is_multiple_of(2) { one.min(other) } else { one.max(other) }
 }

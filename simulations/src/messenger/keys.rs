@@ -3,10 +3,11 @@
 //! [`Ledger`] for many worlds, [`Mls`] for some: the real thing takes a hundred times as long, and its library looks at
 //! the computer's clock, so only the worlds of the ledger are the same to the last byte each time.
 
+use pc2_mls::MlsProvider;
 use pc2_protocols::{
     crypto::{keys::IdentityKeys, phrase::Phrase},
     id::{DeviceId, NodeId},
-    messenger::session::{CryptoProvider, ledger::LedgerProvider, mls::MlsProvider},
+    messenger::session::{CryptoProvider, ledger::LedgerProvider},
     time::UnixMillis,
 };
 use rand_chacha::ChaCha20Rng;

@@ -5,7 +5,7 @@
 use super::liar::Liar;
 use pc2_protocols::{
     crypto::sign::Signer,
-    dht::{Change, Dht, HeldRow, PublishedRow, Snapshot},
+    dht::{Change, Dht, HeldRow, HeldSummary, PublishedRow, Snapshot},
     id::{NodeId, RecordKey},
     machine::{Component, OpIds},
 };
@@ -30,7 +30,7 @@ impl Disk {
 
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
-            held: self.held.values().cloned().collect(),
+            held: self.held.values().map(HeldSummary::of).collect(),
             published: self.published.values().cloned().collect(),
         }
     }

@@ -192,7 +192,7 @@ fn the_index_is_rebuilt_from_rows_and_damaged_ones_are_removed() {
     let torn =
         HeldRow { record: row.record[..20].to_vec(), key: RecordKey::from_bytes([6; 32]), ..row.clone() };
     let removed = vec![Change::RemoveHeld { key: bent.key }, Change::RemoveHeld { key: torn.key }];
-    let (rebuilt, damaged) = Holder::new(HERE, vec![row, bent, torn]);
+    let (rebuilt, damaged) = Holder::new(HERE, [row, bent, torn].iter().map(HeldSummary::of).collect());
     assert_eq!(damaged, removed);
     assert_eq!(rebuilt.get(&record.key(), NOW), Some(record.stamp()));
     assert_eq!((rebuilt.len(), rebuilt.bytes()), (1, holder.bytes()));

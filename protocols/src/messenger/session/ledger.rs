@@ -287,6 +287,3 @@ impl CryptoProvider for LedgerProvider {
 fn bad(reason: impl Into<String>) -> SessionError {
     SessionError::BadKeyMaterial { reason: reason.into() }
 }
-
-#[cfg(test)]
-mod tests;

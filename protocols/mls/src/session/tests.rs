@@ -1,19 +1,17 @@
 //! A running session against a peer that does what it should not, and against bytes that are not what they were.
 
 use super::*;
-use crate::messenger::session::{
-    CryptoProvider as _,
+use crate::{
+    SUITE,
     conformance::{Kind as _, Party, Values, pair, turn},
-    mls::{
-        SUITE,
-        tests::{Mls, device_key},
-    },
+    tests::{Mls, device_key},
 };
 use openmls::prelude::{
     BasicCredential, KeyPackageIn, MlsGroupCreateConfig, MlsMessageOut, OpenMlsProvider as _,
     PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProtocolVersion,
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
+use pc2_protocols::messenger::session::CryptoProvider as _;
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::cell::RefCell;
 use tls_codec::DeserializeBytes as _;

@@ -1,7 +1,12 @@
 //! The ledger keeps the rules of every session, and notices what it is there to notice.
 
-use super::*;
-use crate::messenger::session::conformance::{self, Kind, Values, walk::walk};
+use crate::conformance::{self, Kind, Values, walk::walk};
+use pc2_protocols::{
+    id::{DeviceId, NodeId},
+    messenger::session::ledger::{KeyReused, KeyUse, KeyUses, LedgerProvider},
+    time::UnixMillis,
+};
+use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 struct Ledgers;

@@ -1,22 +1,20 @@
 //! MLS sessions keep the rules of every session, stay within their sizes, and begin only with whom they should.
 
 use super::*;
-use crate::{
-    crypto::{device::DeviceCertificate, sign::Signer},
-    id::{DeviceId, NodeId, SessionId},
-    messenger::{
-        content::Content,
-        session::{
-            CryptoProvider as _, CryptoSession as _, SessionError, StoreChange,
-            conformance::{self, Kind, Party, Values, walk::walk},
-        },
-    },
-    time::UnixMillis,
-};
+use crate::conformance::{self, Kind, Party, Values, walk::walk};
 use ed25519_dalek::SigningKey;
 use openmls::prelude::{
     BasicCredential, CredentialWithKey, GroupId, KeyPackage, KeyPackageIn, MlsGroup, MlsGroupCreateConfig,
     ProtocolVersion,
+};
+use pc2_protocols::{
+    crypto::{device::DeviceCertificate, sign::Signer},
+    id::{DeviceId, NodeId, SessionId},
+    messenger::{
+        content::Content,
+        session::{CryptoProvider as _, CryptoSession as _, SessionError, StoreChange},
+    },
+    time::UnixMillis,
 };
 use std::time::SystemTime;
 use tls_codec::{DeserializeBytes as _, Serialize as _};

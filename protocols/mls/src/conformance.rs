@@ -3,15 +3,18 @@
 //! A [`Kind`] makes providers; [`Party`] is a device with a disk: it persists what the contract says, and can crash at any
 //! point between. The `conformance!` macro makes one test of each case for a kind. The random walk is in [`walk`].
 
-use super::{CryptoProvider, CryptoSession, SessionError, StoreChange};
-use crate::{
+use pc2_protocols::{
     id::{DeviceId, NodeId, SessionId},
     limits,
-    messenger::rows::SessionRow,
+    messenger::{
+        rows::SessionRow,
+        session::{CryptoProvider, CryptoSession, Refreshed, SessionError, StoreChange},
+    },
     time::UnixMillis,
 };
 use std::collections::BTreeMap;
 
+mod ledger;
 pub(super) mod walk;
 
 /// Key and value, as on disk.
@@ -146,13 +149,13 @@ impl<K: Kind> Party<K> {
         Ok(text)
     }
 
-    pub(super) fn refresh(&mut self) -> super::Refreshed {
+    pub(super) fn refresh(&mut self) -> Refreshed {
         let refreshed = self.session().refresh().expect("it is our turn");
         self.persist();
         refreshed
     }
 
-    pub(super) fn follow(&mut self, refreshed: &super::Refreshed) -> Result<(), SessionError> {
+    pub(super) fn follow(&mut self, refreshed: &Refreshed) -> Result<(), SessionError> {
         self.session().apply_refresh(refreshed.epoch, &refreshed.commit)?;
         self.persist();
         Ok(())
@@ -418,7 +421,7 @@ pub(super) fn damaged_or_foreign_values_do_not_resume<K: Kind>() {
 /// One test of each case for a kind.
 macro_rules! conformance {
     ($kind:ty) => {
-        $crate::messenger::session::conformance::conformance!($kind:
+        $crate::conformance::conformance!($kind:
             what_one_writes_the_other_reads,
             a_repetition_or_ones_own_message_does_not_open,
             what_was_not_written_before_a_crash_was_never_sent,
@@ -438,7 +441,7 @@ macro_rules! conformance {
         );
     };
     ($kind:ty: $($case:ident),* $(,)?) => {
-        $(#[test] fn $case() { $crate::messenger::session::conformance::$case::<$kind>(); })*
+        $(#[test] fn $case() { $crate::conformance::$case::<$kind>(); })*
     };
 }
 pub(super) use conformance;

@@ -4,7 +4,7 @@
 //! encrypted after it, and at most a window of messages is on its way. Then every message opens exactly once.
 
 use super::{Kind, Party, pair};
-use crate::{limits, messenger::session::CryptoSession as _};
+use pc2_protocols::{limits, messenger::session::CryptoSession as _};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ struct Lane {
     in_flight: Vec<InFlight>,
     opened: BTreeSet<u32>,
     repetitions: Vec<Vec<u8>>,
-    commit: Option<crate::messenger::session::Refreshed>,
+    commit: Option<pc2_protocols::messenger::session::Refreshed>,
 }
 
 struct Walk<K: Kind, W> {
@@ -129,7 +129,7 @@ impl<K: Kind, W: FnMut(&[u8])> Walk<K, W> {
 }
 
 /// Walks `steps` steps; `witness` sees every ciphertext that reaches the network.
-pub(in crate::messenger::session) fn walk<K: Kind>(seed: u64, steps: u32, witness: impl FnMut(&[u8])) {
+pub(crate) fn walk<K: Kind>(seed: u64, steps: u32, witness: impl FnMut(&[u8])) {
     let (alice, bob) = pair::<K>();
     let mut walk = Walk::<K, _> {
         parties: [alice, bob],

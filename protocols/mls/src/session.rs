@@ -4,14 +4,14 @@
 //! fails after OpenMLS wrote something goes back to where it began: the store is undone and the group loaded anew.
 
 use super::{DeviceKey, Tools, credential, read_exactly};
-use crate::{
-    id::{NodeId, SessionId},
-    limits,
-    messenger::session::{CryptoSession, Refreshed, SessionError, StoreChange, committer},
-};
 use openmls::prelude::{
     ContentType, GroupId, LeafNodeIndex, LeafNodeParameters, Member, MlsGroup, MlsMessageIn,
     ProcessedMessage, ProcessedMessageContent, ProtocolMessage, Sender, StagedCommit,
+};
+use pc2_protocols::{
+    id::{NodeId, SessionId},
+    limits,
+    messenger::session::{CryptoSession, Refreshed, SessionError, StoreChange, committer},
 };
 use std::{fmt, sync::Arc};
 

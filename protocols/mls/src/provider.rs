@@ -13,7 +13,13 @@ use super::{
     join_config, ratchet_config, read_exactly,
     store::{Package, StoreError},
 };
-use crate::{
+use openmls::prelude::{
+    Capabilities, ExtensionType, GroupId, KeyPackage, KeyPackageBundle, KeyPackageIn, Lifetime, MlsGroup,
+    MlsGroupCreateConfig, MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
+    ProtocolVersion, StagedWelcome, Welcome, WelcomeError,
+};
+use openmls_rust_crypto::RustCrypto;
+use pc2_protocols::{
     crypto::device::DeviceCertificate,
     id::{DeviceId, NodeId, SessionId},
     limits,
@@ -23,12 +29,6 @@ use crate::{
     },
     time::UnixMillis,
 };
-use openmls::prelude::{
-    Capabilities, ExtensionType, GroupId, KeyPackage, KeyPackageBundle, KeyPackageIn, Lifetime, MlsGroup,
-    MlsGroupCreateConfig, MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
-    ProtocolVersion, StagedWelcome, Welcome, WelcomeError,
-};
-use openmls_rust_crypto::RustCrypto;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use std::{collections::BTreeMap, fmt, sync::Arc};

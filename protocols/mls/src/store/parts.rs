@@ -4,8 +4,8 @@
 //! and stored signature keys. Sessions use none of them, and a peer that makes OpenMLS ask for one is refused.
 
 use super::{KEY_PACKAGE, MAX_PART_BYTES, Store, StoreError, name_of};
-use crate::codec;
 use openmls_traits::storage::{CURRENT_VERSION as V, StorageProvider, traits};
+use pc2_protocols::codec;
 use serde::Serialize;
 
 const EPOCH_KEYS: &[u8] = b"epoch keys ";

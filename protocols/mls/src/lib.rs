@@ -2,7 +2,7 @@
 //!
 //! A session is an MLS group of two devices. Its members never change: who is in it is checked when it begins, and
 //! commits may do nothing but renew the committer's keys. A member's credential is its
-//! [`DeviceCertificate`](crate::crypto::device::DeviceCertificate), so the other side knows whose device it talks to without asking anybody.
+//! [`DeviceCertificate`](pc2_protocols::crypto::device::DeviceCertificate), so the other side knows whose device it talks to without asking anybody.
 //!
 //! The parts: `provider` has the key packages and begins sessions, `session` runs one, `credential` checks who is
 //! who, `store` holds what OpenMLS wants kept. Randomness for MLS comes from the generator passed in; HPKE inside
@@ -20,13 +20,13 @@ mod store;
 pub use provider::MlsProvider;
 pub use session::MlsSession;
 
-use crate::limits;
 use credential::DeviceKey;
 use openmls::prelude::{
     Ciphersuite, MlsGroupJoinConfig, OpenMlsProvider, OpenMlsRand, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
     SenderRatchetConfiguration,
 };
 use openmls_rust_crypto::RustCrypto;
+use pc2_protocols::limits;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use std::{cell::RefCell, convert::Infallible, sync::Arc};
@@ -108,5 +108,7 @@ impl OpenMlsProvider for Tools {
     }
 }
 
+#[cfg(test)]
+mod conformance;
 #[cfg(test)]
 mod tests;

@@ -5,18 +5,18 @@
 //! together: we talk to a device of the expected person.
 
 use super::SUITE;
-use crate::{
-    crypto::device::DeviceCertificate,
-    id::{DeviceId, NodeId},
-    limits,
-    messenger::session::SessionError,
-    time::UnixMillis,
-};
 use ed25519_dalek::{Signer as _, SigningKey};
 use openmls::prelude::{BasicCredential, Credential, CredentialWithKey};
 use openmls_traits::{
     signatures::{Signer, SignerError},
     types::SignatureScheme,
+};
+use pc2_protocols::{
+    crypto::device::DeviceCertificate,
+    id::{DeviceId, NodeId},
+    limits,
+    messenger::session::SessionError,
+    time::UnixMillis,
 };
 
 /// The signing key of this device, and the certificate that makes it somebody's.

@@ -10,7 +10,7 @@
 //!
 //! Damaged values are errors, never panics. What OpenMLS asks for by name is in [`parts`].
 
-use crate::{codec, messenger::session::StoreChange};
+use pc2_protocols::{codec, messenger::session::StoreChange};
 use serde::{Serialize, de::DeserializeOwned, de::IgnoredAny};
 use std::{
     cell::{RefCell, RefMut},
