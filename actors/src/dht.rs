@@ -91,6 +91,7 @@ impl Shell for DhtShell {
             NetInput::PeerDown { node } => In::PeerDown { node },
             NetInput::OwnAddresses { addresses } => In::OwnAddresses { addresses },
             NetInput::NetworkChanged => In::NetworkChanged,
+            NetInput::Reach(_) => return None,
         })
     }
 

@@ -9,7 +9,7 @@
 use crate::open::Open;
 use pc2_protocols::{
     id::NodeId,
-    net::{NetCommand, NetError, NetInput, RequestToken},
+    net::{NetCommand, NetError, NetInput, Reach, RequestToken, ReservationError},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,7 +19,8 @@ pub(crate) type Port = Arc<dyn Fn(NetCommand) -> Result<(), NetCommand> + Send +
 /// The line of one shell.
 pub(crate) struct Line {
     port: Port,
-    /// Whom to stay connected with, when the queue was full: it replaces all before and must not be lost.
+    /// What replaces all of its kind before and must not be lost, when the queue was full: whom to stay connected with, what to do for others. A
+    /// machine gives only one of the two.
     kept: Option<NetCommand>,
     connected: BTreeSet<NodeId>,
     requests: Open<RequestToken>,
@@ -35,7 +36,7 @@ impl Line {
         if let NetCommand::Respond { token, .. } | NetCommand::Drop { token } = &command {
             self.requests.closed(token);
         }
-        if matches!(command, NetCommand::KeepConnected { .. }) {
+        if matches!(command, NetCommand::KeepConnected { .. } | NetCommand::Contribute { .. }) {
             self.kept = None;
         } else if let Some(kept) = self.kept.take() {
             self.kept = (self.port)(kept).err();
@@ -46,7 +47,7 @@ impl Line {
                 Some(NetInput::Response { op, result: Err(NetError::Busy) })
             }
             Err(NetCommand::FindClosest { op, .. }) => Some(NetInput::Closest { op, peers: Vec::new() }),
-            Err(kept @ NetCommand::KeepConnected { .. }) => {
+            Err(kept @ (NetCommand::KeepConnected { .. } | NetCommand::Contribute { .. })) => {
                 self.kept = Some(kept);
                 None
             }
@@ -55,8 +56,12 @@ impl Line {
                 NetCommand::Respond { .. }
                 | NetCommand::Drop { .. }
                 | NetCommand::Learn { .. }
-                | NetCommand::Penalise { .. },
+                | NetCommand::Penalise { .. }
+                | NetCommand::Release { .. },
             ) => None,
+            Err(NetCommand::Reserve { relay }) => {
+                Some(NetInput::Reach(Reach::ReservationLost { relay, reason: ReservationError::Unreachable }))
+            }
         }
     }
 

@@ -70,7 +70,7 @@ impl Shell for MessengerShell {
             NetInput::PeerUp { node } => Some(In::PeerUp { node }),
             NetInput::PeerDown { node } => Some(In::PeerDown { node }),
             NetInput::NetworkChanged => Some(In::NetworkChanged),
-            NetInput::Closest { .. } | NetInput::OwnAddresses { .. } => None,
+            NetInput::Closest { .. } | NetInput::OwnAddresses { .. } | NetInput::Reach(_) => None,
         }
     }
 

@@ -120,6 +120,14 @@ byte_id! {
     ConversationId, 32
 }
 byte_id! {
+    /// Where a mailbox lives in the DHT: SHA-256 over a label and the key that owns it.
+    MailboxAddress, 32
+}
+byte_id! {
+    /// One envelope in a mailbox. Drawn at random by whoever deposits it; a second deposit of the same is none.
+    EnvelopeId, 16
+}
+byte_id! {
     /// Where a record lives in the DHT: SHA-256 over what names it.
     RecordKey, 32
 }

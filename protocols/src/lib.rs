@@ -5,7 +5,7 @@
 //! a unit test, in a seeded simulation of a thousand nodes and under a fuzzer.
 //!
 //! Read [`machine`] first: it is the shape of every part. Then a domain: [`record`] and [`dht`] for
-//! finding people, [`messenger`] for talking to them. [`id`], [`time`], [`codec`], [`limits`],
+//! finding people, [`messenger`] for talking to them, [`relay`] for being reached, [`mailbox`] for those who are offline. [`id`], [`time`], [`codec`], [`limits`],
 //! [`crypto`] and [`net`] are what they share.
 //!
 //! Not here: libp2p (`pc2-actors`), sled (`pc2-storage`), HTTP and JSON (`pc2-web`).
@@ -16,9 +16,12 @@ pub mod crypto;
 pub mod dht;
 pub mod id;
 pub mod identity;
+pub mod level;
 pub mod limits;
 pub mod machine;
+pub mod mailbox;
 pub mod messenger;
 pub mod net;
 pub mod record;
+pub mod relay;
 pub mod time;

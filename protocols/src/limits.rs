@@ -23,6 +23,9 @@ pub const MAX_RECORD_FRAME_BYTES: usize = MAX_RECORD_BYTES + 1024;
 /// Largest frame of `/pc2/msg/1`, in bytes: a full batch ([`MAX_BATCH_BYTES`]) or one longest message, with room for the envelope.
 pub const MAX_MESSAGE_FRAME_BYTES: usize = 256 * 1024;
 
+/// Largest frame of `/pc2/mbx/1`, in bytes: a page of fetched envelopes ([`crate::mailbox`]), and room around it.
+pub const MAX_MAILBOX_FRAME_BYTES: usize = 320 * 1024;
+
 /// Ciphertext put into one batch of messages, in bytes, unless a single one is larger. Large enough that a round trip
 /// carries hundreds of short messages, small enough for a phone line.
 pub const MAX_BATCH_BYTES: usize = 64 * 1024;

@@ -65,6 +65,10 @@ pub enum Component {
     Dht,
     /// Contacts and messages.
     Messenger,
+    /// Being reached, and what this node does for the network.
+    Relay,
+    /// Envelopes for those who are offline.
+    Mailbox,
 }
 
 /// Names one question, so that its answer finds the way back.

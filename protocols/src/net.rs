@@ -12,7 +12,7 @@ use crate::{
     machine::OpId,
 };
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Where a node can be reached: the text of a multiaddress without the `/p2p/` part. Bounded and
 /// printable; the driver decides whether it can dial it.
@@ -74,11 +74,13 @@ pub enum Protocol {
     Record,
     /// `/pc2/msg/1`: messages, see `docs/protocol/messages.md`.
     Message,
+    /// `/pc2/mbx/1`: envelopes for those who are offline, see `docs/protocol/mailbox.md`.
+    Mailbox,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Record, Self::Message];
+    pub const ALL: [Self; 3] = [Self::Record, Self::Message, Self::Mailbox];
 
     /// The name on the wire.
     #[must_use]
@@ -86,6 +88,7 @@ impl Protocol {
         match self {
             Self::Record => "/pc2/record/1",
             Self::Message => "/pc2/msg/1",
+            Self::Mailbox => "/pc2/mbx/1",
         }
     }
 
@@ -95,6 +98,7 @@ impl Protocol {
         match self {
             Self::Record => limits::MAX_RECORD_FRAME_BYTES,
             Self::Message => limits::MAX_MESSAGE_FRAME_BYTES,
+            Self::Mailbox => limits::MAX_MAILBOX_FRAME_BYTES,
         }
     }
 }
@@ -157,6 +161,23 @@ pub enum NetCommand {
         /// All of them; replaces the last set.
         nodes: Vec<NodeId>,
     },
+    /// Do this for others from now on; replaces what was said before. Nothing for others until told.
+    Contribute {
+        /// Stand in routing tables and answer walks (level 2 and above).
+        routes: bool,
+        /// Relay for nodes that cannot be reached, within these limits (level 3 and above).
+        relay: Option<RelayShare>,
+    },
+    /// Ask a node that relays for a place at it, and renew that until [`NetCommand::Release`] or [`Reach::ReservationLost`].
+    Reserve {
+        /// Whom.
+        relay: NodeId,
+    },
+    /// Give a place at a relay up.
+    Release {
+        /// Whose.
+        relay: NodeId,
+    },
     /// Count misbehaviour against an authenticated peer: it decoded as garbage or was forged.
     Penalise {
         /// Whom.
@@ -213,6 +234,112 @@ pub enum NetInput {
     },
     /// A new network or a wake-up from sleep: whatever waits may be tried at once.
     NetworkChanged,
+    /// Something about how this node is reached, or about a relay. Only the relay machine hears of it.
+    Reach(Reach),
+}
+
+/// What a node lends as a relay. Enforced by the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayShare {
+    /// Most reservations at once.
+    pub reservations: u32,
+    /// Most circuits at once.
+    pub circuits: u32,
+    /// Most bytes one circuit carries, both ways together.
+    pub circuit_bytes: u64,
+    /// How long one circuit lasts at most, in seconds.
+    pub circuit_seconds: u32,
+}
+
+/// What the driver finds out about how this node is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// A peer tried to reach us at this address by a new connection of its own (AutoNAT v2).
+    Probed {
+        /// Where.
+        address: Address,
+        /// Who tried.
+        by: NodeId,
+        /// From which part of the network.
+        prefix: Prefix,
+        /// Whether it got through.
+        reachable: bool,
+    },
+    /// The router passes this public address on to us (UPnP).
+    Mapped {
+        /// The address.
+        address: Address,
+    },
+    /// It does so no longer.
+    Unmapped {
+        /// The address.
+        address: Address,
+    },
+    /// There is no router that can be asked, or its own address is not public.
+    NoGateway,
+    /// What a NAT between us and the world does with our ports, as far as different peers' reports tell.
+    Mapping {
+        /// How ports are mapped.
+        mapping: Mapping,
+    },
+    /// A connected peer relays.
+    RelaySeen {
+        /// Who.
+        node: NodeId,
+        /// From which part of the network.
+        prefix: Prefix,
+        /// The last measured round trip.
+        latency: Option<Duration>,
+    },
+    /// It does so no longer, or is gone.
+    RelayGone {
+        /// Who.
+        node: NodeId,
+    },
+    /// We have a place at a relay, newly or renewed.
+    Reserved {
+        /// Whose.
+        relay: NodeId,
+        /// Where others reach us through it.
+        addresses: Vec<Address>,
+    },
+    /// We have none, or no longer.
+    ReservationLost {
+        /// Whose.
+        relay: NodeId,
+        /// Why.
+        reason: ReservationError,
+    },
+}
+
+/// What a NAT does with the port of a socket of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Mapping {
+    /// Not enough peers have said where they see us.
+    Unknown,
+    /// None in between: we are seen at an address of our own.
+    None,
+    /// The same for everybody: hole punching works.
+    Same,
+    /// Another for each destination ("symmetric"): hole punching works with few.
+    PerDestination,
+}
+
+/// Why a relay gives no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReservationError {
+    /// It could not be reached, or the connection broke.
+    #[error("not reachable")]
+    Unreachable,
+    /// It has no room, or not for us.
+    #[error("no room")]
+    Refused,
+    /// It does not relay (any more).
+    #[error("does not relay")]
+    Unsupported,
+    /// Given up by us.
+    #[error("given up")]
+    Released,
 }
 
 /// Why a request has no answer. All are worth another try later but [`NetError::TooLarge`] and [`NetError::Unsupported`].

@@ -1,4 +1,4 @@
-//! What runs on every connection: limits, identify, ping, kad, mDNS and our two request-response protocols.
+//! What runs on every connection: limits, identify, ping, kad, mDNS and our three request-response protocols.
 //!
 //! The order of the fields matters: those that refuse connections come first, so that the others never see a connection that is then refused.
 //!
@@ -7,8 +7,9 @@
 use super::{
     frame::FrameCodec,
     limits::{
-        LOOKUP_TIMEOUT, MAX_INBOUND, MAX_PENDING_INBOUND, MAX_PER_PEER, MAX_PROCESS_BYTES, MESSAGE_STREAMS,
-        MESSAGE_TIMEOUT, PING_INTERVAL, PING_TIMEOUT, RECORD_STREAMS, RECORD_TIMEOUT,
+        LOOKUP_TIMEOUT, MAILBOX_STREAMS, MAILBOX_TIMEOUT, MAX_INBOUND, MAX_PENDING_INBOUND, MAX_PER_PEER,
+        MAX_PROCESS_BYTES, MESSAGE_STREAMS, MESSAGE_TIMEOUT, PING_INTERVAL, PING_TIMEOUT, RECORD_STREAMS,
+        RECORD_TIMEOUT,
     },
 };
 use libp2p::{
@@ -40,6 +41,7 @@ pub(super) struct Behaviour {
     mdns: Toggle<mdns::tokio::Behaviour>,
     record: request_response::Behaviour<FrameCodec>,
     message: request_response::Behaviour<FrameCodec>,
+    mailbox: request_response::Behaviour<FrameCodec>,
 }
 
 impl Behaviour {
@@ -73,6 +75,7 @@ impl Behaviour {
             mdns: mdns.into(),
             record: requests(Protocol::Record),
             message: requests(Protocol::Message),
+            mailbox: requests(Protocol::Mailbox),
         }
     }
 
@@ -84,6 +87,7 @@ impl Behaviour {
         match protocol {
             Protocol::Record => &mut self.record,
             Protocol::Message => &mut self.message,
+            Protocol::Mailbox => &mut self.mailbox,
         }
     }
 }
@@ -120,6 +124,7 @@ fn requests(protocol: Protocol) -> request_response::Behaviour<FrameCodec> {
     let (timeout, streams) = match protocol {
         Protocol::Record => (RECORD_TIMEOUT, RECORD_STREAMS),
         Protocol::Message => (MESSAGE_TIMEOUT, MESSAGE_STREAMS),
+        Protocol::Mailbox => (MAILBOX_TIMEOUT, MAILBOX_STREAMS),
     };
     request_response::Behaviour::with_codec(
         FrameCodec::new(protocol),

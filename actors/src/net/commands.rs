@@ -44,7 +44,7 @@ impl Driver {
             NetCommand::Respond { token, payload } => self.respond(token, payload),
             NetCommand::Drop { token } => self.inbound.refuse(token),
             NetCommand::FindClosest { op, key } => {
-                let undelivered = self.record.waiting() + self.message.waiting();
+                let undelivered = self.undelivered();
                 if self.phase == Phase::Running && self.lookups.ask(op, key, undelivered, now) {
                     self.run_lookups(now);
                 } else {
@@ -64,6 +64,7 @@ impl Driver {
                 self.redial(now);
             }
             NetCommand::Penalise { node, reason } => self.offence(node, reason),
+            NetCommand::Contribute { .. } | NetCommand::Reserve { .. } | NetCommand::Release { .. } => {}
         }
     }
 
@@ -85,7 +86,7 @@ impl Driver {
         if to == self.local {
             return Err(NetError::Unreachable);
         }
-        let undelivered = self.record.waiting() + self.message.waiting();
+        let undelivered = self.undelivered();
         if !self.outbound.has_room(to, protocol, undelivered) {
             return Err(NetError::Busy);
         }

@@ -71,6 +71,8 @@ pub(super) struct Driver {
     commands: mpsc::Receiver<ToDriver>,
     pub(super) record: Outlet,
     pub(super) message: Outlet,
+    pub(super) mailbox: Outlet,
+    pub(super) relay: Outlet,
     pub(super) observer: Arc<dyn Fn(NetEvent) + Send + Sync>,
     pub(super) routing_saved: Arc<dyn Fn(Vec<Peer>) + Send + Sync>,
     pub(super) phase: Phase,
@@ -135,6 +137,8 @@ impl Driver {
             commands,
             record: Outlet::new(routes.record),
             message: Outlet::new(routes.message),
+            mailbox: Outlet::new(routes.mailbox),
+            relay: Outlet::new(routes.relay),
             observer: routes.observer,
             routing_saved: routes.routing_saved,
             phase: Phase::Running,
@@ -234,7 +238,7 @@ impl Driver {
 
     /// When the timer is to ring next. Whatever makes it ring is dealt with in `on_wake`, so it never rings twice for the same.
     fn next_wake(&self) -> Instant {
-        let waiting = self.record.waiting() + self.message.waiting() > 0;
+        let waiting = self.undelivered() > 0;
         let retry = waiting.then(|| Instant::now() + RETRY_INTERVAL);
         let may_dial = self.dials.len() < MAX_REDIALS;
         let kept = self.kept.next().filter(|_| may_dial);
@@ -262,13 +266,22 @@ impl Driver {
         }
     }
 
+    /// Inputs that wait for room in a machine's queue.
+    pub(super) fn undelivered(&self) -> usize {
+        [&self.record, &self.message, &self.mailbox, &self.relay].map(Outlet::waiting).iter().sum()
+    }
+
     /// Hands an input that must arrive to whom it is for.
     pub(super) fn deliver(&mut self, input: NetInput) {
         match destination(&input) {
             Destination::Record => self.record.send(input),
             Destination::Message => self.message.send(input),
-            Destination::Both => {
+            Destination::Mailbox => self.mailbox.send(input),
+            Destination::Relay => self.relay.send(input),
+            Destination::All => {
                 self.record.send(input.clone());
+                self.mailbox.send(input.clone());
+                self.relay.send(input.clone());
                 self.message.send(input);
             }
             Destination::Nobody => tracing::debug!("an answer that no machine can have asked for"),

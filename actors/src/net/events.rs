@@ -203,6 +203,7 @@ impl Driver {
             BehaviourEvent::Mdns(mdns::Event::Expired(_)) => {}
             BehaviourEvent::Record(event) => self.on_request_event(Protocol::Record, event, now),
             BehaviourEvent::Message(event) => self.on_request_event(Protocol::Message, event, now),
+            BehaviourEvent::Mailbox(event) => self.on_request_event(Protocol::Mailbox, event, now),
         }
     }
 

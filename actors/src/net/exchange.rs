@@ -92,6 +92,7 @@ impl Driver {
         let outlet = match protocol {
             Protocol::Record => &mut self.record,
             Protocol::Message => &mut self.message,
+            Protocol::Mailbox => &mut self.mailbox,
         };
         if outlet.offer(input) {
             self.counters.requests_in += 1;

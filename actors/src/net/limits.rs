@@ -108,6 +108,15 @@ pub(super) const MAX_RECORD_PER_PEER: usize = 64;
 /// Our requests of `/pc2/msg/1` to one peer without an answer: one batch, repairs and receipts of several conversations.
 pub(super) const MAX_MESSAGE_PER_PEER: usize = 16;
 
+/// Our requests of `/pc2/mbx/1` to one peer without an answer: a burst of deposits, and a fetch beside it.
+pub(super) const MAX_MAILBOX_PER_PEER: usize = 32;
+
+/// Streams of `/pc2/mbx/1` on one connection, both ways: 64 frames are 20 MiB at most, and envelopes mostly have 1 KiB.
+pub(super) const MAILBOX_STREAMS: usize = 64;
+
+/// A deposit is answered after one write, a fetch after reading a page.
+pub(super) const MAILBOX_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Streams of `/pc2/record/1` on one connection, both ways: 128 frames are little more than 1 MiB.
 pub(super) const RECORD_STREAMS: usize = 128;
 

@@ -110,6 +110,10 @@ pub struct Routes {
     pub record: Route,
     /// The messenger: requests of `/pc2/msg/1`, its answers, peers.
     pub message: Route,
+    /// The mailbox machine: requests of `/pc2/mbx/1`, its answers, peers.
+    pub mailbox: Route,
+    /// The relay machine: how this node is reached, relays, peers.
+    pub relay: Route,
     /// Whoever shows the network to people: the same peers and addresses. Must not block.
     pub observer: Arc<dyn Fn(NetEvent) + Send + Sync>,
     /// Saves contacts and neighbours with their addresses for the next start, in order of their ids. Called seldom; must not block.

@@ -5,7 +5,9 @@
 //!
 //! Time is passed in. Not here: dialling and sending (`commands`, `events`).
 
-use super::limits::{MAX_MESSAGE_PER_PEER, MAX_OUTBOUND, MAX_RECORD_PER_PEER, REQUEST_DEADLINE};
+use super::limits::{
+    MAX_MAILBOX_PER_PEER, MAX_MESSAGE_PER_PEER, MAX_OUTBOUND, MAX_RECORD_PER_PEER, REQUEST_DEADLINE,
+};
 use libp2p::request_response::OutboundRequestId;
 use pc2_protocols::{id::NodeId, machine::OpId, net::Protocol};
 use std::{
@@ -51,6 +53,7 @@ impl Outbound {
         let most = match protocol {
             Protocol::Record => MAX_RECORD_PER_PEER,
             Protocol::Message => MAX_MESSAGE_PER_PEER,
+            Protocol::Mailbox => MAX_MAILBOX_PER_PEER,
         };
         let same = |number: &&u64| self.asks.get(number).is_some_and(|ask| ask.protocol == protocol);
         let to_peer = self.by_peer.get(&to).map_or(0, |numbers| numbers.iter().filter(same).count());

@@ -62,6 +62,8 @@ impl Outlet {
                 self.waiting.retain(|input| !matches!(input, NetInput::OwnAddresses { .. }));
             }
             NetInput::NetworkChanged => self.waiting.retain(|input| *input != NetInput::NetworkChanged),
+            // The same news again.
+            NetInput::Reach(_) => self.waiting.retain(|input| input != next),
             NetInput::PeerUp { .. }
             | NetInput::Request { .. }
             | NetInput::Response { .. }

@@ -12,8 +12,12 @@ pub(super) enum Destination {
     Record,
     /// The messenger.
     Message,
-    /// Both.
-    Both,
+    /// The mailbox machine.
+    Mailbox,
+    /// The relay machine.
+    Relay,
+    /// All of them.
+    All,
     /// A machine that asks nothing of the network: its answer would be a mistake of ours.
     Nobody,
 }
@@ -23,13 +27,16 @@ pub(super) const fn destination(input: &NetInput) -> Destination {
     match input {
         NetInput::Request { protocol: Protocol::Record, .. } => Destination::Record,
         NetInput::Request { protocol: Protocol::Message, .. } => Destination::Message,
+        NetInput::Request { protocol: Protocol::Mailbox, .. } => Destination::Mailbox,
         NetInput::Response { op, .. } | NetInput::Closest { op, .. } => match op.origin {
             Component::Dht => Destination::Record,
             Component::Messenger => Destination::Message,
-            Component::Identity => Destination::Nobody,
+            Component::Mailbox => Destination::Mailbox,
+            Component::Identity | Component::Relay => Destination::Nobody,
         },
-        NetInput::PeerUp { .. } | NetInput::PeerDown { .. } | NetInput::NetworkChanged => Destination::Both,
+        NetInput::PeerUp { .. } | NetInput::PeerDown { .. } | NetInput::NetworkChanged => Destination::All,
         NetInput::OwnAddresses { .. } => Destination::Record,
+        NetInput::Reach(_) => Destination::Relay,
     }
 }
 
@@ -39,7 +46,7 @@ mod tests {
     use pc2_protocols::{
         id::NodeId,
         machine::OpIds,
-        net::{NetError, Prefix, RequestToken},
+        net::{NetError, Prefix, Reach, RequestToken},
     };
 
     #[test]
@@ -57,9 +64,12 @@ mod tests {
         };
         assert_eq!(destination(&request(Protocol::Record)), Destination::Record);
         assert_eq!(destination(&request(Protocol::Message)), Destination::Message);
+        assert_eq!(destination(&request(Protocol::Mailbox)), Destination::Mailbox);
+        assert_eq!(destination(&answer(Component::Mailbox)), Destination::Mailbox);
+        assert_eq!(destination(&NetInput::Reach(Reach::NoGateway)), Destination::Relay);
         assert_eq!(destination(&answer(Component::Dht)), Destination::Record);
         assert_eq!(destination(&answer(Component::Messenger)), Destination::Message);
         assert_eq!(destination(&answer(Component::Identity)), Destination::Nobody);
-        assert_eq!(destination(&NetInput::NetworkChanged), Destination::Both);
+        assert_eq!(destination(&NetInput::NetworkChanged), Destination::All);
     }
 }

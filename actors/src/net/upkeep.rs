@@ -26,6 +26,8 @@ impl Driver {
         let now = Instant::now();
         self.record.retry();
         self.message.retry();
+        self.mailbox.retry();
+        self.relay.retry();
         if self.change_due.is_some_and(|due| due <= now) {
             self.change_due = None;
             let listening: BTreeSet<_> = self.swarm.listeners().cloned().collect();

@@ -50,6 +50,7 @@ impl Nobody {
             match answer {
                 Some((Protocol::Record, input)) => (routes.record)(input).expect("room in the mailbox"),
                 Some((Protocol::Message, input)) => (routes.message)(input).expect("room in the mailbox"),
+                Some((Protocol::Mailbox, input)) => (routes.mailbox)(input).expect("room in the mailbox"),
                 None => {}
             }
             Ok(())

@@ -25,6 +25,7 @@ async fn ask_and_answer(setup: Setup, transport: Transport) {
         let (asked, answered) = match protocol {
             Protocol::Record => (&mut b.record, &mut a.record),
             Protocol::Message => (&mut b.message, &mut a.message),
+            Protocol::Mailbox => (&mut b.mailbox, &mut a.mailbox),
         };
         let (from, prefix, token, received) = asked
             .until(|input| match input {
@@ -286,6 +287,7 @@ async fn a_peer_that_answers_badly_or_not_in_this_protocol_is_told_apart() {
         let answered = match protocol {
             Protocol::Message => a.message.response(op),
             Protocol::Record => a.record.response(op),
+            Protocol::Mailbox => a.mailbox.response(op),
         };
         tokio::select! {
             result = answered => assert_eq!(result, expected),

@@ -72,11 +72,15 @@ impl Setup {
     pub(crate) fn try_start(self) -> Result<Node, NetStartError> {
         let (record_route, record) = route(self.queue);
         let (message_route, message) = route(self.queue);
+        let (mailbox_route, mailbox) = route(self.queue);
+        let (relay_route, relay) = route(self.queue);
         let saved = Arc::new(Mutex::new(None));
         let save_to = Arc::clone(&saved);
         let routes = Routes {
             record: record_route,
             message: message_route,
+            mailbox: mailbox_route,
+            relay: relay_route,
             observer: Arc::new(|_| {}),
             routing_saved: Arc::new(move |table| {
                 save_to.lock().expect("no panic while held").replace(table);
@@ -96,9 +100,12 @@ impl Setup {
             task,
             record: Inbox { queue: record },
             message: Inbox { queue: message },
+            mailbox: Inbox { queue: mailbox },
+            relay: Inbox { queue: relay },
             saved,
             ids: OpIds::new(Component::Messenger, 0),
             record_ids: OpIds::new(Component::Dht, 0),
+            mailbox_ids: OpIds::new(Component::Mailbox, 0),
         })
     }
 
@@ -114,9 +121,12 @@ pub(crate) struct Node {
     pub(crate) task: NetTask,
     pub(crate) record: Inbox,
     pub(crate) message: Inbox,
+    pub(crate) mailbox: Inbox,
+    pub(crate) relay: Inbox,
     saved: Arc<Mutex<Option<Vec<Peer>>>>,
     ids: OpIds,
     record_ids: OpIds,
+    mailbox_ids: OpIds,
 }
 
 impl Node {
@@ -147,6 +157,7 @@ impl Node {
         let op = match protocol {
             Protocol::Message => self.ids.next_id(),
             Protocol::Record => self.record_ids.next_id(),
+            Protocol::Mailbox => self.mailbox_ids.next_id(),
         };
         self.command(NetCommand::Request { op, to, protocol, payload: payload.to_vec() });
         op

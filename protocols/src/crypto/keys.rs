@@ -12,6 +12,7 @@ use super::{device::DeviceCertificate, seal::StorageKey, sign::Signer, slip10};
 use crate::{
     id::{DeviceId, NodeId},
     limits,
+    mailbox::keys::MailboxKeys,
     time::UnixMillis,
 };
 use ed25519_dalek::SigningKey;
@@ -38,6 +39,9 @@ const STORAGE_LABEL: &[u8] = b"pc2 storage key v1\0";
 
 /// HKDF label of a device's signing key; the DeviceId follows.
 const DEVICE_LABEL: &[u8] = b"pc2 device signing key v1\0";
+
+/// Label of what all mailbox keys are made from.
+const MAILBOX_LABEL: &[u8] = b"pc2 mailbox root v1\0";
 
 /// All keys of one identity. Cheap to clone; the seed is wiped from memory with the last clone.
 #[derive(Clone)]
@@ -85,6 +89,12 @@ impl IdentityKeys {
         let key = SigningKey::from_bytes(&self.device_signing_seed(device)).verifying_key().to_bytes();
         let expires = created.after(limits::DEVICE_CERTIFICATE_LIFETIME);
         DeviceCertificate::issue(&self.signer, device, key, created, expires)
+    }
+
+    /// The keys of this identity's mailboxes.
+    #[must_use]
+    pub fn mailbox_keys(&self) -> MailboxKeys {
+        MailboxKeys::new(self.node(), self.expand(&[MAILBOX_LABEL]))
     }
 
     /// The Ed25519 secret behind the NodeId, for the transport alone: libp2p proves with it that the connection

@@ -20,6 +20,18 @@ pub enum Domain {
     Record,
     /// A device belongs to an identity.
     DeviceCertificate,
+    /// The owner of a mailbox lets somebody deposit (signed by the mailbox's key).
+    MailboxPass,
+    /// A deposit in a mailbox (signed by the key of the pass).
+    MailboxDeposit,
+    /// A holder has an envelope on disk (signed by the holder).
+    MailboxReceipt,
+    /// The owner asks for what is there (signed by the mailbox's key).
+    MailboxFetch,
+    /// The owner has it, so that it may go (signed by the mailbox's key).
+    MailboxAck,
+    /// Who wrote an envelope (signed by the sender, inside of the encryption).
+    Envelope,
 }
 
 impl Domain {
@@ -28,6 +40,12 @@ impl Domain {
         match self {
             Self::Record => b"pc2 record v1\0",
             Self::DeviceCertificate => b"pc2 device certificate v1\0",
+            Self::MailboxPass => b"pc2 mailbox pass v1\0",
+            Self::MailboxDeposit => b"pc2 mailbox deposit v1\0",
+            Self::MailboxReceipt => b"pc2 mailbox receipt v1\0",
+            Self::MailboxFetch => b"pc2 mailbox fetch v1\0",
+            Self::MailboxAck => b"pc2 mailbox ack v1\0",
+            Self::Envelope => b"pc2 envelope v1\0",
         }
     }
 }

@@ -242,7 +242,11 @@ impl Bench {
             }
             NetCommand::KeepConnected { nodes } => self.nodes[index].kept = nodes,
             NetCommand::Penalise { .. } => self.nodes[index].penalties += 1,
-            NetCommand::Learn { .. } | NetCommand::FindClosest { .. } => {}
+            NetCommand::Learn { .. }
+            | NetCommand::FindClosest { .. }
+            | NetCommand::Contribute { .. }
+            | NetCommand::Reserve { .. }
+            | NetCommand::Release { .. } => {}
         }
     }
 

@@ -138,7 +138,11 @@ impl<K: Keys> World<K> {
                 let verdict = self.checks.penalised(node, blamed, reason);
                 self.judge(verdict);
             }
-            NetCommand::Learn { .. } | NetCommand::FindClosest { .. } => {}
+            NetCommand::Learn { .. }
+            | NetCommand::FindClosest { .. }
+            | NetCommand::Contribute { .. }
+            | NetCommand::Reserve { .. }
+            | NetCommand::Release { .. } => {}
         }
     }
 

@@ -100,7 +100,11 @@ impl World {
                     self.break_promise(format!("node {number} accuses an honest node"));
                 }
             }
-            NetCommand::Learn { .. } | NetCommand::KeepConnected { .. } => {}
+            NetCommand::Learn { .. }
+            | NetCommand::KeepConnected { .. }
+            | NetCommand::Contribute { .. }
+            | NetCommand::Reserve { .. }
+            | NetCommand::Release { .. } => {}
         }
     }
 

@@ -1,0 +1,173 @@
+//! What the mailbox machine keeps: rows, and what it starts from.
+//!
+//! Sealed bytes stay on disk: the machine starts from summaries, and loads what it is asked for ([`super::Out::Load`]).
+//!
+//! Not here: where rows are stored (`pc2-storage`).
+
+use super::EnvelopeKey;
+use crate::{
+    id::{EnvelopeId, MailboxAddress, NodeId},
+    net::Prefix,
+    time::UnixMillis,
+};
+use serde::{Deserialize, Serialize};
+
+/// An envelope held for somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRow {
+    /// In which mailbox.
+    pub address: MailboxAddress,
+    /// Which.
+    pub id: EnvelopeId,
+    /// The deposit as it came, with its right and signature: another holder can check it. Under 64 KiB.
+    #[serde(with = "serde_bytes")]
+    pub deposit: Vec<u8>,
+    /// By which pass it came: the key of the depositor. `None`: by a puzzle.
+    pub depositor: Option<[u8; 32]>,
+    /// Until when it is kept.
+    pub until: UnixMillis,
+    /// Who brought it.
+    pub source: NodeId,
+    /// From which part of the network.
+    pub prefix: Prefix,
+}
+
+/// A held row without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldSummary {
+    /// Which.
+    pub key: EnvelopeKey,
+    /// How many bytes the deposit has.
+    pub bytes: usize,
+    /// By which pass it came.
+    pub depositor: Option<[u8; 32]>,
+    /// Until when it is kept.
+    pub until: UnixMillis,
+    /// Who brought it.
+    pub source: NodeId,
+    /// From which part of the network.
+    pub prefix: Prefix,
+}
+
+impl HeldSummary {
+    /// What is remembered of a row.
+    #[must_use]
+    pub const fn of(row: &HeldRow) -> Self {
+        Self {
+            key: EnvelopeKey { address: row.address, id: row.id },
+            bytes: row.deposit.len(),
+            depositor: row.depositor,
+            until: row.until,
+            source: row.source,
+            prefix: row.prefix,
+        }
+    }
+}
+
+/// An envelope that its owner has: no repair may bring it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TombstoneRow {
+    /// In which mailbox.
+    pub address: MailboxAddress,
+    /// Which.
+    pub id: EnvelopeId,
+    /// The owner's signed word that covers it, for other holders.
+    #[serde(with = "serde_bytes")]
+    pub ack: Vec<u8>,
+    /// Until when it is remembered.
+    pub until: UnixMillis,
+}
+
+/// A parcel of ours until it is withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParcelRow {
+    /// Whose.
+    pub account: NodeId,
+    /// Which.
+    pub id: EnvelopeId,
+    /// For whom.
+    pub node: NodeId,
+    /// In which mailbox it is, or is to be.
+    pub address: MailboxAddress,
+    /// The deposit, sealed and signed, as holders get it. Under 64 KiB.
+    #[serde(with = "serde_bytes")]
+    pub deposit: Vec<u8>,
+    /// Since when.
+    pub since: UnixMillis,
+    /// Who signed for it, until when.
+    pub receipts: Vec<(NodeId, UnixMillis)>,
+}
+
+/// A parcel without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParcelSummary {
+    /// Whose.
+    pub account: NodeId,
+    /// Which.
+    pub id: EnvelopeId,
+    /// For whom.
+    pub node: NodeId,
+    /// In which mailbox.
+    pub address: MailboxAddress,
+    /// Since when.
+    pub since: UnixMillis,
+    /// Who signed for it, until when.
+    pub receipts: Vec<(NodeId, UnixMillis)>,
+}
+
+impl ParcelSummary {
+    /// What is remembered of a row.
+    #[must_use]
+    pub fn of(row: &ParcelRow) -> Self {
+        Self {
+            account: row.account,
+            id: row.id,
+            node: row.node,
+            address: row.address,
+            since: row.since,
+            receipts: row.receipts.clone(),
+        }
+    }
+}
+
+/// One write of the mailbox machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Insert or replace.
+    PutHeld(HeldRow),
+    /// Acknowledged, expired, or handed on.
+    RemoveHeld(EnvelopeKey),
+    /// Insert or replace.
+    PutTombstone(TombstoneRow),
+    /// Its time is over.
+    RemoveTombstone(EnvelopeKey),
+    /// Insert or replace.
+    PutParcel(ParcelRow),
+    /// Only its receipts are new; nothing happens when it is not there.
+    SetReceipts {
+        /// Whose.
+        account: NodeId,
+        /// Which.
+        id: EnvelopeId,
+        /// All of them.
+        receipts: Vec<(NodeId, UnixMillis)>,
+    },
+    /// Withdrawn.
+    RemoveParcel {
+        /// Whose.
+        account: NodeId,
+        /// Which.
+        id: EnvelopeId,
+    },
+}
+
+/// Everything the mailbox machine starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// What is held for others.
+    pub held: Vec<HeldSummary>,
+    /// What owners have.
+    pub tombstones: Vec<TombstoneRow>,
+    /// Parcels of ours.
+    pub parcels: Vec<ParcelSummary>,
+}
