@@ -1,14 +1,14 @@
 //! `make bench`: the figures of docs/benchmarks.md, measured on this machine now, with the release build of `pc2` and real processes.
 //!
 //! Prints a table with machine and date. Figures of a peer stand beside ours where a peer could be run here (toxcore, when Debian's
-//! `libtoxcore-dev` and a C compiler are installed). Timings are no tests: nothing here fails because it is slow.
+//! `libtoxcore-dev` and a C compiler are installed). `ONLY=latency|throughput|start|idle` runs a part. Timings are no tests: nothing here fails because it is slow.
 
 mod process;
 mod scenario;
 mod seeding;
 mod toxcore;
 
-use std::{fs, process::Command};
+use std::{env, fs, process::Command};
 
 /// One line of the table.
 pub(crate) struct Figure {
@@ -24,13 +24,24 @@ pub(crate) struct Figure {
 
 fn main() {
     println!("{}\n", machine());
-    let peer = toxcore::measure();
+    // `make bench ONLY=idle`: a part alone, while one works on it.
+    let only = env::var("ONLY").ok().filter(|only| !only.is_empty());
+    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    let peer = (wanted("latency") || wanted("start")).then(toxcore::measure).flatten();
     let mut figures = Vec::new();
-    figures.extend(scenario::latency(peer.as_ref()));
-    figures.push(scenario::throughput());
-    figures.push(scenario::first_delivery(peer.as_ref()));
-    figures.extend(scenario::idle_with_records());
-    figures.push(scenario::start_with_history());
+    if wanted("latency") {
+        figures.extend(scenario::latency(peer.as_ref()));
+    }
+    if wanted("throughput") {
+        figures.push(scenario::throughput());
+    }
+    if wanted("start") {
+        figures.push(scenario::first_delivery(peer.as_ref()));
+        figures.push(scenario::start_with_history());
+    }
+    if wanted("idle") {
+        figures.extend(scenario::idle_with_records());
+    }
     figures.push(binary_size());
 
     println!("| what | PC2 | target | peer |\n|---|---|---|---|");
