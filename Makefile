@@ -48,7 +48,7 @@ bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=idle a 
 
 torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 	$(CARGO) build --release -p pc2
-	PC2_KILLS=200 $(CARGO) test --release -p pc2 --test processes torture -- --nocapture
+	PC2_KILLS=200 PC2_UI=off PC2_BIN="$(TARGET)/release/pc2" $(CARGO) test -p pc2 --test processes torture -- --nocapture
 
 sim: ## seeded worlds, many of them; SEED=7 repeats one
 	$(CARGO) test --release -p pc2-simulations -- --nocapture

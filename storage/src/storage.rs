@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     thread::JoinHandle,
+    time::Duration,
 };
 
 /// What readers read from, for as long as it is open.
@@ -88,6 +89,13 @@ impl Storage {
     /// [`ExportError`]; the last export stays as it was.
     pub fn export(&self) -> Result<Exported, ExportError> {
         export::export(&self.layout, &self.reader())
+    }
+
+    /// How long ago the last logical export was written; `None` when there is none. A clock that was set back makes it zero.
+    #[must_use]
+    pub fn export_age(&self) -> Option<Duration> {
+        let written = std::fs::metadata(self.layout.export()).and_then(|file| file.modified()).ok()?;
+        Some(written.elapsed().unwrap_or_default())
     }
 
     /// Reads every row there is. Takes as long as that takes; returns how many.

@@ -103,7 +103,9 @@ fn node(dir: &Path) -> Storage {
 fn an_export_restores_the_person_on_a_new_device() {
     let dir = tempfile::tempdir().expect("a directory");
     let storage = node(dir.path());
+    assert_eq!(storage.export_age(), None);
     let exported = storage.export().expect("exported");
+    assert!(storage.export_age().is_some());
     let before = storage.reader().history(ME, CHAT, None, 10).expect("read");
     storage.close();
     assert_eq!(exported.bytes, fs::metadata(&exported.path).expect("there").len());

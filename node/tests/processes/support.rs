@@ -13,6 +13,11 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// The program under test: the one built with the tests, or what `PC2_BIN` names (`make torture` names the release build).
+fn program() -> PathBuf {
+    std::env::var_os("PC2_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_pc2")), PathBuf::from)
+}
+
 /// Longest wait for anything on a loaded two-core machine. Reached only when something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -80,7 +85,7 @@ impl Node {
     /// Starts the process.
     pub(crate) fn spawn(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pc2"));
+        let mut command = Command::new(program());
         command
             .arg("--data")
             .arg(self.data())
@@ -124,7 +129,7 @@ impl Node {
 
     /// Runs the command line against this data directory.
     pub(crate) fn pc2(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_pc2"))
+        Command::new(program())
             .arg("--data")
             .arg(self.data())
             .arg("--json")
@@ -253,7 +258,7 @@ fn free_port() -> u16 {
 
 /// Runs the command line on a data directory, with something on its standard input.
 pub(crate) fn pc2_with_input(data: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_pc2"))
+    let mut process = Command::new(program())
         .arg("--data")
         .arg(data)
         .arg("--json")
