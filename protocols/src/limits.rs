@@ -3,7 +3,7 @@
 //! A limit stands here when a peer, a person or the disk could exceed it. What happens at the limit is said at
 //! the place that enforces it. Changing one that both sides must agree on is a new protocol version.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// Longest text of a multiaddress, in bytes. The longest in use (DNS name, QUIC, relay circuit) stays under 200.
 pub const MAX_ADDRESS_BYTES: usize = 256;
@@ -199,3 +199,71 @@ pub const MAX_CALLERS: usize = 1_024;
 
 /// Batches of one machine on their way to disk before further demands are turned away. They reach the disk by the hundred, in some milliseconds.
 pub const MAX_UNWRITTEN: usize = 4_096;
+
+/// How long a peer's word that it reached us, or did not, counts. Routers change their minds within hours; AutoNAT asks every few minutes.
+pub const PROBE_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// A node that decides its level itself changes nothing this long after its start: the first verdicts are about an address book that is just being read.
+pub const LEVEL_FIRST_CHANGE: Duration = Duration::from_secs(30);
+
+/// Such a node changes its level once in this time at most, and goes back only this long after it was last reached: circuits of others hang on it, and each
+/// change is a new card at twenty nodes.
+pub const LEVEL_PACE: Duration = Duration::from_secs(600);
+
+/// Places held at relays by a node that is not reached otherwise: one may fail, and two from different parts of the network seldom fail together.
+pub const RELAY_PLACES: usize = 2;
+
+/// Most relays remembered, held or not. A walk brings twenty nodes together; three times that is choice enough.
+pub const MAX_RELAYS: usize = 64;
+
+/// Relays that introduce themselves are waited for this long before places are asked of the best: the first seen is seldom the nearest.
+pub const RELAY_SETTLE: Duration = Duration::from_secs(2);
+
+/// A relay that has not answered for this long will not. Longer than any timeout of the driver.
+pub const RELAY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A relay without room is asked again after this long at the earliest.
+pub const RELAY_FULL_RETRY: Duration = Duration::from_secs(60);
+
+/// Longest wait before a relay that fails is asked again.
+pub const RELAY_RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// A place held this long speaks for a relay: earlier failures are forgotten.
+pub const RELAY_PROVEN: Duration = Duration::from_secs(600);
+
+/// A node that is reached directly keeps its places this long: others still have cards that name them.
+pub const RELAY_RELEASE_AFTER: Duration = Duration::from_secs(600);
+
+/// Two places in the same part of the network are spread once in this time at most.
+pub const RELAY_SPREAD_PACE: Duration = Duration::from_secs(60);
+
+/// Reservations a relay gives: one is an idle connection of about 100 KiB.
+pub const RELAY_RESERVATIONS: u32 = 128;
+
+/// What a person may set instead: at least one, and what some 400 MiB of memory carry.
+pub const RELAY_RESERVATIONS_BOUNDS: RangeInclusive<u64> = 1..=4_096;
+
+/// Circuits a relay carries at once: with [`RELAY_RESERVATIONS`] they stay within the 64 MiB of a level-3 node.
+pub const RELAY_CIRCUITS: u32 = 100;
+
+/// What a person may set instead.
+pub const RELAY_CIRCUITS_BOUNDS: RangeInclusive<u64> = 1..=1_000;
+
+/// Bytes one circuit carries, both ways together: a file of the size people send goes through in one piece. libp2p's 128 KiB would cut every file.
+/// Source: `docs/protocol/relay.md`.
+pub const RELAY_CIRCUIT_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// What a person may set instead: never less, because circuits that are cut cost both sides more than they save. Whoever wants to lend less lends fewer of them.
+pub const RELAY_CIRCUIT_BYTES_BOUNDS: RangeInclusive<u64> = RELAY_CIRCUIT_BYTES..=1024 * RELAY_CIRCUIT_BYTES;
+
+/// How long one circuit lasts, in seconds: a long conversation. libp2p's 2 min would cut every one. Source: `docs/protocol/relay.md`.
+pub const RELAY_CIRCUIT_SECONDS: u32 = 3_600;
+
+/// What a person may set instead: up to a week.
+pub const RELAY_CIRCUIT_SECONDS_BOUNDS: RangeInclusive<u64> = 3_600..=7 * 24 * 3_600;
+
+/// Disk lent to envelopes of others, in bytes. Sixteen full mailboxes, or thousands of usual ones; a Raspberry Pi's card does not notice.
+pub const MAILBOX_SHARE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What a person may set instead: at least one full mailbox (16 MiB), at most what sled keeps in one file without growing slow.
+pub const MAILBOX_SHARE_BOUNDS: RangeInclusive<u64> = 16 * 1024 * 1024..=4 * 1024 * 1024 * 1024;

@@ -14,7 +14,11 @@ use crate::{
 };
 use pc2_protocols::{
     dht,
+    id::NodeId,
+    mailbox,
     messenger::rows::{self, MessageRow, MessageState, SessionValue},
+    relay,
+    time::UnixMillis,
 };
 
 /// Stages one change.
@@ -25,6 +29,10 @@ pub(crate) fn apply(stage: &mut Stage<'_>, change: &Change) -> Result<(), StageE
         Change::Dht(dht::Change::RemoveHeld { key }) => tables::HELD.remove(stage, key),
         Change::Dht(dht::Change::PutPublished(row)) => tables::PUBLISHED.put(stage, &row.key, row),
         Change::Dht(dht::Change::RemovePublished { key }) => tables::PUBLISHED.remove(stage, key),
+        Change::Mailbox(change) => mailbox(stage, change),
+        Change::Relay(relay::Change::PutContribution(row)) => {
+            tables::CONTRIBUTION.put(stage, &tables::THE_ONE, row)
+        }
         Change::Profile(row) => tables::PROFILES.put(stage, &row.account, row),
         Change::WebSession(WebSessionChange::Put(row)) => {
             tables::WEB_SESSIONS.put(stage, &row.token_hash, row)
@@ -80,16 +88,47 @@ fn put_message(stage: &mut Stage<'_>, row: &MessageRow) -> Result<(), StageError
     tables::MESSAGES.put(stage, &(row.account, row.conversation, content.hlc, content.id), row)
 }
 
+fn mailbox(stage: &mut Stage<'_>, change: &mailbox::rows::Change) -> Result<(), StageError> {
+    use mailbox::rows::Change as C;
+    match change {
+        C::PutHeld(row) => tables::ENVELOPES.put(stage, &(row.address, row.id), row),
+        C::RemoveHeld(key) => tables::ENVELOPES.remove(stage, &(key.address, key.id)),
+        C::PutTombstone(row) => tables::TOMBSTONES.put(stage, &(row.address, row.id), row),
+        C::RemoveTombstone(key) => tables::TOMBSTONES.remove(stage, &(key.address, key.id)),
+        C::PutParcel(row) => tables::PARCELS.put(stage, &(row.account, row.id), row),
+        C::SetReceipts { account, id, receipts } => {
+            set_receipts(stage, &tables::PARCELS.key(&(*account, *id)), receipts)
+        }
+        C::RemoveParcel { account, id } => tables::PARCELS.remove(stage, &(*account, *id)),
+    }
+}
+
+/// Who signed for a parcel is new, its bytes stay; one that was withdrawn meanwhile has no receipts.
+fn set_receipts(
+    stage: &mut Stage<'_>,
+    key: &[u8],
+    receipts: &[(NodeId, UnixMillis)],
+) -> Result<(), StageError> {
+    let Some(mut row) = legible(tables::PARCELS.get_at(stage, stage.sealer(), key))? else { return Ok(()) };
+    row.receipts = receipts.to_vec();
+    let value = tables::PARCELS.value(&row)?;
+    Ok(stage.put(tables::PARCELS.name(), key, &value)?)
+}
+
+/// A row that is to be changed; one that cannot be read any more is not there.
+fn legible<R>(found: Result<Option<R>, ReadError>) -> Result<Option<R>, ReadError> {
+    match found {
+        Err(ReadError::Damaged { what }) => {
+            tracing::warn!(what, "a damaged row was not changed");
+            Ok(None)
+        }
+        other => other,
+    }
+}
+
 /// States only move forward; a row that is not there, or cannot be read any more, has no state.
 fn set_state(stage: &mut Stage<'_>, key: &[u8], state: MessageState) -> Result<(), StageError> {
-    let found = match tables::MESSAGES.get_at(stage, stage.sealer(), key) {
-        Err(ReadError::Damaged { what }) => {
-            tracing::warn!(what, "state of a damaged row not changed");
-            None
-        }
-        other => other?,
-    };
-    let Some(mut row) = found else { return Ok(()) };
+    let Some(mut row) = legible(tables::MESSAGES.get_at(stage, stage.sealer(), key))? else { return Ok(()) };
     if rank(state) > rank(row.state) {
         row.state = state;
         let value = tables::MESSAGES.value(&row)?;

@@ -1,6 +1,8 @@
 //! What can be written: one enum over the changes of all machines, and the rows that belong to none of them.
 
-use pc2_protocols::{dht, id::NodeId, identity::ProfileRow, messenger, net::Peer, time::UnixMillis};
+use pc2_protocols::{
+    dht, id::NodeId, identity::ProfileRow, mailbox, messenger, net::Peer, relay, time::UnixMillis,
+};
 use serde::{Deserialize, Serialize};
 
 /// One write. The changes of one submission become durable together or not at all.
@@ -10,6 +12,10 @@ pub enum Change {
     Messenger(messenger::rows::Change),
     /// Of the record machine.
     Dht(dht::Change),
+    /// Of the mailbox machine.
+    Mailbox(mailbox::rows::Change),
+    /// Of the relay machine.
+    Relay(relay::Change),
     /// Insert or replace the profile of its account.
     Profile(ProfileRow),
     /// Somebody signs in or out.

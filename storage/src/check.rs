@@ -6,7 +6,7 @@
 //! [`Mark`]: a file beside the database that is told the number of commits after each sync. It never runs ahead of the disk; a
 //! database behind its mark is damaged.
 //!
-//! The rows of the large tables (messages, held records) are opened when they are read, so that a start does not depend on
+//! The rows of the large tables (messages, what is held for others) are opened when they are read, so that a start does not depend on
 //! their number. When that once fails, it is noted ([`suspect`]) and the next start looks at everything.
 
 use crate::{
@@ -124,14 +124,14 @@ pub(crate) fn acquit(db: &Path) {
     }
 }
 
-/// Opens and decodes rows. Returns how many. A held record that is damaged is nobody's loss.
+/// Opens and decodes rows. Returns how many. What is held for others and damaged is nobody's loss.
 pub(crate) fn rows(tree: &Tree, sealer: &Sealer, depth: Depth) -> Result<u64, Damage> {
     let mut rows = 0;
     for table in tables::ALL.iter().filter(|table| depth == Depth::Full || !tables::is_large(table.tag())) {
         for key in tree.scan_prefix([table.tag()]).keys() {
             let key = key.map_err(ReadError::from)?;
             let row = match cell::read(tree, sealer, table.name(), &key) {
-                Err(ReadError::Damaged { .. }) if table.tag() == tables::HELD.tag() => None,
+                Err(ReadError::Damaged { .. }) if tables::is_held_elsewhere(table.tag()) => None,
                 row => row?,
             };
             if let Some(row) = row {

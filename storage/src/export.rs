@@ -4,9 +4,10 @@
 //! Rows stay sealed under the same key; every row is opened on the way, so an export also proves the database, and a
 //! damaged row fails it instead of being carried on. Memory is bounded by one row.
 //!
-//! **In it**: contacts, conversations, chains, history, what waits in the outbox, invitations, own records, profiles, the routing
-//! table. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
-//! a ratchet taken back would use keys twice. Not in it either: who is signed in, and what is held for others.
+//! **In it**: contacts, conversations, chains, history, what waits in the outbox, invitations, own records, parcels on their way to mailboxes,
+//! profiles, the routing table, what the person lends to the network. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
+//! a ratchet taken back would use keys twice. A parcel was sealed once and for all: bringing the same bytes again uses no key. Not in it
+//! either: who is signed in, and what is held for others, tombstones included.
 //!
 //! **Consistency**: it runs beside the writer. Every row is whole; rows of one batch may be from before and after. The
 //! order of the tables makes that safe: a chain is written before the history it counts, so nothing counts as received that is
@@ -90,8 +91,10 @@ pub(crate) static TABLES: &[&dyn AnyTable] = &[
     &tables::CONTACTS,
     &tables::INVITATIONS,
     &tables::PUBLISHED,
+    &tables::PARCELS,
     &tables::PROFILES,
     &tables::ROUTING,
+    &tables::CONTRIBUTION,
 ];
 
 /// Writes the export.

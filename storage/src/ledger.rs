@@ -10,7 +10,7 @@
 //! start before must add up to their rows: only what the log was replayed for can have been lost without an error, so the cost of a start
 //! does not grow with history. That the ledger itself is not an older one is told by the mark ([`crate::check`]).
 //!
-//! A row is hashed as its key and the nonce it was sealed with: the seal proves the rest. Held records are left out:
+//! A row is hashed as its key and the nonce it was sealed with: the seal proves the rest. Held records and envelopes are left out:
 //! others hold them as well.
 
 use crate::{

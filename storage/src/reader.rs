@@ -4,8 +4,8 @@
 //! between them: whoever needs one state of many rows (a machine that is rebuilt) calls
 //! [`Writer::barrier`](crate::Writer::barrier) first and is the only one whose batches change them.
 //!
-//! What cannot be read is an error, never a guess, and makes the next start check every row. Held records are the exception: a damaged one is left out, because
-//! others hold it, too.
+//! What cannot be read is an error, never a guess, and makes the next start check every row. What is held for others is the exception: a damaged record or
+//! envelope is left out, because others hold it, too.
 
 use crate::{
     Opened,
@@ -16,14 +16,16 @@ use crate::{
 };
 use pc2_protocols::{
     dht,
-    id::{ConversationId, DeviceId, MsgId, NodeId, RecordKey, SessionId},
+    id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId, RecordKey, SessionId},
     identity::ProfileRow,
     limits,
+    mailbox::{self, EnvelopeKey},
     messenger::{
         content::Hlc,
         rows::{MessageRow, Snapshot},
     },
     net::Peer,
+    relay::ContributionRow,
 };
 use std::{
     collections::BTreeMap,
@@ -56,14 +58,9 @@ impl Reader {
     /// [`ReadError`].
     pub fn dht_snapshot(&self) -> Result<dht::Snapshot, ReadError> {
         self.read(|opened| {
-            let mut held = Vec::new();
-            for row in tables::HELD.rows_under(&opened.tree, &opened.sealer, &()) {
-                match row {
-                    Ok(row) => held.push(dht::HeldSummary::of(&row)),
-                    Err(ReadError::Damaged { what }) => tracing::warn!(what, "damaged row left out"),
-                    Err(error) => return Err(error),
-                }
-            }
+            let rows = tables::HELD.rows_under(&opened.tree, &opened.sealer, &());
+            let held = rows.filter_map(|row| whole(row.map(|row| dht::HeldSummary::of(&row))));
+            let held = held.collect::<Result<_, _>>()?;
             let published =
                 tables::PUBLISHED.rows_under(&opened.tree, &opened.sealer, &()).collect::<Result<_, _>>()?;
             Ok(dht::Snapshot { held, published })
@@ -76,6 +73,59 @@ impl Reader {
     /// [`ReadError`].
     pub fn held_record(&self, key: RecordKey) -> Result<Option<Vec<u8>>, ReadError> {
         self.read(|opened| Ok(tables::HELD.get(&opened.tree, &opened.sealer, &key)?.map(|row| row.record)))
+    }
+
+    /// Everything the mailbox machine starts from. Rows are read one after the other; of envelopes and parcels a summary is kept.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn mailbox_snapshot(&self) -> Result<mailbox::rows::Snapshot, ReadError> {
+        use mailbox::rows::{HeldSummary, ParcelSummary, Snapshot};
+        self.read(|opened| {
+            let (tree, sealer) = (&opened.tree, &*opened.sealer);
+            let held = tables::ENVELOPES.rows_under(tree, sealer, &());
+            let held = held.filter_map(|row| whole(row.map(|row| HeldSummary::of(&row))));
+            let parcels = tables::PARCELS.rows_under(tree, sealer, &());
+            let parcels = parcels.map(|row| row.map(|row| ParcelSummary::of(&row)));
+            Ok(Snapshot {
+                held: held.collect::<Result<_, _>>()?,
+                tombstones: tables::TOMBSTONES.rows_under(tree, sealer, &()).collect::<Result<_, _>>()?,
+                parcels: parcels.collect::<Result<_, _>>()?,
+            })
+        })
+    }
+
+    /// The bytes of envelopes held for others, in the order asked for, without those that are gone or damaged.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn held_envelopes(&self, keys: &[EnvelopeKey]) -> Result<Vec<Vec<u8>>, ReadError> {
+        self.read(|opened| {
+            let read = |key: &EnvelopeKey| {
+                let row = tables::ENVELOPES.get(&opened.tree, &opened.sealer, &(key.address, key.id));
+                whole(row).and_then(Result::transpose)
+            };
+            keys.iter().filter_map(read).map(|row| row.map(|row| row.deposit)).collect()
+        })
+    }
+
+    /// The bytes of a parcel of an account, as they are deposited.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn parcel(&self, account: NodeId, id: EnvelopeId) -> Result<Option<Vec<u8>>, ReadError> {
+        self.read(|opened| {
+            let row = tables::PARCELS.get(&opened.tree, &opened.sealer, &(account, id))?;
+            Ok(row.map(|row| row.deposit))
+        })
+    }
+
+    /// What the person chose to do for the network, if they ever chose.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn contribution(&self) -> Result<Option<ContributionRow>, ReadError> {
+        self.read(|opened| tables::CONTRIBUTION.get(&opened.tree, &opened.sealer, &tables::THE_ONE))
     }
 
     /// How an account calls itself.
@@ -190,6 +240,17 @@ impl Reader {
     }
 }
 
+/// What others hold, too: a damaged row is as if it were not there.
+fn whole<T>(row: Result<T, ReadError>) -> Option<Result<T, ReadError>> {
+    match row {
+        Err(ReadError::Damaged { what }) => {
+            tracing::warn!(what, "damaged row left out");
+            None
+        }
+        row => Some(row),
+    }
+}
+
 fn snapshot(opened: &Opened, account: NodeId) -> Result<Snapshot, ReadError> {
     let (tree, sealer) = (&opened.tree, &*opened.sealer);
     let mut snapshot =
@@ -240,4 +301,66 @@ fn session_values(
         values.insert((session, key), bytes);
     }
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Change, Options, Storage};
+    use pc2_protocols::{
+        crypto::seal::StorageKey,
+        id::MailboxAddress,
+        mailbox::rows::{HeldRow, HeldSummary},
+        net::Prefix,
+        time::UnixMillis,
+    };
+    use zeroize::Zeroizing;
+
+    fn held(number: u8) -> HeldRow {
+        HeldRow {
+            address: MailboxAddress::from_bytes([1; 32]),
+            id: EnvelopeId::from_bytes([number; 16]),
+            deposit: vec![number; 500],
+            depositor: None,
+            until: UnixMillis(1),
+            source: NodeId::from_bytes([2; 32]),
+            prefix: Prefix::Local,
+        }
+    }
+
+    #[test]
+    fn a_damaged_held_envelope_is_left_out_and_nobody_suffers() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let key = StorageKey::new(Zeroizing::new([1; 32]));
+        let options = Options { ballast_bytes: 0, ..Options::default() };
+        let (storage, _) = Storage::open(dir.path(), &key, &options).expect("opens");
+        let rows = [1, 2].map(held);
+        let put = |row: &HeldRow| Change::Mailbox(mailbox::rows::Change::PutHeld(row.clone()));
+        storage
+            .writer()
+            .submit(rows.iter().map(put).collect(), |result| result.expect("written"))
+            .expect("room");
+        storage.writer().barrier();
+        let damage = |opened: &Opened| {
+            let place = tables::ENVELOPES.key(&(rows[0].address, rows[0].id));
+            let mut cell = opened.tree.get(&place)?.expect("there").to_vec();
+            *cell.last_mut().expect("bytes") ^= 1;
+            opened.tree.insert(place, cell)?;
+            Ok(())
+        };
+        storage.reader().read(damage).expect("damaged");
+
+        let keys = rows.each_ref().map(|row| EnvelopeKey { address: row.address, id: row.id });
+        let look = |storage: &Storage| {
+            let snapshot = storage.reader().mailbox_snapshot().expect("read");
+            assert_eq!(snapshot.held, [HeldSummary::of(&rows[1])]);
+            assert_eq!(storage.reader().held_envelopes(&keys), Ok(vec![rows[1].deposit.clone()]));
+            assert_eq!(storage.verify(), Ok(1));
+        };
+        look(&storage);
+        storage.close();
+        let (storage, report) = Storage::open(dir.path(), &key, &options).expect("opens");
+        assert_eq!(report, crate::OpenReport::default(), "no reason to set the database aside");
+        look(&storage);
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use pc2_protocols::{
     codec,
-    id::{ConversationId, DeviceId, MsgId, NodeId, RecordKey, SessionId},
+    id::{ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, NodeId, RecordKey, SessionId},
     messenger::content::Hlc,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -39,7 +39,7 @@ macro_rules! id_keys {
         }
     })* };
 }
-id_keys!(NodeId, ConversationId, DeviceId, MsgId, SessionId, RecordKey);
+id_keys!(NodeId, ConversationId, DeviceId, MsgId, SessionId, RecordKey, MailboxAddress, EnvelopeId);
 
 impl<const N: usize> Key for [u8; N] {
     fn push(&self, bytes: &mut Vec<u8>) {

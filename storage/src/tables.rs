@@ -9,8 +9,9 @@ use crate::{
 };
 use pc2_protocols::{
     dht::{HeldRow, PublishedRow},
-    id::{ConversationId, DeviceId, MsgId, NodeId, RecordKey, SessionId},
+    id::{ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, NodeId, RecordKey, SessionId},
     identity::ProfileRow,
+    mailbox,
     messenger::{
         content::Hlc,
         rows::{
@@ -19,6 +20,7 @@ use pc2_protocols::{
         },
     },
     net::Peer,
+    relay::ContributionRow,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -48,6 +50,17 @@ pub(crate) static PUBLISHED: Table<RecordKey, PublishedRow> = Table::new(0x0c, "
 pub(crate) static PROFILES: Table<NodeId, ProfileRow> = Table::new(0x0d, "profiles");
 pub(crate) static WEB_SESSIONS: Table<[u8; 32], WebSessionRow> = Table::new(0x0e, "web sessions");
 pub(crate) static ROUTING: Table<NodeId, Peer> = Table::new(0x0f, "routing");
+pub(crate) static ENVELOPES: Table<(MailboxAddress, EnvelopeId), mailbox::rows::HeldRow> =
+    Table::new(0x10, "held envelopes");
+pub(crate) static TOMBSTONES: Table<(MailboxAddress, EnvelopeId), mailbox::rows::TombstoneRow> =
+    Table::new(0x11, "tombstones");
+pub(crate) static PARCELS: Table<(NodeId, EnvelopeId), mailbox::rows::ParcelRow> =
+    Table::new(0x12, "parcels");
+/// One row, under [`THE_ONE`].
+pub(crate) static CONTRIBUTION: Table<[u8; 1], ContributionRow> = Table::new(0x13, "contribution");
+
+/// Key of the one row of a table that has one.
+pub(crate) const THE_ONE: [u8; 1] = [0];
 
 /// All of them, by tag.
 pub(crate) static ALL: &[&dyn AnyTable] = &[
@@ -66,6 +79,10 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &PROFILES,
     &WEB_SESSIONS,
     &ROUTING,
+    &ENVELOPES,
+    &TOMBSTONES,
+    &PARCELS,
+    &CONTRIBUTION,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.
@@ -80,13 +97,18 @@ pub(crate) fn bucket_prefix(tag: u8) -> Option<usize> {
         // The upper 48 bits of the number change every 65,536 links.
         return Some(TAG + ACCOUNT_AND_CONVERSATION + DeviceId::LEN + 6);
     }
-    let booked = tag != HELD.tag() && ALL.iter().any(|table| table.tag() == tag);
+    let booked = !is_held_elsewhere(tag) && ALL.iter().any(|table| table.tag() == tag);
     booked.then_some(TAG)
 }
 
 /// Whether a table grows with use rather than with the number of people known: its rows are not looked at by a start.
 pub(crate) fn is_large(tag: u8) -> bool {
-    [MESSAGES.tag(), LINKS.tag(), HELD.tag()].contains(&tag)
+    [MESSAGES.tag(), LINKS.tag()].contains(&tag) || is_held_elsewhere(tag)
+}
+
+/// Whether other nodes hold copies of a table's rows: a damaged one is left out, for it is nobody's loss.
+pub(crate) fn is_held_elsewhere(tag: u8) -> bool {
+    [HELD.tag(), ENVELOPES.tag()].contains(&tag)
 }
 
 /// The place of one link of a chain in the conversation.

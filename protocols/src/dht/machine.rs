@@ -157,6 +157,10 @@ impl Machine for Dht {
                     self.card.key_package(device, key_package, now.mono);
                 }
             }
+            In::Level { level } => {
+                self.level = level.number();
+                self.card.level(self.level, now.mono);
+            }
             In::Loaded { op, record } => match self.answered(op) {
                 Some(Pending::Serve { token, key, min_seq }) => {
                     self.serve_loaded(now, token, key, min_seq, record, out);

@@ -33,6 +33,7 @@ pub use rows::{Change, HeldRow, HeldSummary, PublishedRow, Snapshot};
 use crate::{
     id::{DeviceId, NodeId, RecordKey},
     kinds,
+    level::Level,
     machine::{CallId, OpId, Tick},
     net::{Address, NetCommand, NetError, Peer, Prefix, RequestToken},
     record::Card,
@@ -120,6 +121,11 @@ kinds! {
             device: DeviceId,
             /// The key package.
             key_package: Vec<u8>,
+        },
+        /// This node works at this level from now on: the card says so, and at level 1 nothing more is kept for others.
+        Level {
+            /// The level.
+            level: Level,
         },
         /// A held record read back from disk.
         Loaded {

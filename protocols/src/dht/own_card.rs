@@ -1,6 +1,6 @@
-//! What our card says: put together from the device's key package and our addresses.
+//! What our card says: put together from the device's key package, our addresses and our level.
 //!
-//! In: changes of either. Out: the card, when it is time to publish it. The first one of a life goes out at once (once there are
+//! In: changes of any of them. Out: the card, when it is time to publish it. The first one of a life goes out at once (once there are
 //! addresses, or after a second without any); later changes wait a second, because addresses come and go in bursts.
 //! After a restart it goes on from the last published card until the real state is known.
 //!
@@ -56,6 +56,14 @@ impl CardDraft {
         if offered != self.key_package || self.outdated {
             self.outdated = false;
             self.key_package = offered;
+            self.changed(now);
+        }
+    }
+
+    /// The participation level.
+    pub(super) fn level(&mut self, level: u8, now: Mono) {
+        if level != self.level {
+            self.level = level;
             self.changed(now);
         }
     }
@@ -119,6 +127,20 @@ mod tests {
         assert!(draft.take(Mono(1_009)).is_none());
         assert_eq!(draft.take(Mono(1_010)).map(|card| card.addresses), Some(addresses(3)));
         assert_eq!(draft.due(), None);
+    }
+
+    #[test]
+    fn another_level_makes_a_new_card() {
+        let mut draft = CardDraft::new(NODE, 2, None);
+        draft.level(3, Mono(0));
+        assert_eq!(draft.due(), None, "without a key package there is no card");
+        draft.addresses(addresses(1), Mono(0));
+        draft.key_package(DEVICE, vec![1], Mono(0));
+        assert_eq!(draft.take(Mono(0)).map(|card| card.level), Some(3));
+        draft.level(3, Mono(10));
+        assert_eq!(draft.due(), None);
+        draft.level(1, Mono(10));
+        assert_eq!(draft.take(Mono(1_010)).map(|card| card.level), Some(1));
     }
 
     #[test]

@@ -404,6 +404,20 @@ mod holding {
     }
 
     #[test]
+    fn whoever_becomes_a_client_takes_nothing_more_and_keeps_its_word_for_what_it_has() {
+        let mut bench = Bench::new(1);
+        let held = card_of(2, 5, vec![]);
+        assert_eq!(bench.ask(2, put(&held)), vec![Answer::Stored { seq: 5 }]);
+        bench.step(In::Level { level: Level::Client });
+        let refused = Answer::Refused { reason: Refusal::NotParticipating };
+        assert_eq!(bench.ask(3, put(&card_of(3, 5, vec![]))), vec![refused]);
+        assert_eq!(bench.disk.held.len(), 1);
+        assert_eq!(bench.ask(3, get(held.key())), vec![found(&held)]);
+        bench.step(In::Level { level: Level::Relay });
+        assert_eq!(bench.ask(3, put(&card_of(3, 5, vec![]))), vec![Answer::Stored { seq: 5 }]);
+    }
+
+    #[test]
     fn our_own_card_is_served_by_us_and_an_older_one_of_ours_is_not_taken() {
         let mut bench = Bench::new(1);
         bench.up([2]);

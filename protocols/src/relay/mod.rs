@@ -8,7 +8,18 @@
 //! two relays from different parts of the network.
 //!
 //! Survives restart: the person's choice and shares. Lost on restart: what was found out, places at relays (asked for anew).
+//! This file is what others see of the machine. [`Relay`] is in `machine`, which hands each input to the part that owns it: `evidence` (how this
+//! node is reached), `standing` (the level that `auto` takes), `places` (whom to ask for places), `shares` (what is lent).
+//!
 //! Not here: connections, circuits and their limits (the driver in `pc2-actors`). Spec: `docs/protocol/relay.md`.
+
+mod evidence;
+mod machine;
+mod places;
+mod shares;
+mod standing;
+
+pub use machine::Relay;
 
 use crate::{
     id::NodeId,

@@ -47,6 +47,23 @@ fn the_first_card_goes_out_at_once_and_is_on_disk_before_anybody_hears_of_it() {
 }
 
 #[test]
+fn another_level_is_published_also_by_a_client() {
+    let mut bench = Bench::new(1);
+    bench.up([2]);
+    bench.offer_card();
+    bench.route(&peers([2]));
+    bench.confirm_all();
+    for level in [Level::Client, Level::Relay] {
+        bench.step(In::Level { level });
+        bench.step(In::Level { level });
+        bench.pass(Duration::from_secs(1));
+        assert_eq!(bench.route(&peers([2])), vec![card_key(node(1))]);
+        let card = bench.confirm_all().pop().expect("published").card().expect("a card");
+        assert_eq!(card.level, level.number());
+    }
+}
+
+#[test]
 fn before_its_write_is_durable_our_card_is_served_to_nobody() {
     let mut bench = Bench::new(1);
     bench.up([2]);
