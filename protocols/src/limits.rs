@@ -267,3 +267,75 @@ pub const MAILBOX_SHARE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What a person may set instead: at least one full mailbox (16 MiB), at most what sled keeps in one file without growing slow.
 pub const MAILBOX_SHARE_BOUNDS: RangeInclusive<u64> = 16 * 1024 * 1024..=4 * 1024 * 1024 * 1024;
+
+/// Largest deposit in a mailbox, encoded with its right, in bytes: the largest envelope (60 KiB) and room around it. With the row around
+/// it, it stays under the 64 KiB that sled writes durably.
+pub const MAX_DEPOSIT_BYTES: usize = 62 * 1024;
+
+/// Largest envelope in a mailbox for strangers, in bytes: a request with a session's Welcome fits, a flood does not pay.
+pub const MAX_INTRO_SEALED_BYTES: usize = 8 * 1024;
+
+/// How long a holder keeps an envelope at most: holidays of two weeks. Source: `docs/protocol/mailbox.md`.
+pub const MAILBOX_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3_600);
+
+/// How long it is remembered that an envelope was taken: as long as anybody may still bring it (the week of its mailbox, one before, two after).
+pub const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(28 * 24 * 3_600);
+
+/// How many of the closest nodes hold a mailbox. At a half-life of 12 h and hourly repair, the loss in 14 days is about 10⁻¹³.
+pub const MAILBOX_HOLDERS: usize = 12;
+
+/// How many do in a small network, where a walk finds fewer than [`REPLICATION`] nodes: more would be everybody.
+pub const MAILBOX_HOLDERS_FEW: usize = 8;
+
+/// Signed receipts from which on an envelope counts as stored: four holders may be gone or lie before anything is at stake.
+pub const ENOUGH_RECEIPTS: usize = 5;
+
+/// Most envelopes of one mailbox at one holder.
+pub const MAX_MAILBOX_ENVELOPES: u32 = 2_000;
+
+/// Most bytes of one mailbox at one holder.
+pub const MAX_MAILBOX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most envelopes by one pass at one holder: one contact cannot fill a mailbox.
+pub const MAX_PASS_ENVELOPES: u32 = 256;
+
+/// Most bytes by one pass at one holder.
+pub const MAX_PASS_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Most envelopes of a mailbox for strangers at one holder, as many as requests wait for a decision ([`MAX_OPEN_REQUESTS`]).
+pub const MAX_INTRO_ENVELOPES: u32 = 128;
+
+/// Most envelopes held for others: bounds the index in memory to some 16 MiB.
+pub const MAX_HELD_ENVELOPES: usize = 50_000;
+
+/// Most taken envelopes remembered: bounds them in memory to some 8 MiB. Beyond, the oldest are forgotten, and at worst an owner is shown
+/// again what it knows.
+pub const MAX_TOMBSTONES: usize = 20_000;
+
+/// Zero bits a puzzle's hash begins with: a million tries, some tenths of a second of one core. Filling a mailbox for strangers costs a minute, a request nothing one
+/// would notice.
+pub const PUZZLE_BITS: u8 = 20;
+
+/// Most bytes of deposits in one page, unless a single one is larger: with what is around them it fits into a frame.
+pub const MAX_MAILBOX_PAGE_BYTES: usize = 256 * 1024;
+
+/// Most acknowledgements in one frame: each costs a check of a signature, some 25 ms together.
+pub const MAX_ACKS: usize = 256;
+
+/// Most ids in one frame: all of a mailbox.
+pub const MAX_IDS: usize = 2_000;
+
+/// Most parcels of ours that wait in mailboxes. Each is some 300 bytes in memory; the messenger puts several messages in one.
+pub const MAX_PARCELS: usize = 4_096;
+
+/// Most pages being read back from disk for owners at once, 4 MiB together; further requests are refused as busy.
+pub const MAX_PAGE_READS: usize = 16;
+
+/// Most pages being read back for one peer at once: an owner reads a few mailboxes side by side.
+pub const MAX_PAGE_READS_PER_PEER: usize = 5;
+
+/// How often an owner looks into the mailbox of this week and the one for strangers, and (six times as long) into the others.
+pub const FETCH_EVERY: Duration = Duration::from_secs(600);
+
+/// How often holders of a mailbox compare what they have. Repair matters more for what is lost than the number of holders.
+pub const RECONCILE_EVERY: Duration = Duration::from_secs(3_600);

@@ -23,8 +23,8 @@ use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
 /// Envelopes are padded to one of these sizes, in bytes, so that their length says little. The largest stays under the 64 KiB that the database
-/// writes durably, with all around it.
-pub const PADDED: [usize; 4] = [1024, 4 * 1024, 16 * 1024, 60 * 1024];
+/// writes durably, with all around it; strangers get 8 KiB at most.
+pub const PADDED: [usize; 5] = [1024, 4 * 1024, 8 * 1024, 16 * 1024, 60 * 1024];
 
 /// Length of a week, in milliseconds.
 pub const WEEK_MILLIS: u64 = 7 * 24 * 3_600 * 1_000;
@@ -35,6 +35,12 @@ const INTRO_SEALING_LABEL: &[u8] = b"pc2 intro mailbox sealing key v1\0";
 const DEPOSITOR_LABEL: &[u8] = b"pc2 mailbox depositor key v1\0";
 const ADDRESS_LABEL: &[u8] = b"pc2 mailbox address v1\0";
 const INTRO_ADDRESS_LABEL: &[u8] = b"pc2 intro mailbox address v1\0";
+
+/// When a week begins.
+#[must_use]
+pub fn week_begins(week: u32) -> UnixMillis {
+    UnixMillis(u64::from(week).saturating_mul(WEEK_MILLIS))
+}
 
 /// The week a time lies in.
 #[must_use]

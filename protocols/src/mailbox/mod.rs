@@ -11,8 +11,23 @@
 //! Not here: what is in a parcel ([`crate::messenger`]), which nodes are closest (libp2p's Kademlia), disks.
 //! Spec with golden bytes: `docs/protocol/mailbox.md`.
 
+pub mod deposit;
 pub mod keys;
 pub mod rows;
+pub mod wire;
+
+mod closest;
+mod depositor;
+mod holder;
+mod machine;
+mod owner;
+mod quota;
+mod reconcile;
+mod serve;
+mod status;
+mod tombstones;
+
+pub use machine::Mailbox;
 
 use crate::{
     id::{EnvelopeId, MailboxAddress, NodeId},

@@ -22,6 +22,9 @@ pub struct HeldRow {
     /// The deposit as it came, with its right and signature: another holder can check it. Under 64 KiB.
     #[serde(with = "serde_bytes")]
     pub deposit: Vec<u8>,
+    /// SHA-256 of the sealed bytes in it: two depositors may have chosen the same name.
+    #[serde(with = "serde_bytes")]
+    pub digest: [u8; 32],
     /// By which pass it came: the key of the depositor. `None`: by a puzzle.
     pub depositor: Option<[u8; 32]>,
     /// Until when it is kept.
@@ -39,6 +42,8 @@ pub struct HeldSummary {
     pub key: EnvelopeKey,
     /// How many bytes the deposit has.
     pub bytes: usize,
+    /// SHA-256 of the sealed bytes in it.
+    pub digest: [u8; 32],
     /// By which pass it came.
     pub depositor: Option<[u8; 32]>,
     /// Until when it is kept.
@@ -56,6 +61,7 @@ impl HeldSummary {
         Self {
             key: EnvelopeKey { address: row.address, id: row.id },
             bytes: row.deposit.len(),
+            digest: row.digest,
             depositor: row.depositor,
             until: row.until,
             source: row.source,

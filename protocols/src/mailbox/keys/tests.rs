@@ -82,6 +82,10 @@ fn lengths_say_little_and_the_largest_parcel_fits() {
     assert_eq!(size(0), Some(PADDED[0]));
     assert_eq!(size(600), Some(PADDED[0]));
     assert_eq!(size(1_000), Some(PADDED[1]));
-    assert_eq!(size(crate::mailbox::Parcel::MAX_PAYLOAD_BYTES), Some(PADDED[3]));
-    assert_eq!(size(PADDED[3]), None);
+    assert_eq!(size(crate::mailbox::Parcel::MAX_PAYLOAD_BYTES), Some(PADDED[4]));
+    assert_eq!(
+        size(crate::mailbox::Parcel::MAX_INTRO_PAYLOAD_BYTES),
+        Some(crate::limits::MAX_INTRO_SEALED_BYTES)
+    );
+    assert_eq!(size(PADDED[4]), None);
 }

@@ -1,0 +1,559 @@
+//! Parcels of ours: kept in the mailboxes of those who are offline until they are withdrawn.
+//!
+//! In: parcels of the messenger, verdicts of holders. Out: deposits, and to the messenger until when enough holders keep each. A parcel is
+//! sealed once and on disk before anybody is sent it. A round deposits it at all holders of the mailbox that have not signed for it yet; rounds are repeated with
+//! backoff until enough have, and now and then afterwards, because holders come and go.
+//!
+//! A parcel belongs to the mailbox of one week. After the next week it is brought nowhere any more, and when its receipts have ended it is forgotten: the
+//! messenger hears that it is not stored, and deposits it anew, by a pass of that time.
+//!
+//! Survives restart: parcels and receipts. Lost: rounds and backoff (begun anew), puzzles (the messenger deposits again). Not here: what is in a parcel.
+
+use super::{
+    Load, Out, Parcel, Recipient,
+    closest::{self, Candidate, Purpose},
+    deposit::{self, Checked, Deposit, DepositClaim, WEEKS_AFTER},
+    keys::{self, MailboxPass, week_of},
+    machine::{Mailbox, Pending, backoff, jittered},
+    rows::{Change, ParcelRow, ParcelSummary},
+    wire::{Answer, ReceiptClaim, Refusal, Request},
+};
+use crate::{
+    id::{EnvelopeId, MailboxAddress, NodeId},
+    limits,
+    time::{Mono, Now, UnixMillis},
+};
+use rand_chacha::ChaCha20Rng;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// Most parcels on their way at once: with the largest envelopes and all holders, 6 MiB.
+const MAX_ROUNDS: usize = 8;
+
+/// Most puzzles being solved at once: each takes a core for some tenths of a second.
+const MAX_PUZZLES: usize = 8;
+
+/// Receipts kept of one parcel: those of two whole sets of holders.
+const MAX_RECEIPTS: usize = 2 * limits::MAILBOX_HOLDERS;
+
+/// How long a walk serves for further parcels of the same mailbox.
+const WALK_FRESH: Duration = Duration::from_secs(60);
+
+/// First and longest wait after a round that left too few receipts. Holders that are down come back in hours, a network in minutes.
+const RETRY_MIN: Duration = Duration::from_secs(5);
+const RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// How often a stored parcel is brought to those who have come to hold its mailbox since. They compare among themselves more often.
+const REFRESH: Duration = Duration::from_secs(6 * 3_600);
+
+/// Names a parcel: whose, and which.
+pub(super) type ParcelKey = (NodeId, EnvelopeId);
+
+/// What is being done for a parcel.
+#[derive(Debug)]
+enum Stage {
+    /// Nothing until then.
+    Waiting { due: Mono },
+    /// The holders are looked for. The bytes are still at hand after it was made.
+    Walking { bytes: Option<Vec<u8>> },
+    /// The bytes are being read.
+    Loading { holders: Vec<NodeId> },
+    /// Holders are being asked.
+    Asking { asked: BTreeSet<NodeId> },
+}
+
+#[derive(Debug)]
+struct Kept {
+    node: NodeId,
+    address: MailboxAddress,
+    since: UnixMillis,
+    receipts: BTreeMap<NodeId, UnixMillis>,
+    /// How many receipts are enough: fewer in a network of fewer nodes.
+    needed: usize,
+    stage: Stage,
+    failures: u32,
+    /// Receipts came that are not written yet.
+    unwritten: bool,
+    /// The owner of the mailbox has it: nothing more is to be done.
+    taken: bool,
+    told: Option<UnixMillis>,
+}
+
+impl Kept {
+    /// Until when enough holders keep it.
+    fn stored_until(&self, now: UnixMillis) -> Option<UnixMillis> {
+        if self.taken {
+            return Some(deposit::ends(week_of(self.since)));
+        }
+        let mut live: Vec<UnixMillis> =
+            self.receipts.values().copied().filter(|until| *until > now).collect();
+        live.sort_unstable_by(|a, b| b.cmp(a));
+        live.get(self.needed.saturating_sub(1)).copied()
+    }
+
+    /// Its mailbox is of a week in which holders hardly take it any more.
+    fn is_outdated(&self, now: UnixMillis) -> bool {
+        week_of(now) >= week_of(self.since).saturating_add(WEEKS_AFTER)
+    }
+}
+
+/// A sealed envelope whose puzzle is being solved.
+#[derive(Debug)]
+struct Puzzle {
+    node: NodeId,
+    sealed: Vec<u8>,
+    week: u32,
+}
+
+/// All parcels of ours.
+#[derive(Debug, Default)]
+pub(super) struct Parcels {
+    all: BTreeMap<ParcelKey, Kept>,
+    /// Those that wait, by when they are due.
+    waiting: BTreeSet<(Mono, ParcelKey)>,
+    /// Those that do not.
+    active: BTreeSet<ParcelKey>,
+    puzzles: BTreeMap<ParcelKey, Puzzle>,
+}
+
+impl Parcels {
+    /// Those on disk. What has too few receipts is tried at once, the rest within the time of a refresh.
+    pub(super) fn new(rows: Vec<ParcelSummary>, now: Now, rng: &mut ChaCha20Rng) -> Self {
+        let mut parcels = Self::default();
+        for row in rows {
+            let receipts: BTreeMap<_, _> = row.receipts.into_iter().collect();
+            let mut kept = Kept {
+                node: row.node,
+                address: row.address,
+                since: row.since,
+                receipts,
+                needed: limits::ENOUGH_RECEIPTS,
+                stage: Stage::Waiting { due: now.mono },
+                failures: 0,
+                unwritten: false,
+                taken: false,
+                told: None,
+            };
+            kept.told = kept.stored_until(now.unix);
+            let due = if kept.told.is_some() { now.mono.after(jittered(REFRESH, rng)) } else { now.mono };
+            parcels.put((row.account, row.id), kept, due);
+        }
+        parcels
+    }
+
+    fn put(&mut self, key: ParcelKey, kept: Kept, due: Mono) {
+        self.all.insert(key, kept);
+        self.wait(key, due);
+    }
+
+    fn wait(&mut self, key: ParcelKey, due: Mono) {
+        let Some(kept) = self.all.get_mut(&key) else { return };
+        if let Stage::Waiting { due } = kept.stage {
+            self.waiting.remove(&(due, key));
+        }
+        kept.stage = Stage::Waiting { due };
+        self.active.remove(&key);
+        self.waiting.insert((due, key));
+    }
+
+    fn activate(&mut self, key: ParcelKey, stage: Stage) {
+        let Some(kept) = self.all.get_mut(&key) else { return };
+        if let Stage::Waiting { due } = kept.stage {
+            self.waiting.remove(&(due, key));
+        }
+        kept.stage = stage;
+        self.active.insert(key);
+    }
+
+    fn remove(&mut self, key: &ParcelKey) -> bool {
+        self.active.remove(key);
+        let Some(kept) = self.all.remove(key) else { return false };
+        if let Stage::Waiting { due } = kept.stage {
+            self.waiting.remove(&(due, *key));
+        }
+        true
+    }
+
+    /// When the next round can begin.
+    pub(super) fn due(&self) -> Option<Mono> {
+        if self.active.len() >= MAX_ROUNDS {
+            return None;
+        }
+        self.waiting.first().map(|(due, _)| *due)
+    }
+
+    /// What has too few receipts is tried at once.
+    pub(super) fn hurry(&mut self, now: Now) {
+        let hurried: Vec<ParcelKey> = self
+            .waiting
+            .iter()
+            .filter(|(due, key)| {
+                let too_few =
+                    |kept: &Kept| kept.stored_until(now.unix).is_none() && !kept.is_outdated(now.unix);
+                *due > now.mono && self.all.get(key).is_some_and(too_few)
+            })
+            .map(|(_, key)| *key)
+            .collect();
+        for key in hurried {
+            self.wait(key, now.mono);
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len().saturating_add(self.puzzles.len())
+    }
+
+    /// How many of them are stored.
+    pub(super) fn stored(&self, now: UnixMillis) -> usize {
+        self.all.values().filter(|kept| kept.stored_until(now).is_some()).count()
+    }
+}
+
+impl Mailbox {
+    /// The messenger wants something kept for somebody.
+    pub(super) fn deposit(&mut self, now: Now, parcel: Parcel, out: &mut Vec<Out>) {
+        let key = (parcel.account, parcel.id);
+        if let Some(kept) = self.parcels.all.get(&key) {
+            let stored_until = kept.stored_until(now.unix);
+            if stored_until.is_some() || !kept.is_outdated(now.unix) {
+                out.push(progress(key, stored_until));
+                return;
+            }
+            self.parcels.remove(&key);
+        }
+        if self.parcels.puzzles.contains_key(&key) {
+            return;
+        }
+        let full = self.parcels.len() >= limits::MAX_PARCELS;
+        let taken_up = !full
+            && match &parcel.to {
+                Recipient::Contact { node, passes } => {
+                    self.seal_by_pass(now, *node, passes, (key, &parcel.payload), out)
+                }
+                Recipient::Stranger { node, sealing } => {
+                    self.seal_by_puzzle(now, *node, sealing, (key, &parcel.payload), out)
+                }
+            };
+        if !taken_up {
+            self.counters.not_taken = self.counters.not_taken.saturating_add(1);
+            out.push(progress(key, None));
+        }
+    }
+
+    fn seal_by_pass(
+        &mut self,
+        now: Now,
+        node: NodeId,
+        passes: &[MailboxPass],
+        (key, payload): (ParcelKey, &[u8]),
+        out: &mut Vec<Out>,
+    ) -> bool {
+        let week = week_of(now.unix);
+        let of_week = |wanted: u32| passes.iter().find(|pass| pass.week == wanted && pass.holds());
+        let pass = of_week(week)
+            .or_else(|| of_week(week.saturating_add(1)))
+            .or_else(|| of_week(week.saturating_sub(1)));
+        let Some(pass) = pass.filter(|_| payload.len() <= Parcel::MAX_PAYLOAD_BYTES) else { return false };
+        let place = (pass.address(), key.1);
+        let Some(sealed) = keys::seal(&self.signer, node, &pass.sealing, place, payload, &mut self.rng)
+        else {
+            return false;
+        };
+        self.made(now, key, node, &Deposit::by_pass(pass, key.1, sealed), out);
+        true
+    }
+
+    fn seal_by_puzzle(
+        &mut self,
+        now: Now,
+        node: NodeId,
+        sealing: &[u8; 32],
+        (key, payload): (ParcelKey, &[u8]),
+        out: &mut Vec<Out>,
+    ) -> bool {
+        if payload.len() > Parcel::MAX_INTRO_PAYLOAD_BYTES || self.parcels.puzzles.len() >= MAX_PUZZLES {
+            return false;
+        }
+        let address = keys::intro_address(node);
+        let Some(sealed) = keys::seal(&self.signer, node, sealing, (address, key.1), payload, &mut self.rng)
+        else {
+            return false;
+        };
+        let week = week_of(now.unix);
+        let claim = DepositClaim { address, id: key.1, digest: deposit::digest(&sealed) };
+        self.parcels.puzzles.insert(key, Puzzle { node, sealed, week });
+        let op = self.ask(now.mono, Pending::Puzzle { key });
+        out.push(Out::Solve { op, challenge: claim.challenge(week), bits: limits::PUZZLE_BITS });
+        true
+    }
+
+    /// A puzzle is solved, or never will be.
+    pub(super) fn solved(&mut self, now: Now, key: ParcelKey, nonce: Option<u64>, out: &mut Vec<Out>) {
+        let Some(Puzzle { node, sealed, week }) = self.parcels.puzzles.remove(&key) else { return };
+        match nonce {
+            Some(nonce) => {
+                let deposit = Deposit::by_puzzle(node, key.1, sealed, week, nonce);
+                self.made(now, key, node, &deposit, out);
+            }
+            None => out.push(progress(key, None)),
+        }
+    }
+
+    /// A deposit is made: it is written, and then sent.
+    fn made(&mut self, now: Now, key: ParcelKey, node: NodeId, deposit: &Deposit, out: &mut Vec<Out>) {
+        let (address, bytes) = (deposit.address, deposit.encode());
+        let row = ParcelRow {
+            account: key.0,
+            id: key.1,
+            node,
+            address,
+            deposit: bytes.clone(),
+            since: now.unix,
+            receipts: Vec::new(),
+        };
+        let kept = Kept {
+            node,
+            address,
+            since: now.unix,
+            receipts: BTreeMap::new(),
+            needed: limits::ENOUGH_RECEIPTS,
+            stage: Stage::Waiting { due: now.mono },
+            failures: 0,
+            unwritten: false,
+            taken: false,
+            told: None,
+        };
+        self.parcels.put(key, kept, now.mono);
+        let mut then = Vec::new();
+        if self.parcels.active.len() < MAX_ROUNDS && !self.connected.is_empty() {
+            self.begin_round(now, key, Some(bytes), &mut then);
+        }
+        out.push(Out::Persist { changes: vec![Change::PutParcel(row)], then });
+    }
+
+    /// The recipient has it, or nobody wants it any more.
+    pub(super) fn withdraw(&mut self, key: ParcelKey, out: &mut Vec<Out>) {
+        self.parcels.puzzles.remove(&key);
+        if self.parcels.remove(&key) {
+            let changes = vec![Change::RemoveParcel { account: key.0, id: key.1 }];
+            out.push(Out::Persist { changes, then: Vec::new() });
+        }
+    }
+
+    /// Begins the rounds that are due, as many as may run.
+    pub(super) fn begin_rounds(&mut self, now: Now, out: &mut Vec<Out>) {
+        while self.parcels.active.len() < MAX_ROUNDS {
+            let Some((_, key)) = self.parcels.waiting.first().copied().filter(|(due, _)| *due <= now.mono)
+            else {
+                break;
+            };
+            self.tell(now, key, out);
+            let Some(kept) = self.parcels.all.get(&key) else { break };
+            match (kept.stored_until(now.unix), kept.taken || kept.is_outdated(now.unix)) {
+                (Some(until), true) => {
+                    // Nothing to bring any more: looked at again when its receipts have ended.
+                    let wait = until.since(now.unix).max(RETRY_MAX);
+                    self.parcels.wait(key, now.mono.after(wait));
+                }
+                (None, true) => self.withdraw(key, out),
+                (_, false) => self.begin_round(now, key, None, out),
+            }
+        }
+    }
+
+    fn begin_round(&mut self, now: Now, key: ParcelKey, bytes: Option<Vec<u8>>, out: &mut Vec<Out>) {
+        let Some(kept) = self.parcels.all.get(&key) else { return };
+        let (address, node) = (kept.address, kept.node);
+        self.parcels.activate(key, Stage::Walking { bytes });
+        if let Some(holders) =
+            self.holders_of(now.mono, address, (Purpose::Deposit, WALK_FRESH), Some(node), out)
+        {
+            self.round_walked(now, key, holders, out);
+        }
+    }
+
+    /// The holders of a mailbox are known to all rounds that waited for them.
+    pub(super) fn rounds_walked(
+        &mut self,
+        now: Now,
+        address: MailboxAddress,
+        candidates: &[Candidate],
+        out: &mut Vec<Out>,
+    ) {
+        let waited = |key: &ParcelKey| {
+            let kept = self.parcels.all.get(key)?;
+            let walks = kept.address == address && matches!(kept.stage, Stage::Walking { .. });
+            walks.then_some((*key, kept.node))
+        };
+        let keys: Vec<(ParcelKey, NodeId)> = self.parcels.active.iter().filter_map(waited).collect();
+        for (key, node) in keys {
+            self.round_walked(now, key, closest::holders(candidates, Some(node)), out);
+        }
+    }
+
+    fn round_walked(&mut self, now: Now, key: ParcelKey, mut holders: Vec<NodeId>, out: &mut Vec<Out>) {
+        let Some(kept) = self.parcels.all.get_mut(&key) else { return };
+        if holders.is_empty() {
+            self.round_ended(now, key, out);
+            return;
+        }
+        kept.needed = holders.len().min(limits::ENOUGH_RECEIPTS);
+        holders.retain(|holder| kept.receipts.get(holder).is_none_or(|until| *until <= now.unix));
+        let Stage::Walking { bytes } = &mut kept.stage else { return };
+        match bytes.take() {
+            Some(bytes) => self.send_deposits(now, key, holders, bytes, out),
+            None if holders.is_empty() => self.round_ended(now, key, out),
+            None => {
+                kept.stage = Stage::Loading { holders };
+                let op = self.ask(now.mono, Pending::Parcel { key });
+                out.push(Out::Load { op, what: Load::Parcel { account: key.0, id: key.1 } });
+            }
+        }
+    }
+
+    /// A parcel was read.
+    pub(super) fn parcel_read(
+        &mut self,
+        now: Now,
+        key: ParcelKey,
+        bytes: Option<Vec<u8>>,
+        out: &mut Vec<Out>,
+    ) {
+        let Some(kept) = self.parcels.all.get_mut(&key) else { return };
+        let Stage::Loading { holders } = &mut kept.stage else { return };
+        let holders = std::mem::take(holders);
+        match bytes {
+            Some(bytes) => self.send_deposits(now, key, holders, bytes, out),
+            // Not written yet, or gone: looked at again.
+            None => self.round_ended(now, key, out),
+        }
+    }
+
+    fn send_deposits(
+        &mut self,
+        now: Now,
+        key: ParcelKey,
+        holders: Vec<NodeId>,
+        bytes: Vec<u8>,
+        out: &mut Vec<Out>,
+    ) {
+        let digest = match Checked::trusted(&bytes) {
+            Ok(checked) if checked.deposit.id == key.1 => checked.digest,
+            // Damaged on disk: the messenger deposits it anew.
+            Ok(_) | Err(_) => {
+                self.withdraw(key, out);
+                out.push(progress(key, None));
+                return;
+            }
+        };
+        self.parcels.activate(key, Stage::Asking { asked: holders.iter().copied().collect() });
+        let request = Request::Deposit { deposit: bytes.into() };
+        for holder in holders {
+            self.request(now.mono, holder, &request, Pending::Deposited { key, holder, digest }, out);
+        }
+    }
+
+    /// A holder's verdict on a parcel, or none.
+    pub(super) fn deposit_answer(
+        &mut self,
+        now: Now,
+        key: ParcelKey,
+        (holder, digest): (NodeId, [u8; 32]),
+        answer: Option<Answer>,
+        out: &mut Vec<Out>,
+    ) {
+        let Some(kept) = self.parcels.all.get_mut(&key) else { return };
+        let address = kept.address;
+        let mut lied = None;
+        match answer {
+            Some(Answer::Receipt { until, signature }) => {
+                let claim = ReceiptClaim { address, id: key.1, digest, until };
+                // A promise beyond what the protocol gives is one for as long as it gives.
+                let until = until.min(now.unix.after(limits::MAILBOX_LIFETIME));
+                if claim.is_signed(holder, &signature) {
+                    self.counters.timely = self.counters.timely.saturating_add(1);
+                    if until > now.unix {
+                        kept.receipts.insert(holder, until);
+                        kept.unwritten = true;
+                    }
+                    while kept.receipts.len() > MAX_RECEIPTS {
+                        let first =
+                            kept.receipts.iter().min_by_key(|(_, until)| **until).map(|(node, _)| *node);
+                        first.map(|first| kept.receipts.remove(&first));
+                    }
+                } else {
+                    lied = Some("gave a receipt that it did not sign");
+                }
+            }
+            Some(Answer::Taken { acks }) => {
+                let own = acks.taken.iter().find(|ack| ack.id == key.1 && ack.digest == digest);
+                if own.is_some_and(|ack| ack.holds(&acks.owner, address)) {
+                    kept.taken = true;
+                } else {
+                    lied = Some("says the owner has an envelope, and cannot show it");
+                }
+            }
+            Some(Answer::Refused { reason: Refusal::Untimely }) => {
+                self.counters.untimely = self.counters.untimely.saturating_add(1);
+            }
+            Some(Answer::Refused { .. }) | None => {}
+            Some(Answer::Page { .. } | Answer::Acked | Answer::Want { .. } | Answer::Heard) => {
+                lied = Some("answered a deposit with something else");
+            }
+        }
+        let ended = match &mut kept.stage {
+            Stage::Asking { asked } => asked.remove(&holder) && asked.is_empty(),
+            Stage::Waiting { .. } | Stage::Walking { .. } | Stage::Loading { .. } => false,
+        };
+        let newly_enough = kept.told.is_none() && kept.stored_until(now.unix).is_some();
+        if newly_enough || ended {
+            self.tell(now, key, out);
+        }
+        if ended {
+            self.round_ended(now, key, out);
+        }
+        if let Some(reason) = lied {
+            self.blame(holder, reason, out);
+        }
+    }
+
+    /// Nobody is left to ask in this round.
+    fn round_ended(&mut self, now: Now, key: ParcelKey, out: &mut Vec<Out>) {
+        self.tell(now, key, out);
+        let Some(kept) = self.parcels.all.get_mut(&key) else { return };
+        let wait = match kept.stored_until(now.unix) {
+            Some(until) => {
+                kept.failures = 0;
+                jittered(REFRESH, &mut self.rng).min(until.since(now.unix))
+            }
+            None => {
+                let failures = kept.failures;
+                kept.failures = failures.saturating_add(1);
+                backoff(RETRY_MIN, RETRY_MAX, failures, &mut self.rng)
+            }
+        };
+        self.parcels.wait(key, now.mono.after(wait));
+    }
+
+    /// Writes receipts that came, and tells the messenger where that changes something.
+    fn tell(&mut self, now: Now, key: ParcelKey, out: &mut Vec<Out>) {
+        let Some(kept) = self.parcels.all.get_mut(&key) else { return };
+        let stored_until = kept.stored_until(now.unix);
+        let told = (stored_until != kept.told).then(|| progress(key, stored_until));
+        kept.told = stored_until;
+        if std::mem::take(&mut kept.unwritten) {
+            let receipts = kept.receipts.iter().map(|(node, until)| (*node, *until)).collect();
+            let changes = vec![Change::SetReceipts { account: key.0, id: key.1, receipts }];
+            out.push(Out::Persist { changes, then: told.into_iter().collect() });
+        } else {
+            out.extend(told);
+        }
+    }
+}
+
+const fn progress((account, id): ParcelKey, stored_until: Option<UnixMillis>) -> Out {
+    Out::Progress { account, id, stored_until }
+}
