@@ -120,6 +120,8 @@ kinds! {
             device: DeviceId,
             /// The key package.
             key_package: Vec<u8>,
+            /// The key that strangers seal envelopes for.
+            mailbox: Option<[u8; 32]>,
         },
         /// A held record read back from disk.
         Loaded {
