@@ -98,7 +98,7 @@ impl<S: CryptoSession> Thread<S> {
         let contact = self.contact.as_ref()?;
         let (node, week) = (contact.peer, week_of(now));
         let passes: Vec<_> = contact.passes.iter().filter(|pass| pass.week >= week).cloned().collect();
-        if !passes.is_empty() && self.is_accepted() {
+        if !passes.is_empty() {
             return Some(Recipient::Contact { node, passes });
         }
         self.post.intro.map(|sealing| Recipient::Stranger { node, sealing })

@@ -4,12 +4,12 @@
 //! we have, and which we do not. It stands for all before it, so an older one still under way is withdrawn; once enough mailboxes keep
 //! it, nothing more is done for it. Nobody acknowledges it.
 //!
-//! That something is owed is in the conversation's row, so a crash delays a receipt and loses none. Contacts only: strangers learn nothing.
+//! That something is owed is in the conversation's row, so a crash delays a receipt and loses none. To contacts, and to those we asked; strangers learn nothing.
 //! Not here: receipts of others ([`super::arrivals`]).
 
 use super::{
     machine::Messenger,
-    rows::ConversationRow,
+    rows::{ConversationRow, Standing},
     session::{CryptoProvider, CryptoSession},
     step::Step,
     thread::Thread,
@@ -85,7 +85,9 @@ impl<S: CryptoSession> Thread<S> {
 
     /// When the next receipt is due.
     fn receipt_due(&self) -> Option<Mono> {
-        if !self.conversation.owed || !self.is_accepted() {
+        // Whoever we asked may tell us so much that it takes several envelopes for strangers, the next of which waits for this.
+        let told = matches!(self.standing(), Some(Standing::Accepted | Standing::Requested));
+        if !self.conversation.owed || !told {
             return None;
         }
         let doubtful = self.receipts.under_way.and_then(|(_, doubt)| doubt);
