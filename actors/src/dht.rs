@@ -31,7 +31,7 @@ pub(crate) struct DhtShell {
     /// Cards the messenger asked for.
     resolving: Open<OpId>,
     addresses: Option<Vec<Address>>,
-    key_package: Option<(DeviceId, Vec<u8>)>,
+    offered: Option<(DeviceId, Vec<u8>, Option<[u8; 32]>)>,
 }
 
 impl DhtShell {
@@ -42,7 +42,7 @@ impl DhtShell {
         reader: Reader,
         io: runtime::Handle,
     ) -> Self {
-        Self { line, own, messenger, reader, io, resolving: Open::new(), addresses: None, key_package: None }
+        Self { line, own, messenger, reader, io, resolving: Open::new(), addresses: None, offered: None }
     }
 
     fn send(&mut self, command: NetCommand) {
@@ -158,8 +158,8 @@ impl Shell for DhtShell {
             In::PeerUp { node } => self.line.peer_up(*node),
             In::PeerDown { node } => self.line.peer_down(*node),
             In::OwnAddresses { addresses } => self.addresses = Some(addresses.clone()),
-            In::OfferKeyPackage { device, key_package } => {
-                self.key_package = Some((*device, key_package.clone()));
+            In::OfferKeyPackage { device, key_package, mailbox } => {
+                self.offered = Some((*device, key_package.clone(), *mailbox));
             }
             In::Tick
             | In::Call { .. }
@@ -176,8 +176,12 @@ impl Shell for DhtShell {
     }
 
     fn replay(&self) -> Vec<In> {
-        let key_package = self.key_package.clone();
-        let offer = key_package.map(|(device, key_package)| In::OfferKeyPackage { device, key_package });
+        let offered = self.offered.clone();
+        let offer = offered.map(|(device, key_package, mailbox)| In::OfferKeyPackage {
+            device,
+            key_package,
+            mailbox,
+        });
         let addresses = self.addresses.clone().map(|addresses| In::OwnAddresses { addresses });
         let connected = self.line.connected().map(|node| In::PeerUp { node });
         connected.chain(offer).chain(addresses).collect()

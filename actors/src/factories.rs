@@ -74,7 +74,7 @@ impl Sources {
         let stored: BTreeMap<_, _> =
             of_the_device.map(|((_, key), value)| (key.clone(), value.clone())).collect();
         let provider = self.provider(device, stored, now)?;
-        Ok(Messenger::new(account, provider, snapshot, generation, rng, now))
+        Ok(Messenger::new(account, provider, self.keys.mailbox_keys(), snapshot, generation, rng, now))
     }
 
     fn provider(

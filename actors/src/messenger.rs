@@ -101,10 +101,12 @@ impl Shell for MessengerShell {
                 });
             }
             // Control: one per key package, and the card must not miss it.
-            Out::OfferKeyPackage { device, key_package } => {
-                self.dht.tell(dht::In::OfferKeyPackage { device, key_package });
+            Out::OfferKeyPackage { device, key_package, mailbox } => {
+                self.dht.tell(dht::In::OfferKeyPackage { device, key_package, mailbox });
             }
             Out::Publish(event) => self.events.publish(NodeEvent::Messenger(event)),
+            // There is no mailbox machine in this node yet: parcels wait in the outbox.
+            Out::Deposit(_) | Out::Withdraw { .. } | Out::Taken { .. } => {}
         }
         Effect::Done
     }
@@ -120,7 +122,10 @@ impl Shell for MessengerShell {
             | Out::Resolve { .. }
             | Out::Load { .. }
             | Out::OfferKeyPackage { .. }
-            | Out::Publish(_) => {}
+            | Out::Publish(_)
+            | Out::Deposit(_)
+            | Out::Withdraw { .. }
+            | Out::Taken { .. } => {}
         }
         Effect::Done
     }
@@ -137,7 +142,9 @@ impl Shell for MessengerShell {
             | In::NetworkChanged
             | In::Resolved { .. }
             | In::Loaded { .. }
-            | In::Profile { .. } => {}
+            | In::Profile { .. }
+            | In::MailboxProgress { .. }
+            | In::MailboxArrived { .. } => {}
         }
     }
 
@@ -152,7 +159,9 @@ impl Shell for MessengerShell {
             | In::PeerResponse { .. }
             | In::NetworkChanged
             | In::Resolved { .. }
-            | In::Loaded { .. } => {}
+            | In::Loaded { .. }
+            | In::MailboxProgress { .. }
+            | In::MailboxArrived { .. } => {}
         }
     }
 

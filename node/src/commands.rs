@@ -173,7 +173,9 @@ impl Driver {
             let page: Value = self.client.get(path)?;
             let found = page["items"].as_array().into_iter().flatten().find(|item| item["id"] == id).cloned();
             match found {
-                Some(message) if message["state"] != "waiting" => return Ok(message),
+                Some(message) if message["state"] != "waiting" && message["state"] != "stored" => {
+                    return Ok(message);
+                }
                 Some(message) if Instant::now() >= end => return Ok(message),
                 _ => thread::sleep(LOOK_EVERY),
             }

@@ -63,6 +63,9 @@ pub(crate) fn sent(message: &dto::Message) -> String {
         dto::MessageState::Waiting | dto::MessageState::Received => {
             "Kept on this node; delivered as soon as theirs can be reached.".to_owned()
         }
+        dto::MessageState::Stored => {
+            "Kept for them in mailboxes; they get it when they come online.".to_owned()
+        }
     }
 }
 
@@ -88,6 +91,7 @@ pub(crate) fn messages(messages: &[dto::Message], people: &dto::ContactList) -> 
         let who = if message.mine { "you" } else { label };
         let state = match message.state {
             dto::MessageState::Waiting => "  · waiting",
+            dto::MessageState::Stored => "  · in their mailbox",
             dto::MessageState::Delivered => "  · delivered",
             dto::MessageState::Read => "  · read",
             dto::MessageState::NotDelivered => "  · not delivered",

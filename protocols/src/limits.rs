@@ -139,6 +139,50 @@ pub const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Most open invitations of one account.
 pub const MAX_INVITATIONS: usize = 64;
 
+/// What the recipient has not acknowledged for so long is put into mailboxes besides: a direct round trip rarely takes longer.
+pub const DEPOSIT_AFTER: Duration = Duration::from_secs(2);
+
+/// What is written to somebody out of reach is collected for so long before it becomes a parcel; twice as long with every
+/// [`PARCELS_PER_PACE`] parcels that wait for them, since a pass is good for [`MAX_PARCELS_PER_PERSON`] only.
+pub const COLLECT_FOR_PARCEL: Duration = Duration::from_millis(500);
+
+/// See [`COLLECT_FOR_PARCEL`]: the last of 256 parcels collects for a minute.
+pub const PARCELS_PER_PACE: usize = 32;
+
+/// Most parcels that wait for one person. As many as a pass allows in a mailbox; what is more waits in the outbox.
+pub const MAX_PARCELS_PER_PERSON: usize = 256;
+
+/// Most parcels made in one step: bounds what a batch writes to some 500 KiB.
+pub const MAX_PARCELS_AT_ONCE: usize = 8;
+
+/// How far ahead of the first message that is not acknowledged messages go into parcels: half of what a ciphertext
+/// may be ahead ([`MAX_FORWARD_DISTANCE`]).
+pub const MAX_POSTED_AHEAD: u64 = 2_048;
+
+/// A parcel that no part of this node has said anything about for so long is handed over again; doubles up to [`HOUSEKEEPING`].
+pub const PARCEL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Most weeks whose passes are kept of one contact: what they give at once, and as many around it for clocks that differ.
+pub const MAX_PASSES_KEPT: usize = 8;
+
+/// Most passes given at once: for this week and the next three. Source: `docs/protocol/messages.md`.
+pub const MAX_PASSES: usize = 4;
+
+/// What came by mailbox is collected for so long before its sender is told: one look into a mailbox brings many envelopes.
+pub const COLLECT_FOR_RECEIPT: Duration = Duration::from_secs(1);
+
+/// At most one parcel of receipts a person in this time.
+pub const RECEIPT_EVERY: Duration = Duration::from_secs(5);
+
+/// Most lost sessions of one person that are remembered to be told.
+pub const MAX_LOST: usize = 4;
+
+/// Most chains and sessions in one parcel of receipts. A person writes from one device; a restore makes it two.
+pub const MAX_RECEIPT_CHAINS: usize = 4;
+
+/// Most arrivals that are remembered because they wait for an earlier one, over all people: some 3 MiB. Further ones come with the next look into the mailbox.
+pub const MAX_POSTPONED: usize = 64;
+
 /// Rows on a page of history, at most.
 pub const MAX_PAGE: usize = 200;
 

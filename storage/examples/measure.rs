@@ -123,6 +123,8 @@ fn message(number: u64) -> Vec<Change> {
         order: number,
         what: Waiting::Content { content, sealed: None },
         since: UnixMillis(number),
+        parcel: None,
+        again: false,
     };
     let ratchet = SessionValue {
         account: ME,

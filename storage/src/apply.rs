@@ -126,10 +126,10 @@ fn legible<R>(found: Result<Option<R>, ReadError>) -> Result<Option<R>, ReadErro
     }
 }
 
-/// States only move forward; a row that is not there, or cannot be read any more, has no state.
+/// States only move forward, but that mailboxes can lose what they kept; a row that is not there, or cannot be read any more, has no state.
 fn set_state(stage: &mut Stage<'_>, key: &[u8], state: MessageState) -> Result<(), StageError> {
     let Some(mut row) = legible(tables::MESSAGES.get_at(stage, stage.sealer(), key))? else { return Ok(()) };
-    if rank(state) > rank(row.state) {
+    if rank(state) >= rank(row.state) && state != row.state {
         row.state = state;
         let value = tables::MESSAGES.value(&row)?;
         stage.put(tables::MESSAGES.name(), key, &value)?;
@@ -140,7 +140,7 @@ fn set_state(stage: &mut Stage<'_>, key: &[u8], state: MessageState) -> Result<(
 /// How far a message has come. Given up can still turn out to have been delivered; received is the end of it.
 const fn rank(state: MessageState) -> u8 {
     match state {
-        MessageState::Waiting => 0,
+        MessageState::Waiting | MessageState::Stored => 0,
         MessageState::NotDelivered => 1,
         MessageState::Delivered => 2,
         MessageState::Read => 3,

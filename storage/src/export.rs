@@ -180,7 +180,7 @@ fn portable(tag: u8, row: Vec<u8>) -> Result<Option<Vec<u8>>, ReadError> {
         return Ok(match row.what {
             Waiting::Content { content, .. } => {
                 let what = Waiting::Content { content, sealed: None };
-                Some(codec::encode(&OutboxRow { what, ..row }))
+                Some(codec::encode(&OutboxRow { what, parcel: None, ..row }))
             }
             Waiting::Control { .. } => None,
         });

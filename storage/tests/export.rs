@@ -31,6 +31,8 @@ fn contact() -> ContactRow {
         request: None,
         before_block: None,
         since: UnixMillis(1),
+        passes: vec![],
+        given: 0,
     }
 }
 
@@ -49,6 +51,8 @@ fn conversation() -> ConversationRow {
         refreshed: UnixMillis(2),
         started: UnixMillis(1),
         recent: vec![],
+        lost: vec![],
+        owed: false,
     }
 }
 
@@ -77,6 +81,7 @@ fn node(dir: &Path) -> Storage {
         created: UnixMillis(1),
         confirmed: true,
         rank: 1,
+        followed: None,
     };
     let messenger = [
         rows::Change::PutDevice(DeviceRow { account: ME, device: DEVICE, created: UnixMillis(1) }),
@@ -90,6 +95,8 @@ fn node(dir: &Path) -> Storage {
             order: 1,
             what: Waiting::Control { item: control },
             since: UnixMillis(1),
+            parcel: None,
+            again: false,
         })),
     ];
     let mut changes: Vec<Change> = messenger.into_iter().map(Change::Messenger).collect();
@@ -120,8 +127,9 @@ fn an_export_restores_the_person_on_a_new_device() {
     assert_eq!(snapshot.chains.values().collect::<Vec<_>>(), [&chain()], "nothing is shown twice");
     assert_eq!(snapshot.conversations.values().collect::<Vec<_>>(), [&conversation()]);
     assert_eq!(snapshot.outbox.len(), 1, "what waits still waits");
-    let waiting = &snapshot.outbox.values().next().expect("one").what;
-    assert_eq!(*waiting, Waiting::Content { content: content(3, "three"), sealed: None });
+    let waiting = snapshot.outbox.values().next().expect("one");
+    assert_eq!(waiting.what, Waiting::Content { content: content(3, "three"), sealed: None });
+    assert_eq!(waiting.parcel, None, "parcels are of the other device");
     assert_eq!((snapshot.device, snapshot.sessions.len(), snapshot.session_values.len()), (None, 0, 0));
     assert_eq!(storage.reader().history(ME, CHAT, None, 10), Ok(before));
     assert_eq!(storage.reader().own_range(ME, CHAT, DEVICE, 1, 9).expect("read").len(), 3);

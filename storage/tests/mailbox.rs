@@ -32,6 +32,7 @@ fn held(number: u8) -> HeldRow {
         address: BOX,
         id: envelope(number),
         deposit: vec![number; 62 * 1024],
+        digest: [number; 32],
         depositor: Some([3; 32]),
         until: UnixMillis(5),
         source: PEER,

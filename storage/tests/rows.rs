@@ -123,15 +123,19 @@ fn a_state_change_sees_the_message_written_just_before() {
 }
 
 #[test]
-fn a_state_never_goes_back() {
+fn a_state_never_goes_back_but_from_a_mailbox_that_lost_it() {
     let dir = tempfile::tempdir().expect("a directory");
     let (storage, _) = open(dir.path());
     write(&storage, vec![put_message(1, "text")]).expect("written");
     for (state, then) in [
+        (MessageState::Stored, MessageState::Stored),
+        (MessageState::Waiting, MessageState::Waiting),
+        (MessageState::Stored, MessageState::Stored),
         (MessageState::NotDelivered, MessageState::NotDelivered),
         (MessageState::Read, MessageState::Read),
         (MessageState::Delivered, MessageState::Read),
         (MessageState::NotDelivered, MessageState::Read),
+        (MessageState::Stored, MessageState::Read),
         (MessageState::Waiting, MessageState::Read),
     ] {
         write(&storage, vec![set_state(1, state)]).expect("written");

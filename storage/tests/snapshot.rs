@@ -66,6 +66,8 @@ fn change() -> impl Strategy<Value = Change> {
                 request: None,
                 before_block: None,
                 since: UnixMillis(since),
+                passes: vec![],
+                given: 7,
             })
         }),
         peer().prop_map(|peer| Change::RemoveContact { account: ME, peer }),
@@ -84,6 +86,8 @@ fn change() -> impl Strategy<Value = Change> {
                 refreshed: UnixMillis(0),
                 started: UnixMillis(0),
                 recent: vec![],
+                lost: vec![],
+                owed: true,
             })
         }),
         (chat(), device(), any::<u64>()).prop_map(|(conversation, device, through)| {
@@ -114,7 +118,15 @@ fn change() -> impl Strategy<Value = Change> {
         }),
         (chat(), 0u64..5, size()).prop_map(|(conversation, order, size)| {
             let what = Waiting::Content { content: content(order, size), sealed: None };
-            let row = OutboxRow { account: ME, conversation, order, what, since: UnixMillis(1) };
+            let row = OutboxRow {
+                account: ME,
+                conversation,
+                order,
+                what,
+                since: UnixMillis(1),
+                parcel: None,
+                again: true,
+            };
             Change::PutOutbox(Box::new(row))
         }),
         (chat(), 0u64..5)
@@ -128,6 +140,7 @@ fn change() -> impl Strategy<Value = Change> {
                 created: UnixMillis(1),
                 confirmed,
                 rank: 1,
+                followed: Some(3),
             })
         }),
         session().prop_map(|session| Change::RemoveSession { account: ME, session }),

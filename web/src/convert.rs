@@ -128,6 +128,7 @@ pub(crate) const fn message_state(state: MessageState) -> dto::MessageState {
         MessageState::Read => dto::MessageState::Read,
         MessageState::NotDelivered => dto::MessageState::NotDelivered,
         MessageState::Received => dto::MessageState::Received,
+        MessageState::Stored => dto::MessageState::Stored,
     }
 }
 

@@ -245,6 +245,8 @@ out! {
         NotDelivered,
         /// Theirs, on this disk.
         Received,
+        /// Kept for them by enough other nodes, until they fetch it.
+        Stored,
     }
 
     /// The network, seen from this node.

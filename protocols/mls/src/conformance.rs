@@ -117,6 +117,7 @@ impl<K: Kind> Party<K> {
             created: K::now(),
             confirmed: true,
             rank: 0,
+            followed: None,
         });
         self.session = Some(session);
         self.session_disk.clear();

@@ -117,6 +117,7 @@ mod tests {
             key_package: vec![].into(),
             addresses: vec![],
             level: 1,
+            mailbox: None,
         };
         let draft = Draft {
             kind: Kind::Card,

@@ -151,10 +151,10 @@ impl Machine for Dht {
                 self.hurry_unconfirmed(now.mono);
             }
             In::Resolve { op, node } => self.resolve(now, op, node, out),
-            In::OfferKeyPackage { device, key_package } => {
+            In::OfferKeyPackage { device, key_package, mailbox } => {
                 self.counters.key_package_too_large = key_package.len() > limits::MAX_KEY_PACKAGE_BYTES;
                 if !self.counters.key_package_too_large {
-                    self.card.key_package(device, key_package, now.mono);
+                    self.card.key_package(device, key_package, mailbox, now.mono);
                 }
             }
             In::Level { level } => {

@@ -121,6 +121,8 @@ kinds! {
             device: DeviceId,
             /// The key package.
             key_package: Vec<u8>,
+            /// The key that strangers seal envelopes for.
+            mailbox: Option<[u8; 32]>,
         },
         /// This node works at this level from now on: the card says so, and at level 1 nothing more is kept for others.
         Level {

@@ -1,4 +1,4 @@
-//! What our card says: put together from the device's key package, our addresses and our level.
+//! What our card says: put together from the device's key package, the key of our intro mailbox, our addresses and our level.
 //!
 //! In: changes of any of them. Out: the card, when it is time to publish it. The first one of a life goes out at once (once there are
 //! addresses, or after a second without any); later changes wait a second, because addresses come and go in bursts.
@@ -24,6 +24,7 @@ pub(super) struct CardDraft {
     node: NodeId,
     level: u8,
     key_package: Option<(DeviceId, Vec<u8>)>,
+    mailbox: Option<[u8; 32]>,
     addresses: Vec<Address>,
     due: Option<Mono>,
     first: bool,
@@ -34,11 +35,12 @@ pub(super) struct CardDraft {
 impl CardDraft {
     pub(super) fn new(node: NodeId, level: u8, last: Option<Card>) -> Self {
         let outdated = last.as_ref().is_some_and(|card| card.level != level);
+        let mailbox = last.as_ref().and_then(Card::mailbox_key);
         let (key_package, addresses) = match last {
             Some(card) => (Some((card.device, card.key_package.into_vec())), card.addresses),
             None => (None, Vec::new()),
         };
-        Self { node, level, key_package, addresses, due: None, first: true, outdated }
+        Self { node, level, key_package, mailbox, addresses, due: None, first: true, outdated }
     }
 
     /// Where we can be reached; the best that fit are kept.
@@ -50,12 +52,19 @@ impl CardDraft {
         }
     }
 
-    /// The key package of our device, within its limit.
-    pub(super) fn key_package(&mut self, device: DeviceId, key_package: Vec<u8>, now: Mono) {
+    /// The key package of our device, within its limit, and the key that strangers seal envelopes for.
+    pub(super) fn key_package(
+        &mut self,
+        device: DeviceId,
+        key_package: Vec<u8>,
+        mailbox: Option<[u8; 32]>,
+        now: Mono,
+    ) {
         let offered = Some((device, key_package));
-        if offered != self.key_package || self.outdated {
+        if offered != self.key_package || mailbox != self.mailbox || self.outdated {
             self.outdated = false;
             self.key_package = offered;
+            self.mailbox = mailbox;
             self.changed(now);
         }
     }
@@ -100,6 +109,7 @@ impl CardDraft {
             key_package: key_package.clone().into(),
             addresses: self.addresses.clone(),
             level: self.level,
+            mailbox: self.mailbox.map(|key| serde_bytes::ByteBuf::from(key.to_vec())),
         })
     }
 }
@@ -120,7 +130,7 @@ mod tests {
         let mut draft = CardDraft::new(NODE, 2, None);
         draft.addresses(addresses(1), Mono(0));
         assert_eq!(draft.due(), None, "without a key package there is no card");
-        draft.key_package(DEVICE, vec![1], Mono(5));
+        draft.key_package(DEVICE, vec![1], None, Mono(5));
         assert!(draft.take(Mono(5)).is_some());
         draft.addresses(addresses(2), Mono(10));
         draft.addresses(addresses(3), Mono(900));
@@ -135,7 +145,7 @@ mod tests {
         draft.level(3, Mono(0));
         assert_eq!(draft.due(), None, "without a key package there is no card");
         draft.addresses(addresses(1), Mono(0));
-        draft.key_package(DEVICE, vec![1], Mono(0));
+        draft.key_package(DEVICE, vec![1], None, Mono(0));
         assert_eq!(draft.take(Mono(0)).map(|card| card.level), Some(3));
         draft.level(3, Mono(10));
         assert_eq!(draft.due(), None);
@@ -146,7 +156,7 @@ mod tests {
     #[test]
     fn the_first_card_waits_a_second_for_addresses() {
         let mut draft = CardDraft::new(NODE, 2, None);
-        draft.key_package(DEVICE, vec![1], Mono(0));
+        draft.key_package(DEVICE, vec![1], None, Mono(0));
         assert!(draft.take(Mono(999)).is_none());
         draft.addresses(addresses(1), Mono(999));
         assert!(draft.take(Mono(999)).is_some());
@@ -156,18 +166,35 @@ mod tests {
     fn after_a_restart_what_has_not_changed_makes_no_new_card() {
         let mut draft = CardDraft::new(NODE, 2, None);
         draft.addresses(addresses(1), Mono(0));
-        draft.key_package(DEVICE, vec![1], Mono(0));
+        draft.key_package(DEVICE, vec![1], None, Mono(0));
         let last = draft.take(Mono(0));
         let mut draft = CardDraft::new(NODE, 2, last);
-        draft.key_package(DEVICE, vec![1], Mono(0));
+        draft.key_package(DEVICE, vec![1], None, Mono(0));
         draft.addresses(addresses(1), Mono(0));
         assert_eq!(draft.due(), None);
     }
 
     #[test]
+    fn a_card_carries_the_key_of_the_intro_mailbox_once_there_is_one() {
+        let mut draft = CardDraft::new(NODE, 2, None);
+        draft.addresses(addresses(1), Mono(0));
+        draft.key_package(DEVICE, vec![1], None, Mono(0));
+        let last = draft.take(Mono(0));
+        let mut draft = CardDraft::new(NODE, 2, last);
+        draft.addresses(addresses(1), Mono(0));
+        draft.key_package(DEVICE, vec![1], Some([7; 32]), Mono(0));
+        let card = draft.take(Mono(0)).expect("it has changed");
+        assert_eq!(card.mailbox_key(), Some([7; 32]));
+        let mut draft = CardDraft::new(NODE, 2, Some(card));
+        draft.addresses(addresses(1), Mono(0));
+        draft.key_package(DEVICE, vec![1], Some([7; 32]), Mono(0));
+        assert_eq!(draft.due(), None, "after a restart nothing has changed");
+    }
+
+    #[test]
     fn a_card_names_the_best_addresses_that_fit() {
         let mut draft = CardDraft::new(NODE, 2, None);
-        draft.key_package(DEVICE, vec![1], Mono(0));
+        draft.key_package(DEVICE, vec![1], None, Mono(0));
         draft.addresses(addresses(limits::MAX_ADDRESSES + 5), Mono(0));
         let card = draft.take(Mono(0)).expect("due");
         assert_eq!(card.addresses, addresses(limits::MAX_ADDRESSES));

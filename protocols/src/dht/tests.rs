@@ -42,7 +42,14 @@ fn peers(numbers: impl IntoIterator<Item = u8>) -> Vec<Peer> {
 }
 
 fn card_of(n: u8, seq: u64, addresses: Vec<Address>) -> Record {
-    let card = Card { node: node(n), device: DEVICE, key_package: vec![1, 2].into(), addresses, level: 2 };
+    let card = Card {
+        node: node(n),
+        device: DEVICE,
+        key_package: vec![1, 2].into(),
+        addresses,
+        level: 2,
+        mailbox: None,
+    };
     sign(n, Kind::Card, b"", seq, Some(card.encode()), UnixMillis(EPOCH))
 }
 
@@ -293,7 +300,7 @@ impl Bench {
 
     fn offer_card(&mut self) {
         self.step(In::OwnAddresses { addresses: vec![address(1)] });
-        self.step(In::OfferKeyPackage { device: DEVICE, key_package: vec![9; 300] });
+        self.step(In::OfferKeyPackage { device: DEVICE, key_package: vec![9; 300], mailbox: None });
     }
 
     fn published(&self, key: RecordKey) -> Option<Record> {

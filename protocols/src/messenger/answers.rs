@@ -7,6 +7,7 @@
 use super::{
     Out,
     compose::report_state,
+    content::Content,
     delivery::{Flight, Trouble},
     machine::Messenger,
     outbox::{Key, session_of},
@@ -67,9 +68,10 @@ impl<P: CryptoProvider> Messenger<P> {
         let first_failure = !thread.lane.is_failing();
         if verdict.content_stored {
             thread.lane.progress();
+            thread.post.progress(step.now.mono);
         }
         if let Some((session, unknown_to_peer)) = verdict.broken {
-            thread.abandon(session, unknown_to_peer);
+            thread.abandon(self.account, session, unknown_to_peer, step);
             thread.lane.back_off(Trouble::Unreachable, step.now.mono, &mut self.rng);
             if first_failure || verdict.content_stored {
                 // At once the first time; a session that breaks again and again waits longer and longer.
@@ -139,14 +141,48 @@ impl<S: CryptoSession> Thread<S> {
     }
 
     /// Stops using a session. One that the peer never took in, or lost, is forgotten; another still opens what is under way.
-    fn abandon(&mut self, session: SessionId, unknown_to_peer: bool) {
+    pub(super) fn abandon(
+        &mut self,
+        account: NodeId,
+        session: SessionId,
+        unknown_to_peer: bool,
+        step: &mut Step,
+    ) {
         let unconfirmed =
             self.sessions.current().is_some_and(|current| current.session == session && !current.confirmed);
         if unknown_to_peer || unconfirmed {
             self.sessions.remove(session);
         }
         self.lane.renew = true;
-        self.outbox.unseal_all_but(None);
+        self.unseal_all_but(account, None, step);
+    }
+
+    /// Ciphertext of all sessions but one is good for nothing any more, and the parcels with it neither.
+    pub(super) fn unseal_all_but(&mut self, account: NodeId, kept: Option<SessionId>, step: &mut Step) {
+        let stored = self.outbox.unseal_all_but(kept);
+        self.report_states(account, &stored, MessageState::Waiting, step);
+        self.post.try_now();
+    }
+
+    /// Takes everything out of its parcels, which are withdrawn.
+    pub(super) fn unpack_all(&mut self, account: NodeId, step: &mut Step) {
+        for id in self.outbox.parcels.ids() {
+            let stored = self.outbox.unpack(id);
+            self.report_states(account, &stored, MessageState::Waiting, step);
+        }
+    }
+
+    /// Writes and publishes what has become of messages that still wait.
+    pub(super) fn report_states(
+        &self,
+        account: NodeId,
+        contents: &[Content],
+        state: MessageState,
+        step: &mut Step,
+    ) {
+        for content in contents {
+            report_state(account, self.conversation.conversation, content, state, step);
+        }
     }
 
     /// Gives up everything that waits.

@@ -161,8 +161,12 @@ impl Chain {
         (from <= to).then_some((from, to))
     }
 
+    /// The numbers received beyond a gap, in order.
+    pub(super) fn beyond(&self) -> impl Iterator<Item = u64> {
+        self.beyond.keys().copied()
+    }
+
     /// Everything up to and including this number was received or is gone.
-    #[cfg(test)]
     pub(super) const fn through(&self) -> u64 {
         self.through
     }

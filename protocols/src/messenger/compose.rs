@@ -38,7 +38,8 @@ impl<P: CryptoProvider> Messenger<P> {
         // Repetitions are answered whatever has happened between us since.
         if let Some(waiting) = thread.outbox.content_by_id(id) {
             let content = waiting.content.clone();
-            let row = own_row(self.account, conversation, content, MessageState::Waiting, waiting.since);
+            let state = thread.outbox.state(waiting);
+            let row = own_row(self.account, conversation, content, state, waiting.since);
             return step.reply(call, Ok(Reply::Sent(Box::new(row))));
         }
         if let Some(Recent { seq, .. }) = thread.conversation.recent.iter().find(|recent| recent.id == id) {
@@ -166,9 +167,10 @@ pub(super) fn bad_text(error: ContentError) -> CommandError {
     let what = match error {
         ContentError::Empty { .. } => "a message needs some text".to_owned(),
         ContentError::TooLong { field, max } => format!("a {field} may be {max} bytes at most"),
-        other @ (ContentError::Decode(_) | ContentError::NoSequence | ContentError::BadClock) => {
-            other.to_string()
-        }
+        other @ (ContentError::Decode(_)
+        | ContentError::NoSequence
+        | ContentError::BadPass
+        | ContentError::BadClock) => other.to_string(),
     };
     CommandError::BadText { what }
 }
@@ -176,6 +178,10 @@ pub(super) fn bad_text(error: ContentError) -> CommandError {
 const fn text_bytes(body: &Body) -> usize {
     match body {
         Body::Text { text, .. } | Body::Edit { text, .. } => text.len(),
-        Body::Accepted { .. } | Body::Delete { .. } | Body::Reaction { .. } | Body::Read { .. } => 0,
+        Body::Accepted { .. }
+        | Body::Delete { .. }
+        | Body::Reaction { .. }
+        | Body::Read { .. }
+        | Body::Mailbox { .. } => 0,
     }
 }

@@ -78,6 +78,8 @@ impl<P: CryptoProvider> Messenger<P> {
             request: None,
             before_block: None,
             since: step.now.unix,
+            passes: Vec::new(),
+            given: 0,
         });
         let request = self.say(peer, text, step);
         if let Some(contact) = self.thread_mut(peer).contact_mut() {
@@ -130,6 +132,8 @@ impl<P: CryptoProvider> Messenger<P> {
                 request: None,
                 before_block: None,
                 since: step.now.unix,
+                passes: Vec::new(),
+                given: 0,
             });
         }
         if let Some(contact) = self.thread_mut(peer).contact_mut()
@@ -138,6 +142,8 @@ impl<P: CryptoProvider> Messenger<P> {
             contact.before_block = Some(contact.standing);
             contact.standing = Standing::Blocked;
         }
+        let account = self.account;
+        self.thread_mut(peer).unpack_all(account, step);
         step.roster_changed = true;
         step.touch(peer);
         Ok(self.contact_reply(peer))
@@ -159,6 +165,7 @@ impl<P: CryptoProvider> Messenger<P> {
             contact.before_block = None;
         }
         thread.lane.try_now();
+        thread.post.try_now();
         thread.presence.tell_again();
         step.roster_changed = true;
         step.touch(peer);
@@ -195,6 +202,8 @@ impl<P: CryptoProvider> Messenger<P> {
         thread.contact = None;
         thread.shown = None;
         thread.lane = super::delivery::Lane::default();
+        thread.post = super::post::Post::default();
+        thread.drop_receipts(account, step);
         thread.presence = super::presence::Presence::default();
         thread.gap = super::repair::Gap::default();
         if thread.conversation.unread > 0 {

@@ -12,6 +12,7 @@ use crate::{
     codec::{self, DecodeError},
     id::{DeviceId, MsgId},
     limits,
+    mailbox::keys::MailboxPass,
     time::UnixMillis,
 };
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,11 @@ pub enum Body {
         /// At most [`Content::MAX_READ`].
         ids: Vec<MsgId>,
     },
+    /// By these the reader may deposit in the sender's mailboxes. To contacts only.
+    Mailbox {
+        /// One a week, at most [`limits::MAX_PASSES`].
+        passes: Vec<MailboxPass>,
+    },
 }
 
 /// Why a plaintext is no acceptable content.
@@ -140,6 +146,9 @@ pub enum ContentError {
     /// Sequence numbers begin at 1.
     #[error("sequence number 0")]
     NoSequence,
+    /// A pass that the owner of its mailbox has not signed.
+    #[error("a mailbox pass is not signed by its mailbox")]
+    BadPass,
     /// A clock value so high that there would be no room above it.
     #[error("clock value beyond {}", Hlc::MAX_ON_WIRE.0)]
     BadClock,
@@ -209,6 +218,10 @@ impl Body {
             // The longest emoji sequences in Unicode 16 (families, flags of regions) are 35 bytes.
             Self::Reaction { emoji, .. } => at_most("emoji", emoji.as_deref().map_or(0, str::len), 64),
             Self::Read { ids } => at_most("ids", ids.len(), Content::MAX_READ),
+            Self::Mailbox { passes } => {
+                at_most("passes", passes.len(), limits::MAX_PASSES)?;
+                if passes.iter().all(MailboxPass::holds) { Ok(()) } else { Err(ContentError::BadPass) }
+            }
         }
     }
 

@@ -88,6 +88,11 @@ impl Lane {
         self.trouble == Some(Trouble::Alone) && self.resolving.is_none()
     }
 
+    /// Whether there is no getting at them right now.
+    pub(super) const fn is_out_of_reach(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::NotFound | Trouble::Alone | Trouble::Unreachable))
+    }
+
     /// A content got through.
     pub(super) const fn progress(&mut self) {
         self.trouble = None;
@@ -169,7 +174,7 @@ impl<S: CryptoSession> Thread<S> {
     }
 
     /// Seals those of `keys` that are not sealed yet, in the session in use.
-    fn seal(
+    pub(super) fn seal(
         &mut self,
         keys: &[Key],
         session: SessionId,

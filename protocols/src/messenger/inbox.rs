@@ -14,7 +14,7 @@ use super::{
     starts::{Start, clean_name},
     step::Step,
     thread::Thread,
-    wire::{Answer, Item, Outcome, Refusal, Request},
+    wire::{Answer, ChainFirst, Item, Outcome, Refusal, Request},
 };
 use crate::{
     id::{DeviceId, MsgId, NodeId, SessionId},
@@ -29,6 +29,8 @@ struct Envelope {
     device: DeviceId,
     seq: u64,
     sealed: serde_bytes::ByteBuf,
+    /// Where its chain begins, if nothing of it is known.
+    first: u64,
 }
 
 impl<P: CryptoProvider> Messenger<P> {
@@ -52,8 +54,9 @@ impl<P: CryptoProvider> Messenger<P> {
         self.peer_up(from, step);
         match request {
             Request::Deliver { items } => {
-                let outcomes = items.into_iter().map(|item| self.receive(from, item, step)).collect();
+                let outcomes = items.into_iter().map(|item| self.receive(from, item, &[], step)).collect();
                 step.touch(from);
+                self.retry_postponed(from, step);
                 step.respond(token, Answer::Delivered { outcomes }.encode());
             }
             Request::Repair { device, from: first, to } => {
@@ -63,7 +66,14 @@ impl<P: CryptoProvider> Messenger<P> {
         }
     }
 
-    fn receive(&mut self, from: NodeId, item: Item, step: &mut Step) -> Outcome {
+    /// Deals with one item, whichever way it came. `first`: where chains begin; what is not named begins with the first number seen.
+    pub(super) fn receive(
+        &mut self,
+        from: NodeId,
+        item: Item,
+        first: &[ChainFirst],
+        step: &mut Step,
+    ) -> Outcome {
         match item {
             Item::Start { session, device, created, name, invitation, welcome } => {
                 let start = Start { session, device, created, name, invitation, welcome };
@@ -73,7 +83,9 @@ impl<P: CryptoProvider> Messenger<P> {
                 self.refresh_received(from, session, epoch, &commit, step)
             }
             Item::Content { session, id, device, seq, sealed } => {
-                self.content_received(from, &Envelope { session, id, device, seq, sealed }, step)
+                let named = first.iter().find(|first| first.device == device);
+                let first = named.map_or(seq, |first| first.seq.min(seq));
+                self.content_received(from, &Envelope { session, id, device, seq, sealed, first }, step)
             }
         }
     }
@@ -99,6 +111,7 @@ impl<P: CryptoProvider> Messenger<P> {
             Ok(()) => {
                 thread.note_refresh(step.now.unix);
                 thread.sessions.heard(session);
+                thread.sessions.note_followed(session, epoch);
                 Outcome::Stored
             }
             Err(SessionError::AlreadyApplied { .. }) => Outcome::Stored,
@@ -126,7 +139,8 @@ impl<P: CryptoProvider> Messenger<P> {
             return Outcome::Refused { reason: Refusal::Busy };
         };
         // Whatever becomes of it: it is the sender's first, and what follows it does not make it old.
-        chain.begin_at(envelope.seq);
+        chain.begin_at(envelope.first);
+        let place = chain.place(envelope.seq);
         if standing == Some(Standing::Asking) && !thread.may_say_its_text(envelope) {
             return Outcome::Refused { reason: Refusal::Undecided };
         }
@@ -186,6 +200,7 @@ impl<P: CryptoProvider> Messenger<P> {
                 thread.note_entry(content.hlc, content.id, false, text, step.now.unix);
             }
             Body::Accepted { name } => thread.accepted_by_them(name, step),
+            Body::Mailbox { passes } => thread.take_passes(passes, step),
             // Kept in history; screens for them do not change anything here.
             Body::Edit { .. } | Body::Delete { .. } | Body::Reaction { .. } | Body::Read { .. } => {}
         }

@@ -8,6 +8,7 @@
 
 use super::{
     Command, Event, In, Out, Reply,
+    arrivals::Postponed,
     contacts::Request as ContactRequest,
     content::Body,
     repair::Range,
@@ -22,6 +23,7 @@ use crate::{
     id::{DeviceId, MsgId, NodeId, SessionId},
     limits,
     machine::{CallId, Component, Machine, OpId, OpIds, Status},
+    mailbox::{EnvelopeKey, keys::MailboxKeys},
     net::{NetCommand, NetError, Peer, RequestToken},
     time::{Mono, Now},
 };
@@ -36,12 +38,16 @@ pub struct Messenger<P: CryptoProvider> {
     /// How the account calls itself; empty until told.
     pub(super) name: String,
     pub(super) provider: P,
+    /// The account's mailboxes, of which contacts get passes.
+    pub(super) mailbox: MailboxKeys,
     pub(super) rng: ChaCha20Rng,
     pub(super) ops: OpIds,
     /// What was asked and not answered yet: some per person at most.
     pub(super) pending: BTreeMap<OpId, Pending>,
     pub(super) threads: BTreeMap<NodeId, Thread<P::Session>>,
     pub(super) invitations: BTreeMap<Vec<u8>, InvitationRow>,
+    /// Arrivals that wait for an earlier one: at most [`limits::MAX_POSTPONED`].
+    pub(super) postponed: BTreeMap<EnvelopeKey, Postponed>,
     /// Who is connected, contact or not: as many as the driver allows.
     pub(super) connected: BTreeSet<NodeId>,
     /// What was asked before the last housekeeping, and may be lost.
@@ -78,11 +84,12 @@ pub fn device_row(account: NodeId, rng: &mut ChaCha20Rng, now: Now) -> DeviceRow
 }
 
 impl<P: CryptoProvider> Messenger<P> {
-    /// Starts from what is stored. `provider` is of the same account and device as the snapshot (see [`device_row`]).
+    /// Starts from what is stored. `provider` is of the same account and device as the snapshot (see [`device_row`]), `mailbox` of the same account.
     #[must_use]
     pub fn new(
         account: NodeId,
         provider: P,
+        mailbox: MailboxKeys,
         snapshot: Snapshot,
         generation: u32,
         mut rng: ChaCha20Rng,
@@ -94,12 +101,14 @@ impl<P: CryptoProvider> Messenger<P> {
             device,
             name: String::new(),
             provider,
+            mailbox,
             rng,
             ops: OpIds::new(Component::Messenger, generation),
             pending: BTreeMap::new(),
             asked_long_ago: BTreeSet::new(),
             threads: BTreeMap::new(),
             invitations: snapshot.invitations,
+            postponed: BTreeMap::new(),
             connected: BTreeSet::new(),
             timers: BTreeSet::new(),
             kept_connected: None,
@@ -215,8 +224,11 @@ impl<P: CryptoProvider> Messenger<P> {
         self.drop_expired_invitations(step);
         self.give_up_old(step);
         self.fail_lost_questions(step);
+        self.keep_post(step);
+        self.forget_postponed(step);
         if let Ok(key_package) = self.provider.key_package(step.now.unix) {
-            step.after(Out::OfferKeyPackage { device: self.device.device, key_package });
+            let (device, mailbox) = (self.device.device, Some(self.mailbox.intro_sealing()));
+            step.after(Out::OfferKeyPackage { device, key_package, mailbox });
         }
     }
 
@@ -240,12 +252,18 @@ impl<P: CryptoProvider> Messenger<P> {
     /// Lets every touched person get on, and hands over what the step comes to.
     fn finish(&mut self, mut step: Step, out: &mut Vec<Out>) {
         for peer in std::mem::take(&mut step.touched) {
+            self.give_passes(peer, &mut step);
             self.pump(peer, &mut step);
+            self.pump_post(peer, &mut step);
+            self.tell_receipts(peer, &mut step);
             self.mind_the_gap(peer, &mut step);
             self.tell_presence(peer, &mut step);
             let connected = self.connected.contains(&peer);
             let Some(thread) = self.threads.get_mut(&peer) else { continue };
             thread.take_changes(self.account, &mut step.changes);
+            for id in thread.outbox.parcels.take_withdrawn() {
+                step.withdraw(self.account, id);
+            }
             let view = thread.view(connected);
             if thread.shown != view {
                 thread.shown.clone_from(&view);
@@ -320,6 +338,10 @@ impl<P: CryptoProvider> Machine for Messenger<P> {
             In::Profile { name } => {
                 let end = name.floor_char_boundary(limits::MAX_NAME_BYTES);
                 self.name = name[..end].to_owned();
+            }
+            In::MailboxProgress { id, stored_until } => self.mailbox_progress(id, stored_until, &mut step),
+            In::MailboxArrived { envelope, from, payload } => {
+                self.mailbox_arrived(envelope, from, &payload, &mut step);
             }
         }
         self.finish(step, out);

@@ -10,6 +10,9 @@
 //! **The inbox acknowledges durability.** An item is opened and written (message, chain, advanced ratchet) in one batch; the answer to the
 //! peer is in that batch's `then`. A repetition is known by its number in the sender's chain and answered `Stored` without being opened.
 //!
+//! **Who is offline is reached through mailboxes.** What the recipient has not acknowledged after a moment is put into parcels besides, the same ciphertext,
+//! and withdrawn once they have it. What comes out of a mailbox is received as from a peer; what we have of a person's messages is told through their mailbox.
+//!
 //! **People decide who talks to them.** A stranger can start one session and say one text; everything else waits (`Undecided`) until
 //! the account accepts. A blocked person hears the same `Undecided`.
 //!
@@ -18,6 +21,7 @@
 //! Spec: `docs/protocol/messages.md`.
 
 mod answers;
+mod arrivals;
 mod chain;
 mod compose;
 mod contacts;
@@ -27,7 +31,11 @@ mod inbox;
 pub mod invitation;
 mod machine;
 mod outbox;
+mod parcels;
+mod passes;
+mod post;
 mod presence;
+mod receipts;
 mod repair;
 pub mod rows;
 pub mod session;
@@ -42,9 +50,10 @@ pub use machine::{Messenger, device_row};
 
 use crate::{
     dht::ResolveError,
-    id::{ConversationId, DeviceId, MsgId, NodeId},
+    id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId},
     kinds,
     machine::{CallId, OpId, Tick},
+    mailbox::{EnvelopeKey, Parcel},
     net::{Address, NetCommand, NetError, RequestToken},
     record::Card,
     time::UnixMillis,
@@ -110,6 +119,22 @@ kinds! {
         Profile {
             /// At most [`crate::limits::MAX_NAME_BYTES`].
             name: String,
+        },
+        /// So many mailboxes keep a parcel of ours, or not enough.
+        MailboxProgress {
+            /// Which.
+            id: EnvelopeId,
+            /// Until when enough of them keep it; `None`: fewer than enough.
+            stored_until: Option<UnixMillis>,
+        },
+        /// An envelope was fetched from a mailbox of ours, and opened. Answered by [`Out::Taken`] once it is dealt with for good.
+        MailboxArrived {
+            /// Which.
+            envelope: EnvelopeKey,
+            /// Who wrote it: their signature was inside.
+            from: NodeId,
+            /// What was in it: a [`wire::Mail`].
+            payload: Vec<u8>,
         },
     }
 }
@@ -362,9 +387,25 @@ pub enum Out {
         device: DeviceId,
         /// The key package.
         key_package: Vec<u8>,
+        /// The key that strangers seal envelopes for.
+        mailbox: Option<[u8; 32]>,
     },
     /// Tell everybody who looks.
     Publish(Event),
+    /// Have this kept in mailboxes. Answered by [`In::MailboxProgress`], again and again.
+    Deposit(Parcel),
+    /// A parcel of ours has arrived, or nobody wants it any more.
+    Withdraw {
+        /// Whose.
+        account: NodeId,
+        /// Which.
+        id: EnvelopeId,
+    },
+    /// An arrival is dealt with for good: mailboxes may let it go.
+    Taken {
+        /// Which.
+        envelope: EnvelopeKey,
+    },
 }
 
 #[cfg(test)]

@@ -1,24 +1,29 @@
 //! What waits for one person: contents in the order of their chain, and what starts or refreshes a session.
 //!
 //! In: composed contents, control items, ciphertext once it is made, acknowledgements. Out: what goes into
-//! the next batch, and the rows to write ([`Outbox::take_changes`]). Bounded by [`limits::MAX_OUTBOX`] and
+//! the next batch or parcel, and the rows to write ([`Outbox::take_changes`]). Bounded by [`limits::MAX_OUTBOX`] and
 //! [`limits::MAX_OUTBOX_BYTES`].
 //!
 //! Control items go first: a session must be there before what is sealed in it, and a recipient still opens what was sealed before a
 //! refresh. Contents go by their number, so that one that was asked for again overtakes what waits behind the gap.
-//! Not here: encryption ([`super::sessions`]), when to send ([`super::delivery`]).
+//! Each thing goes into one parcel for mailboxes, too, sooner or later; control items go into every parcel as long as they wait, so that each can be
+//! opened by itself.
+//! Not here: encryption ([`super::sessions`]), when to send ([`super::delivery`], [`super::post`]).
 
 use super::{
     content::Content,
+    parcels::Parcels,
     rows::{Change, OutboxRow, Waiting},
     wire::Item,
 };
 use crate::{
-    id::{ConversationId, DeviceId, MsgId, NodeId, SessionId},
+    id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId, SessionId},
     limits,
     time::UnixMillis,
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+mod packing;
 
 /// Room around an encrypted content, in bytes: what sealing and the envelope add, generously.
 const AROUND_CONTENT: usize = 512;
@@ -43,6 +48,10 @@ pub(super) struct WaitingContent {
     sealed: Option<Item>,
     /// Since when.
     pub(super) since: UnixMillis,
+    /// The parcel it is in.
+    parcel: Option<EnvelopeId>,
+    /// It was delivered before.
+    again: bool,
     bytes: usize,
 }
 
@@ -59,6 +68,7 @@ pub(super) enum Allowed {
 struct Control {
     item: Item,
     since: UnixMillis,
+    parcel: Option<EnvelopeId>,
 }
 
 /// The queue. See the [module](self).
@@ -71,6 +81,12 @@ pub(super) struct Outbox {
     bytes: usize,
     dirty: BTreeSet<Key>,
     removed: Vec<u64>,
+    /// What is in no parcel.
+    loose: BTreeSet<Key>,
+    /// The parcels.
+    pub(super) parcels: Parcels,
+    /// How many of the contents people see.
+    entries: u64,
 }
 
 impl Outbox {
@@ -79,24 +95,34 @@ impl Outbox {
         self.next_order = self.next_order.max(row.order.saturating_add(1));
         match row.what {
             Waiting::Control { item } if session_of(&item) == current => {
-                self.controls.insert(row.order, Control { item, since: row.since });
+                let parcel = self.restore_place(Key::Control(row.order), row.parcel, true);
+                self.controls.insert(row.order, Control { item, since: row.since, parcel });
             }
-            Waiting::Control { .. } => self.removed.push(row.order),
+            Waiting::Control { .. } => {
+                self.removed.push(row.order);
+                row.parcel.into_iter().for_each(|place| _ = self.parcels.withdraw(place.id));
+            }
             Waiting::Content { content, sealed } => {
                 let sealed = sealed.filter(|item| session_of(item) == current);
+                let key = Key::Content(content.device, content.seq);
+                let parcel = self.restore_place(key, row.parcel, sealed.is_some());
                 let bytes = content.encode().len();
-                self.insert(WaitingContent { order: row.order, content, sealed, since: row.since, bytes });
+                let (order, since, again) = (row.order, row.since, row.again);
+                self.insert(WaitingContent { order, content, sealed, since, parcel, again, bytes });
             }
         }
     }
 
     fn insert(&mut self, waiting: WaitingContent) {
         let place = (waiting.content.device, waiting.content.seq);
-        self.bytes += waiting.total_bytes();
-        self.ids.insert(waiting.content.id, place);
-        if let Some(replaced) = self.contents.insert(place, waiting) {
-            self.bytes -= replaced.total_bytes();
+        self.remove(waiting.key());
+        if waiting.parcel.is_none() {
+            self.loose.insert(waiting.key());
         }
+        self.bytes += waiting.total_bytes();
+        self.entries += u64::from(waiting.content.body.is_entry());
+        self.ids.insert(waiting.content.id, place);
+        self.contents.insert(place, waiting);
     }
 
     fn take_order(&mut self) -> u64 {
@@ -114,16 +140,27 @@ impl Outbox {
 
     /// Queues a content. `bytes` is its encoded length.
     pub(super) fn push_content(&mut self, content: Content, bytes: usize, since: UnixMillis) {
+        self.push(content, bytes, since, false);
+    }
+
+    /// Queues a content that was delivered before and is asked for again.
+    pub(super) fn push_again(&mut self, content: Content, bytes: usize, since: UnixMillis) {
+        self.push(content, bytes, since, true);
+    }
+
+    fn push(&mut self, content: Content, bytes: usize, since: UnixMillis, again: bool) {
         let order = self.take_order();
-        self.dirty.insert(Key::Content(content.device, content.seq));
-        self.insert(WaitingContent { order, content, sealed: None, since, bytes });
+        let key = Key::Content(content.device, content.seq);
+        self.insert(WaitingContent { order, content, sealed: None, since, parcel: None, again, bytes });
+        self.dirty.insert(key);
     }
 
     /// Queues a session's start or refresh.
     pub(super) fn push_control(&mut self, item: Item, since: UnixMillis) {
         let order = self.take_order();
         self.dirty.insert(Key::Control(order));
-        self.controls.insert(order, Control { item, since });
+        self.loose.insert(Key::Control(order));
+        self.controls.insert(order, Control { item, since, parcel: None });
     }
 
     /// What goes into the next batch, in order: bounded by number, bytes and the send window.
@@ -159,6 +196,11 @@ impl Outbox {
         batch.keys
     }
 
+    /// How many contents wait that people see.
+    pub(super) const fn entries(&self) -> u64 {
+        self.entries
+    }
+
     /// Whether [`Outbox::select`] would find anything.
     pub(super) fn has_sendable(&self, allowed: Allowed) -> bool {
         !self.controls.is_empty()
@@ -191,6 +233,20 @@ impl Outbox {
         self.controls.values().map(|control| &control.item)
     }
 
+    /// All waiting control items with their names.
+    pub(super) fn keyed_controls(&self) -> impl Iterator<Item = (Key, &Item)> {
+        self.controls.iter().map(|(order, control)| (Key::Control(*order), &control.item))
+    }
+
+    /// What was sealed of one chain, and so may have been sent: name, number, session.
+    pub(super) fn sealed_of(&self, device: DeviceId) -> Vec<(Key, u64, SessionId)> {
+        let of_chain = self.contents.range((device, 0)..=(device, u64::MAX));
+        let sealed = of_chain.filter_map(|(_, waiting)| {
+            Some((waiting.key(), waiting.content.seq, session_of(waiting.sealed.as_ref()?)?))
+        });
+        sealed.collect()
+    }
+
     /// How many contents wait.
     pub(super) fn len(&self) -> usize {
         self.contents.len()
@@ -215,38 +271,40 @@ impl Outbox {
     }
 
     /// Takes ciphertext of all sessions but one away, and the control items of those. Not written at once: what is
-    /// sealed in a session that is not the current one counts for nothing when it is read back.
-    pub(super) fn unseal_all_but(&mut self, kept: Option<SessionId>) {
+    /// sealed in a session that is not the current one counts for nothing when it is read back. Their parcels are withdrawn; returns the
+    /// contents that count as stored no longer.
+    pub(super) fn unseal_all_but(&mut self, kept: Option<SessionId>) -> Vec<Content> {
+        let mut parcels = BTreeSet::new();
         for waiting in self.contents.values_mut() {
             if waiting.sealed.as_ref().is_some_and(|item| session_of(item) != kept) {
                 self.bytes -= waiting.total_bytes();
                 waiting.sealed = None;
                 self.bytes += waiting.total_bytes();
+                parcels.extend(waiting.parcel);
             }
         }
-        let removed = &mut self.removed;
-        self.controls.retain(|order, control| {
-            let stays = session_of(&control.item) == kept;
-            if !stays {
-                removed.push(*order);
-            }
-            stays
-        });
+        let other = self.controls.iter().filter(|(_, control)| session_of(&control.item) != kept);
+        let other: Vec<Key> = other.map(|(order, _)| Key::Control(*order)).collect();
+        other.into_iter().for_each(|key| _ = self.remove(key));
+        parcels.into_iter().flat_map(|id| self.unpack(id)).collect()
     }
 
     /// It arrived or was given up. Returns the content, if it was one.
     pub(super) fn remove(&mut self, key: Key) -> Option<Content> {
         self.dirty.remove(&key);
+        self.loose.remove(&key);
         match key {
             Key::Control(order) => {
-                if self.controls.remove(&order).is_some() {
-                    self.removed.push(order);
-                }
+                let control = self.controls.remove(&order)?;
+                self.removed.push(order);
+                control.parcel.into_iter().for_each(|id| self.parcels.leave(key, id));
                 None
             }
             Key::Content(device, seq) => {
                 let waiting = self.contents.remove(&(device, seq))?;
+                waiting.parcel.into_iter().for_each(|id| self.parcels.leave(key, id));
                 self.bytes -= waiting.total_bytes();
+                self.entries -= u64::from(waiting.content.body.is_entry());
                 self.ids.remove(&waiting.content.id);
                 self.removed.push(waiting.order);
                 Some(waiting.content)
@@ -272,18 +330,27 @@ impl Outbox {
         let removed = std::mem::take(&mut self.removed);
         out.extend(removed.into_iter().map(|order| Change::RemoveOutbox { account, conversation, order }));
         for key in std::mem::take(&mut self.dirty) {
-            let (order, what, since) = match key {
+            let (order, what, since, parcel, again) = match key {
                 Key::Control(order) => {
                     let Some(control) = self.controls.get(&order) else { continue };
-                    (order, Waiting::Control { item: control.item.clone() }, control.since)
+                    (
+                        order,
+                        Waiting::Control { item: control.item.clone() },
+                        control.since,
+                        control.parcel,
+                        false,
+                    )
                 }
                 Key::Content(device, seq) => {
                     let Some(waiting) = self.contents.get(&(device, seq)) else { continue };
                     let (content, sealed) = (waiting.content.clone(), waiting.sealed.clone());
-                    (waiting.order, Waiting::Content { content, sealed }, waiting.since)
+                    let what = Waiting::Content { content, sealed };
+                    (waiting.order, what, waiting.since, waiting.parcel, waiting.again)
                 }
             };
-            out.push(Change::PutOutbox(Box::new(OutboxRow { account, conversation, order, what, since })));
+            let parcel = parcel.and_then(|id| self.parcels.place(id));
+            let row = OutboxRow { account, conversation, order, what, since, parcel, again };
+            out.push(Change::PutOutbox(Box::new(row)));
         }
     }
 }
@@ -312,16 +379,27 @@ pub(super) const fn session_of(item: &Item) -> Option<SessionId> {
     }
 }
 
-#[derive(Default)]
 struct Batch {
     keys: Vec<Key>,
     bytes: usize,
+    max_bytes: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { keys: Vec::new(), bytes: 0, max_bytes: limits::MAX_BATCH_BYTES }
+    }
 }
 
 impl Batch {
-    /// Adds one, unless the batch is full.
+    /// Whether so many bytes more fit.
+    const fn fits(&self, bytes: usize) -> bool {
+        self.bytes.saturating_add(bytes) <= self.max_bytes
+    }
+
+    /// Adds one, unless the batch is full. The first is taken whatever its size.
     fn take(&mut self, key: Key, bytes: usize) -> bool {
-        let fits = self.keys.is_empty() || self.bytes.saturating_add(bytes) <= limits::MAX_BATCH_BYTES;
+        let fits = self.keys.is_empty() || self.fits(bytes);
         if !fits || self.keys.len() >= limits::MAX_BATCH_ITEMS {
             return false;
         }

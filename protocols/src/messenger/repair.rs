@@ -188,7 +188,11 @@ impl<P: CryptoProvider> Messenger<P> {
                 return step.respond(token, Answer::Refused { reason }.encode());
             }
             gone.remove(place);
-            thread.outbox.push_content(content, bytes, step.now.unix);
+            if matches!(row.state, MessageState::Waiting | MessageState::Stored) {
+                thread.outbox.push_content(content, bytes, step.now.unix);
+            } else {
+                thread.outbox.push_again(content, bytes, step.now.unix);
+            }
         }
         thread.lane.try_now();
         step.touch(peer);

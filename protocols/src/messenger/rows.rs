@@ -12,7 +12,8 @@ use super::{
     wire::Item,
 };
 use crate::{
-    id::{ConversationId, DeviceId, MsgId, NodeId, SessionId},
+    id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId, SessionId},
+    mailbox::keys::MailboxPass,
     net::Address,
     time::UnixMillis,
 };
@@ -55,6 +56,12 @@ pub struct ContactRow {
     pub before_block: Option<Standing>,
     /// When the row was made.
     pub since: UnixMillis,
+    /// By which we deposit in their mailboxes: one a week, at most [`crate::limits::MAX_PASSES_KEPT`].
+    #[serde(default)]
+    pub passes: Vec<MailboxPass>,
+    /// The last week for which we gave them a pass; 0: never.
+    #[serde(default)]
+    pub given: u32,
 }
 
 /// The state of one conversation that is needed to go on with it.
@@ -87,6 +94,12 @@ pub struct ConversationRow {
     pub started: UnixMillis,
     /// Our latest messages, at most [`crate::limits::MAX_RECENT`]: a command repeated after a restart is recognised.
     pub recent: Vec<Recent>,
+    /// Sessions in which something came by mailbox and which we do not have: they are to be told. At most [`crate::limits::MAX_LOST`].
+    #[serde(default)]
+    pub lost: Vec<SessionId>,
+    /// Something came by mailbox, and they have not been told yet what we have.
+    #[serde(default)]
+    pub owed: bool,
 }
 
 /// One of our latest messages: its name and its place in our chain.
@@ -163,6 +176,8 @@ pub enum MessageState {
     NotDelivered,
     /// Theirs: on our disk.
     Received,
+    /// Ours: enough mailboxes have signed that they keep it for them. Goes back to `Waiting` when they have lost it.
+    Stored,
 }
 
 /// One message in history.
@@ -197,6 +212,23 @@ pub struct OutboxRow {
     pub what: Waiting,
     /// Since when.
     pub since: UnixMillis,
+    /// The parcel by which it goes through mailboxes, besides. Counts only with what was sealed in the session in use.
+    #[serde(default)]
+    pub parcel: Option<InParcel>,
+    /// It was delivered before, and they asked for it again: its state says so already.
+    #[serde(default)]
+    pub again: bool,
+}
+
+/// A place in a parcel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InParcel {
+    /// Which parcel.
+    pub id: EnvelopeId,
+    /// The week in which it was made: after two more, mailboxes keep it no longer.
+    pub week: u32,
+    /// Enough mailboxes have signed for it.
+    pub stored: bool,
 }
 
 /// What can wait in the outbox.
@@ -233,6 +265,9 @@ pub struct SessionRow {
     pub confirmed: bool,
     /// Counts up with each session taken into use with this peer: the highest is the one we seal in.
     pub rank: u64,
+    /// The last epoch that a refresh of theirs ended and we followed: told by mailbox.
+    #[serde(default)]
+    pub followed: Option<u64>,
 }
 
 /// One value of the session library's own store, kept as it is. `session` `None`: belongs to the device

@@ -121,6 +121,21 @@ impl<S: CryptoSession> Sessions<S> {
         }
     }
 
+    /// A refresh of theirs that ended this epoch was followed.
+    pub(super) fn note_followed(&mut self, session: SessionId, epoch: u64) {
+        if let Some(held) = self.list.iter_mut().find(|held| held.row.session == session)
+            && held.row.followed.is_none_or(|followed| followed < epoch)
+        {
+            held.row.followed = Some(epoch);
+            held.row_changed = true;
+        }
+    }
+
+    /// All of them, the one in use last.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &SessionRow> {
+        self.list.iter().map(|held| &held.row)
+    }
+
     /// Forgets one.
     pub(super) fn remove(&mut self, session: SessionId) {
         let before = self.list.len();

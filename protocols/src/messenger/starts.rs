@@ -67,6 +67,9 @@ impl<P: CryptoProvider> Messenger<P> {
                 return;
             }
         };
+        if let Some(key) = card.mailbox_key() {
+            thread.found_mailbox(key, step.now.mono);
+        }
         let Some(contact) = thread.contact.as_ref() else { return };
         let moved = contact.addresses != card.addresses;
         if moved && let Some(contact) = thread.contact_mut() {
@@ -138,13 +141,15 @@ impl<P: CryptoProvider> Messenger<P> {
             created: start.created,
             confirmed: true,
             rank: 0,
+            followed: None,
         };
+        let account = self.account;
         let thread = self.thread_mut(from);
         if let Some(chain) = thread.chain_mut(start.device) {
             chain.start(start.created);
         }
         thread.sessions.remove_unconfirmed();
-        thread.take_into_use(row, session, step);
+        thread.take_into_use(account, row, session, step);
         self.admit(from, standing, invited, &start, step);
         Outcome::Stored
     }
@@ -174,6 +179,8 @@ impl<P: CryptoProvider> Messenger<P> {
                     request: None,
                     before_block: None,
                     since: step.now.unix,
+                    passes: Vec::new(),
+                    given: 0,
                 });
             }
             Some(Standing::Asking | Standing::Requested | Standing::Accepted | Standing::Blocked) => {
@@ -195,7 +202,10 @@ impl<P: CryptoProvider> Messenger<P> {
                 self.become_contacts(from, step);
             }
             // They may have forgotten that we are contacts, or ask because they removed us: say it again.
-            Some(Standing::Accepted) => self.say_accepted(from, step),
+            Some(Standing::Accepted) => {
+                self.say_accepted(from, step);
+                self.thread_mut(from).give_passes_again();
+            }
         }
     }
 
@@ -234,7 +244,7 @@ impl<S: CryptoSession> Thread<S> {
     }
 
     /// Takes a session of our own into use: its start goes first.
-    fn begin(&mut self, session: S, welcome: Vec<u8>, name: &str, step: &Step) {
+    fn begin(&mut self, session: S, welcome: Vec<u8>, name: &str, step: &mut Step) {
         let conversation = self.conversation_mut();
         let created = step.now.unix.max(UnixMillis(conversation.started.0.saturating_add(1)));
         conversation.started = created;
@@ -248,6 +258,7 @@ impl<S: CryptoSession> Thread<S> {
             created,
             confirmed: false,
             rank: 0,
+            followed: None,
         };
         let start = Item::Start {
             session: row.session,
@@ -257,15 +268,15 @@ impl<S: CryptoSession> Thread<S> {
             invitation: self.contact.as_ref().and_then(|contact| contact.invitation.clone()),
             welcome: serde_bytes::ByteBuf::from(welcome),
         };
-        self.take_into_use(row, session, step);
+        self.take_into_use(account, row, session, step);
         self.outbox.push_control(start, step.now.unix);
     }
 
     /// Seals in this session from now on. Its first refresh is due at once: a key package may serve more than once.
-    fn take_into_use(&mut self, row: SessionRow, session: S, step: &Step) {
+    fn take_into_use(&mut self, account: NodeId, row: SessionRow, session: S, step: &mut Step) {
         let id = row.session;
         self.sessions.adopt(row, session);
-        self.outbox.unseal_all_but(Some(id));
+        self.unseal_all_but(account, Some(id), step);
         self.lane.renew = false;
         self.lane.retry_at_once();
         let conversation = self.conversation_mut();

@@ -5,8 +5,9 @@
 
 use super::{Event, Out, rows::Change};
 use crate::{
-    id::NodeId,
+    id::{EnvelopeId, NodeId},
     machine::CallId,
+    mailbox::{EnvelopeKey, Parcel},
     net::{NetCommand, RequestToken},
     time::Now,
 };
@@ -66,6 +67,24 @@ impl Step {
     pub(super) fn respond(&mut self, token: RequestToken, payload: Vec<u8>) {
         self.barrier = true;
         self.answers.push(Out::Net(NetCommand::Respond { token, payload }));
+    }
+
+    /// A parcel that says or carries what must be durable before.
+    pub(super) fn deposit(&mut self, parcel: Parcel) {
+        self.barrier = true;
+        self.then.push(Out::Deposit(parcel));
+    }
+
+    /// A parcel is not needed any more, once that is durable.
+    pub(super) fn withdraw(&mut self, account: NodeId, id: EnvelopeId) {
+        self.barrier = true;
+        self.then.push(Out::Withdraw { account, id });
+    }
+
+    /// An arrival is dealt with for good, once what came of it is durable.
+    pub(super) fn taken(&mut self, envelope: EnvelopeKey) {
+        self.barrier = true;
+        self.then.push(Out::Taken { envelope });
     }
 
     /// The answer to a caller, who takes it for durable.

@@ -15,6 +15,7 @@ use crate::{
     id::{ConversationId, DeviceId, MsgId, NodeId, SessionId},
     limits,
     machine::{CallId, Machine as _, OpId},
+    mailbox::keys::MailboxKeys,
     net::{NetCommand, NetError, RequestToken},
     record::Card,
     time::{Mono, Now, UnixMillis},
@@ -23,6 +24,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 mod contacts;
 mod delivery;
@@ -63,6 +65,10 @@ fn id(index: usize) -> NodeId {
     NodeId::from_bytes([u8::try_from(index + 1).expect("few nodes"); 32])
 }
 
+fn mailbox(index: usize) -> MailboxKeys {
+    MailboxKeys::new(id(index), Zeroizing::new([u8::try_from(index).expect("few nodes"); 32]))
+}
+
 fn conversation(with: usize) -> ConversationId {
     ConversationId::direct(id(with))
 }
@@ -101,7 +107,7 @@ impl Bench {
             .collect();
         let provider = LedgerProvider::new(account, device, &own, ChaCha20Rng::seed_from_u64(self.next * 7))
             .expect("values of this device");
-        let machine = Messenger::new(account, provider, disk.clone(), life, rng, self.now);
+        let machine = Messenger::new(account, provider, mailbox(index), disk.clone(), life, rng, self.now);
         Node {
             account,
             machine,
@@ -189,17 +195,18 @@ impl Bench {
                 let rows = self.nodes[index].own_range(conversation, device, from, to);
                 self.queue.push_back((index, In::Loaded { op, rows }));
             }
-            Out::OfferKeyPackage { device, key_package } => {
+            Out::OfferKeyPackage { device, key_package, .. } => {
                 self.nodes[index].key_package = Some((device, key_package));
             }
             Out::Publish(event) => self.nodes[index].events.push(event),
+            Out::Deposit(_) | Out::Withdraw { .. } | Out::Taken { .. } => {}
         }
     }
 
     fn card(&self, node: NodeId) -> Option<Card> {
         let (device, key_package) = self.nodes.iter().find(|n| n.account == node)?.key_package.clone()?;
         let key_package = serde_bytes::ByteBuf::from(key_package);
-        Some(Card { node, device, key_package, addresses: Vec::new(), level: 2 })
+        Some(Card { node, device, key_package, addresses: Vec::new(), level: 2, mailbox: None })
     }
 
     fn net(&mut self, index: usize, command: NetCommand) {

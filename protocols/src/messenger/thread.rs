@@ -8,7 +8,9 @@ use super::{
     content::Hlc,
     delivery::Lane,
     outbox::{Allowed, Outbox},
+    post::Post,
     presence::Presence,
+    receipts::Receipts,
     repair::Gap,
     rows::{Change, ContactRow, ConversationRow, LastEntry, Standing},
     session::CryptoSession,
@@ -35,6 +37,10 @@ pub(super) struct Thread<S> {
     pub(super) outbox: Outbox,
     /// What delivery does right now. Not stored.
     pub(super) lane: Lane,
+    /// What goes through mailboxes, and when. Not stored.
+    pub(super) post: Post,
+    /// What they are to be told of what came by mailbox. Not stored.
+    pub(super) receipts: Receipts,
     /// Who has told whom of being here. Not stored.
     pub(super) presence: Presence,
     /// What is missing of their chains, and when to ask. Not stored.
@@ -58,6 +64,8 @@ impl<S: CryptoSession> Thread<S> {
             sessions: Sessions::default(),
             outbox: Outbox::default(),
             lane: Lane::default(),
+            post: Post::default(),
+            receipts: Receipts::default(),
             presence: Presence::default(),
             gap: Gap::default(),
             shown: None,
@@ -151,8 +159,9 @@ impl<S: CryptoSession> Thread<S> {
 
     /// When this person has to be looked at again.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        let deadlines = [self.lane.deadline(), self.gap.deadline(), self.presence.deadline()];
-        deadlines.into_iter().flatten().min()
+        let direct = [self.lane.deadline(), self.gap.deadline(), self.presence.deadline()];
+        let by_mailbox = [self.post_deadline(), self.receipt_deadline()];
+        direct.into_iter().chain(by_mailbox).flatten().min()
     }
 
     /// The rows changed since it was last asked.
@@ -191,5 +200,7 @@ fn fresh_conversation(account: NodeId, conversation: ConversationId, device: Dev
         refreshed: UnixMillis(0),
         started: UnixMillis(0),
         recent: Vec::new(),
+        lost: Vec::new(),
+        owed: false,
     }
 }

@@ -38,7 +38,7 @@ impl<S: CryptoSession> Thread<S> {
             name: contact.name.clone(),
             online: connected && self.presence.theirs && self.is_accepted(),
             unread: self.conversation.unread,
-            waiting: self.outbox.len() as u64,
+            waiting: self.outbox.entries(),
             delivery: self.delivery(),
             last: self.conversation.last.clone(),
             since: contact.since,

@@ -2,7 +2,7 @@
 //!
 //! One request-response protocol. The sender has at most one batch per recipient in flight; the answer says for
 //! each item what the recipient did with it, and leaves only after its disk has it. The transport
-//! proved who sends; the items are end-to-end encrypted besides, because the same items will travel through mailboxes.
+//! proved who sends; the items are end-to-end encrypted besides, because the same items travel through mailboxes ([`Mail`]).
 //! Spec with golden bytes: `docs/protocol/messages.md`.
 //!
 //! Not here: what is inside an item ([`super::content`], [`super::session`]).
@@ -15,6 +15,10 @@ use crate::{
     time::UnixMillis,
 };
 use serde::{Deserialize, Serialize};
+
+mod mail;
+
+pub use mail::{ChainFirst, ChainHeard, Mail, SessionHeld};
 
 /// What one node asks another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

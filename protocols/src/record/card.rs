@@ -1,7 +1,7 @@
 //! The card: who I am and how to reach me.
 //!
 //! In: the payload of a `card` record. Out: a card within its limits, or why not. Fields that a later
-//! version adds are passed over, so that a card can grow (mailbox, relays, further devices).
+//! version adds are passed over, so that a card can grow (relays, further devices).
 //!
 //! Not here: the signature (see [`super::Record`]), whether the key package is a good one (the messenger's session checks it).
 
@@ -26,6 +26,9 @@ pub struct Card {
     pub addresses: Vec<Address>,
     /// Participation level, 1 to 4.
     pub level: u8,
+    /// The X25519 key that strangers seal envelopes for, 32 bytes ([`crate::mailbox`]). `None` in cards of nodes without mailboxes.
+    #[serde(default)]
+    pub mailbox: Option<serde_bytes::ByteBuf>,
 }
 
 /// Why a payload is no card of its owner.
@@ -59,6 +62,12 @@ pub enum CardError {
     NoSuchLevel {
         /// What it says.
         got: u8,
+    },
+    /// Not the length of a sealing key.
+    #[error("a mailbox key has 32 bytes, not {got}")]
+    BadMailboxKey {
+        /// Its length.
+        got: usize,
     },
 }
 
@@ -96,7 +105,16 @@ impl Card {
         if !(1..=4).contains(&self.level) {
             return Err(CardError::NoSuchLevel { got: self.level });
         }
-        Ok(())
+        match &self.mailbox {
+            Some(key) if key.len() != 32 => Err(CardError::BadMailboxKey { got: key.len() }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The key that strangers seal envelopes for, if there is one.
+    #[must_use]
+    pub fn mailbox_key(&self) -> Option<[u8; 32]> {
+        self.mailbox.as_ref().and_then(|key| key.as_slice().try_into().ok())
     }
 }
 
@@ -118,6 +136,7 @@ mod tests {
             key_package: vec![3; 40].into(),
             addresses: vec![address(1)],
             level: 2,
+            mailbox: Some(vec![4; 32].into()),
         }
     }
 
@@ -147,6 +166,8 @@ mod tests {
             let odd = Card { level, ..card() };
             assert_eq!(Card::decode(&odd.encode(), OWNER), Err(CardError::NoSuchLevel { got: level }));
         }
+        let short = Card { mailbox: Some(vec![4; 31].into()), ..card() };
+        assert_eq!(Card::decode(&short.encode(), OWNER), Err(CardError::BadMailboxKey { got: 31 }));
     }
 
     #[test]
@@ -167,11 +188,28 @@ mod tests {
             key_package: serde_bytes::ByteBuf,
             addresses: Vec<Address>,
             level: u8,
-            mailbox: Vec<u64>,
+            mailbox: Option<serde_bytes::ByteBuf>,
+            relays: Vec<u64>,
         }
-        let Card { node, device, key_package, addresses, level } = card();
-        let later = Later { node, device, key_package, addresses, level, mailbox: vec![1, 2, 3] };
+        let Card { node, device, key_package, addresses, level, mailbox } = card();
+        let later = Later { node, device, key_package, addresses, level, mailbox, relays: vec![1, 2, 3] };
         assert_eq!(Card::decode(&codec::encode(&later), OWNER), Ok(card()));
+    }
+
+    #[test]
+    fn a_card_of_a_version_without_mailboxes_is_understood() {
+        #[derive(Serialize)]
+        struct Earlier {
+            node: NodeId,
+            device: DeviceId,
+            key_package: serde_bytes::ByteBuf,
+            addresses: Vec<Address>,
+            level: u8,
+        }
+        let Card { node, device, key_package, addresses, level, .. } = card();
+        let earlier = Earlier { node, device, key_package, addresses, level };
+        let understood = Card::decode(&codec::encode(&earlier), OWNER);
+        assert_eq!(understood, Ok(Card { mailbox: None, ..card() }));
     }
 
     proptest! {

@@ -70,6 +70,8 @@ pub(crate) fn history(data: &Path, count: u64) {
         request: None,
         before_block: None,
         since: start,
+        passes: Vec::new(),
+        given: 0,
     };
     let contact = Change::Messenger(rows::Change::PutContact(contact));
     let messages = (1..=count).map(|n| {

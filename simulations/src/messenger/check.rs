@@ -27,6 +27,10 @@ pub enum Violation {
     BadFrame(String),
     /// A sender was told something that its disk does not hold.
     AcknowledgedTooEarly(String),
+    /// A message counts as stored and was in no mailbox.
+    StoredTooEarly(String),
+    /// A parcel that no mailbox takes.
+    BadParcel(String),
     /// A message counts as delivered and is not on the recipient's disk.
     DeliveredTooEarly(String),
     /// A message is shown or stored twice.
@@ -60,6 +64,8 @@ pub(super) struct Checks {
     /// What a sender was told that it is taken.
     acknowledged: BTreeSet<(MsgId, Installation)>,
     published: BTreeSet<(MsgId, Installation)>,
+    /// What was in a mailbox, by whom.
+    in_mailbox: BTreeSet<(MsgId, usize)>,
 }
 
 impl Checks {
@@ -76,13 +82,24 @@ impl Checks {
     pub(super) fn sent(&mut self, payload: &[u8]) -> Result<(), Violation> {
         let request = Request::decode(payload).map_err(|error| Violation::BadFrame(error.to_string()))?;
         if let Request::Deliver { items } = request {
-            for item in items {
-                if let Item::Content { sealed, .. } = item {
-                    self.keys.record(&sealed).map_err(|reused| Violation::KeyReused(reused.to_string()))?;
-                }
-            }
+            items.iter().try_for_each(|item| self.sealed(item))?;
         }
         Ok(())
+    }
+
+    /// Ciphertext leaves a node, whichever way.
+    pub(super) fn sealed(&mut self, item: &Item) -> Result<(), Violation> {
+        match item {
+            Item::Content { sealed, .. } => {
+                self.keys.record(sealed).map_err(|reused| Violation::KeyReused(reused.to_string()))
+            }
+            Item::Start { .. } | Item::Refresh { .. } => Ok(()),
+        }
+    }
+
+    /// Messages of a person have come to be in a mailbox.
+    pub(super) fn stored_in_mailbox(&mut self, person: usize, ids: Vec<MsgId>) {
+        self.in_mailbox.extend(ids.into_iter().map(|id| (id, person)));
     }
 
     /// A node blames a peer; all peers here are honest.
@@ -146,6 +163,11 @@ impl Checks {
                     let peer = ids.iter().position(|id| *id == conversation.peer());
                     if !peer.is_some_and(|peer| self.was_stored(peer, *id)) {
                         return Err(Violation::DeliveredTooEarly(format!("{id:?} of {node}")));
+                    }
+                }
+                Change::SetState { id, state: MessageState::Stored, .. } => {
+                    if !self.in_mailbox.contains(&(*id, node)) {
+                        return Err(Violation::StoredTooEarly(format!("{id:?} of {node}")));
                     }
                 }
                 Change::PutChain(row) if row.beyond.len() as u64 > limits::SEND_WINDOW => {
@@ -230,7 +252,7 @@ impl<K: Keys> World<K> {
                 }
                 // Removed people take what waits for them along; it may have arrived all the same.
                 (MessageState::NotDelivered, _) => {}
-                (MessageState::Waiting, _) => {
+                (MessageState::Waiting | MessageState::Stored, _) => {
                     let mutual = [self.standing(from, to), self.standing(to, from)];
                     let queued =
                         self.nodes[from].disk.rows.outbox.values().any(

@@ -14,6 +14,12 @@ impl<K: Keys> World<K> {
             return;
         }
         let count = self.nodes.len() as u64;
+        if self.settings.apart {
+            let node = usize::try_from(self.below(count)).unwrap_or(0);
+            self.set_clock(node);
+            let next = self.below(60_000);
+            return self.at(next, Event::Fault);
+        }
         let (Ok(a), Ok(b)) = (usize::try_from(self.below(count)), usize::try_from(self.below(count))) else {
             return;
         };
@@ -34,10 +40,32 @@ impl<K: Keys> World<K> {
         self.at(next, Event::Fault);
     }
 
-    /// The process is killed. Of what was not durable, the first batches may have reached the disk; what was to follow them is lost.
+    /// Where people live apart: whoever is up goes down, and somebody else comes up.
+    pub(super) fn shift(&mut self) {
+        let up = self.nodes.iter().position(|node| node.machine.is_some());
+        if let Some(up) = up {
+            self.stop(up);
+        }
+        let count = self.nodes.len();
+        let next = up.map_or(0, |up| (up + 1) % count);
+        let gap = self.below(2_000);
+        self.at(gap, Event::Start { node: next });
+        let hours = 30_000 + self.below(90_000);
+        self.at(gap + hours, Event::Shift);
+    }
+
+    /// The process is killed, and comes back later.
     fn crash(&mut self, node: usize) {
+        if self.stop(node) {
+            let down = self.below(30_000);
+            self.at(down, Event::Start { node });
+        }
+    }
+
+    /// The process is killed. Of what was not durable, the first batches may have reached the disk; what was to follow them is lost.
+    fn stop(&mut self, node: usize) -> bool {
         if self.nodes[node].machine.take().is_none() {
-            return;
+            return false;
         }
         self.summary.crashes += 1;
         let reached = self.below(self.nodes[node].disk.pending.len() as u64 + 1);
@@ -51,8 +79,7 @@ impl<K: Keys> World<K> {
         self.nodes[node].kept.clear();
         self.nodes[node].person.all_unanswered();
         self.unlink_all(node);
-        let down = self.below(30_000);
-        self.at(down, Event::Start { node });
+        true
     }
 
     /// Somebody loses their disk, and comes back as a new installation of the same identity.

@@ -7,6 +7,7 @@ use pc2_mls::MlsProvider;
 use pc2_protocols::{
     crypto::{keys::IdentityKeys, phrase::Phrase},
     id::{DeviceId, NodeId},
+    mailbox::keys::MailboxKeys,
     messenger::session::{CryptoProvider, ledger::LedgerProvider},
     time::UnixMillis,
 };
@@ -20,6 +21,9 @@ pub trait Keys: Clone {
 
     /// The identity of a person.
     fn node(&self, person: usize) -> NodeId;
+
+    /// The mailboxes of a person.
+    fn mailbox(&self, person: usize) -> MailboxKeys;
 
     /// The date at which the world begins.
     fn beginning(&self) -> UnixMillis;
@@ -43,6 +47,11 @@ impl Keys for Ledger {
 
     fn node(&self, person: usize) -> NodeId {
         NodeId::from_bytes([u8::try_from(person + 1).unwrap_or(u8::MAX); 32])
+    }
+
+    fn mailbox(&self, person: usize) -> MailboxKeys {
+        let root = [u8::try_from(person).unwrap_or(u8::MAX); 32];
+        MailboxKeys::new(self.node(person), root.into())
     }
 
     fn beginning(&self) -> UnixMillis {
@@ -82,6 +91,10 @@ impl Keys for Mls {
 
     fn node(&self, person: usize) -> NodeId {
         self.people[person].node()
+    }
+
+    fn mailbox(&self, person: usize) -> MailboxKeys {
+        self.people[person].mailbox_keys()
     }
 
     fn beginning(&self) -> UnixMillis {

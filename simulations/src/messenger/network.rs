@@ -70,7 +70,7 @@ impl<K: Keys> World<K> {
 
     fn can_connect(&self, a: usize, b: usize) -> bool {
         let up = self.nodes[a].machine.is_some() && self.nodes[b].machine.is_some();
-        up && a != b && !self.network.parted.contains(&pair(a, b))
+        up && a != b && !self.settings.apart && !self.network.parted.contains(&pair(a, b))
     }
 
     /// A connection comes to stand.

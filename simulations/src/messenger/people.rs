@@ -32,7 +32,7 @@ pub(super) struct Person {
 impl Person {
     pub(super) fn asks(&mut self, call: CallId, command: &Command) {
         self.open.insert(call, command.clone());
-        if matches!(command, Command::Send { .. }) {
+        if matches!(command, Command::Send { .. }) && !self.lately.contains(command) {
             self.lately.push(command.clone());
             if self.lately.len() > LATELY {
                 self.lately.remove(0);
@@ -87,8 +87,9 @@ impl<K: Keys> World<K> {
             return self.repeat(node);
         }
         let command = match (standing, dice) {
-            (_, 0..2) => Command::Block { peer },
-            (_, 2..4) => Command::Remove { peer },
+            // Whoever is blocked for a while is not heard later, without ever meeting: their envelopes are gone.
+            (_, 0..2) if !self.settings.apart => Command::Block { peer },
+            (_, 2..4) if !self.settings.apart => Command::Remove { peer },
             (_, 4..6) => Command::Invite,
             (_, 6..8) => Command::MarkRead { conversation: ConversationId::direct(peer) },
             (_, 8..9) => Command::Contacts,
@@ -134,6 +135,10 @@ impl<K: Keys> World<K> {
     /// Whoever got no answer asks again with the same id, sooner or later.
     pub(super) fn retry_unanswered(&mut self, node: usize) {
         for command in std::mem::take(&mut self.nodes[node].person.unsure) {
+            if !self.nodes[node].person.lately.contains(&command) {
+                // So long ago that a messenger may take it for new.
+                continue;
+            }
             match self.below(10) {
                 0..5 => self.call(node, command),
                 5..9 => self.nodes[node].person.unsure.push(command),

@@ -9,6 +9,8 @@ pub struct Settings {
     pub calm_millis: u64,
     /// About how often each person does something, in milliseconds.
     pub pace_millis: u64,
+    /// Nobody is ever up at the same time as anybody else.
+    pub apart: bool,
     /// Prints every step.
     pub trace: bool,
 }
@@ -16,7 +18,13 @@ pub struct Settings {
 impl Default for Settings {
     /// Some minutes of trouble, then hours for the longest backoffs.
     fn default() -> Self {
-        Self { wild_millis: 240_000, calm_millis: 4 * 3_600_000, pace_millis: 1_500, trace: false }
+        Self {
+            wild_millis: 240_000,
+            calm_millis: 4 * 3_600_000,
+            pace_millis: 1_500,
+            apart: false,
+            trace: false,
+        }
     }
 }
 
@@ -35,6 +43,8 @@ pub struct Summary {
     pub reinstalls: u64,
     /// Machines that panicked, or whose write failed.
     pub rebuilds: u64,
+    /// Parcels handed to mailboxes, and those handed again.
+    pub parcels: u64,
     /// Keys that sealed something.
     pub keys_used: usize,
 }

@@ -33,11 +33,13 @@ fn run_seeds(seeds: std::ops::Range<u64>) {
         total.rebuilds += summary.rebuilds;
         total.keys_used += summary.keys_used;
         total.reinstalls += summary.reinstalls;
+        total.parcels += summary.parcels;
     }
     println!("{total:?}");
     assert!(total.delivered * 2 > total.acknowledged, "most messages arrive: {total:?}");
     assert!(total.crashes > 100 && total.rebuilds > 100, "things go wrong: {total:?}");
     assert!(total.reinstalls > 5, "disks are lost: {total:?}");
+    assert!(total.parcels > 500, "mailboxes are used: {total:?}");
 }
 
 #[test]
@@ -61,6 +63,25 @@ fn nothing_is_lost_or_doubled_in_the_second_half_of_500_worlds() {
     if one_seed().is_none() {
         run_seeds(250..500);
     }
+}
+
+#[test]
+fn people_who_are_never_up_together_get_everything_once_and_in_order_by_mailboxes_alone() {
+    let settings =
+        Settings { apart: true, trace: std::env::var_os("TRACE").is_some(), ..Settings::default() };
+    let settings =
+        Settings { wild_millis: 900_000, pace_millis: 8_000, calm_millis: 12 * 3_600_000, ..settings };
+    let mut total = Summary::default();
+    for seed in one_seed().map_or(0..60, |seed| seed..seed + 1) {
+        let summary = World::new(seed, Ledger, settings).run().unwrap_or_else(|violation| {
+            panic!("seed {seed}, apart: {violation:?}\nrepeat with: SEED={seed} cargo test -p pc2-simulations apart")
+        });
+        total.acknowledged += summary.acknowledged;
+        total.delivered += summary.delivered;
+        total.parcels += summary.parcels;
+    }
+    println!("{total:?}");
+    assert!(one_seed().is_some() || total.delivered > 1_000, "a lot is said: {total:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use pc2_protocols::messenger::{
     In,
-    wire::{Answer, Item, Request},
+    wire::{Answer, Item, Mail, Request},
 };
 
 /// What a step was given, without ciphertext.
@@ -19,6 +19,13 @@ pub(super) fn line(input: &In) -> String {
         In::Resolved { op, result } => {
             format!("{} resolved: {:?}", op.number, result.as_ref().map(|card| card.device))
         }
+        In::MailboxArrived { envelope, from, payload } => {
+            let mail = match Mail::decode(payload) {
+                Ok(Mail::Deliver { items, .. }) => of_items(&items),
+                other => format!("{other:?}"),
+            };
+            format!("{} of {} by mailbox: {mail}", envelope.id.short(), from.short())
+        }
         In::Loaded { op, rows } => format!("{} loaded: {} rows", op.number, rows.len()),
         other => format!("{other:?}"),
     }
@@ -26,6 +33,10 @@ pub(super) fn line(input: &In) -> String {
 
 fn of_request(request: &Request) -> String {
     let Request::Deliver { items } = request else { return format!("{request:?}") };
+    of_items(items)
+}
+
+fn of_items(items: &[Item]) -> String {
     let items: Vec<String> = items.iter().map(of_item).collect();
     format!("Deliver {}", items.join(", "))
 }

@@ -6,6 +6,7 @@ use super::{
     check::{Checks, Violation},
     disk::{Batch, Disk},
     keys::Keys,
+    mailboxes::Mailboxes,
     network::{Exchange, Network},
     people::Person,
     terms::{Settings, Summary},
@@ -13,8 +14,9 @@ use super::{
 };
 use pc2_protocols::{
     dht::ResolveError,
-    id::{DeviceId, NodeId},
+    id::{DeviceId, EnvelopeId, NodeId},
     machine::{CallId, Machine as _, OpId},
+    mailbox::EnvelopeKey,
     messenger::{Command, In, Messenger, Out, device_row, rows::Snapshot},
     net::{NetCommand, NetError, RequestToken},
     record::Card,
@@ -54,7 +56,13 @@ pub(super) enum Event {
     Read { node: usize, process: u32, input: In },
     Act { node: usize },
     Link { a: usize, b: usize },
+    Progress { node: usize, id: EnvelopeId, stored: bool },
+    Store { node: usize, id: EnvelopeId },
+    Spoil { node: usize, id: EnvelopeId },
+    Bring { node: usize, process: u32, from: usize, id: EnvelopeId },
+    BringAgain { node: usize, from: usize, envelope: EnvelopeKey, payload: Vec<u8> },
     Fault,
+    Shift,
     Start { node: usize },
     Look,
 }
@@ -67,6 +75,7 @@ pub struct World<K: Keys> {
     pub(super) now: u64,
     pub(super) nodes: Vec<Node<K>>,
     pub(super) network: Network,
+    pub(super) mailboxes: Mailboxes,
     pub(super) checks: Checks,
     pub(super) wild: bool,
     pub(super) summary: Summary,
@@ -86,6 +95,7 @@ impl<K: Keys> World<K> {
             now: 0,
             nodes: Vec::new(),
             network: Network::default(),
+            mailboxes: Mailboxes::default(),
             checks: Checks::default(),
             wild: true,
             summary: Summary::default(),
@@ -114,8 +124,13 @@ impl<K: Keys> World<K> {
                 kept: BTreeSet::new(),
                 person: Person::default(),
             });
-            world.start(index);
+            if !world.settings.apart {
+                world.start(index);
+            }
             world.act_later(index);
+        }
+        if world.settings.apart {
+            world.shift();
         }
         let first_fault = world.below(8_000);
         world.at(first_fault, Event::Fault);
@@ -193,10 +208,23 @@ impl<K: Keys> World<K> {
             }
             Event::Act { node } => self.act(node),
             Event::Link { a, b } => self.link(a, b),
+            Event::Progress { node, id, stored } => self.progress(node, id, stored),
+            Event::Store { node, id } => self.store(node, id),
+            Event::Spoil { node, id } => self.spoil(node, id),
+            Event::Bring { node, process, from, id } => {
+                if self.nodes[node].process == process {
+                    self.bring(node, from, id);
+                }
+            }
+            Event::BringAgain { node, from, envelope, payload } => {
+                self.bring_again(node, from, envelope, payload);
+            }
             Event::Fault => self.fault(),
+            Event::Shift => self.shift(),
             Event::Start { node } => self.start(node),
             Event::Look => {
                 self.look_for_links();
+                self.look_into_mailboxes();
                 self.at(2_000, Event::Look);
             }
         }
@@ -262,7 +290,9 @@ impl<K: Keys> World<K> {
         let provider = self.keys.provider(node, device, own, ChaCha20Rng::from_seed(seed));
         let generation = self.nodes[node].generation;
         self.nodes[node].generation += 1;
-        self.nodes[node].machine = Some(Messenger::new(id, provider, snapshot, generation, rng, now));
+        let mailbox = self.keys.mailbox(node);
+        let machine = Messenger::new(id, provider, mailbox, snapshot, generation, rng, now);
+        self.nodes[node].machine = Some(machine);
         self.step(node, In::Profile { name: format!("Person {node}") });
         self.step(node, In::Tick);
         for peer in self.network.connected_with(node) {
@@ -343,7 +373,10 @@ impl<K: Keys> World<K> {
                 let (delay, process) = (self.below(20), self.nodes[node].process);
                 self.at(delay, Event::Read { node, process, input: In::Loaded { op, rows } });
             }
-            Out::OfferKeyPackage { device, key_package } => {
+            Out::Deposit(parcel) => self.deposit(node, parcel),
+            Out::Withdraw { id, .. } => self.withdraw(node, id),
+            Out::Taken { envelope } => self.taken(node, envelope),
+            Out::OfferKeyPackage { device, key_package, .. } => {
                 self.nodes[node].offered = Some((device, key_package));
             }
             Out::Publish(event) => {
@@ -410,7 +443,10 @@ impl<K: Keys> World<K> {
             (3, _) | (_, None) => Err(ResolveError::NotFound),
             (_, Some((device, key_package))) => {
                 let key_package = serde_bytes::ByteBuf::from(key_package);
-                Ok(Card { node: wanted, device, key_package, addresses: Vec::new(), level: 2 })
+                let person = self.nodes.iter().position(|node| node.id == wanted).unwrap_or(node);
+                let mailbox = self.keys.mailbox(person).intro_sealing().to_vec();
+                let mailbox = Some(serde_bytes::ByteBuf::from(mailbox));
+                Ok(Card { node: wanted, device, key_package, addresses: Vec::new(), level: 2, mailbox })
             }
         };
         let (delay, process) = (self.below(400), self.nodes[node].process);
@@ -437,6 +473,9 @@ impl<K: Keys> World<K> {
     /// Nothing goes wrong any more.
     fn calm_down(&mut self) {
         self.wild = false;
+        if self.settings.apart {
+            return;
+        }
         self.network.heal();
         for node in 0..self.nodes.len() {
             self.start(node);

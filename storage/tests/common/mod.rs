@@ -3,10 +3,10 @@
 
 use pc2_protocols::{
     crypto::seal::StorageKey,
-    id::{ConversationId, DeviceId, MsgId, NodeId, SessionId},
+    id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId, SessionId},
     messenger::{
         content::{Body, Content, Hlc},
-        rows::{self, MessageRow, MessageState, OutboxRow, SessionValue, Waiting},
+        rows::{self, InParcel, MessageRow, MessageState, OutboxRow, SessionValue, Waiting},
         wire::Item,
     },
     time::UnixMillis,
@@ -99,6 +99,8 @@ pub(crate) fn put_outbox(number: u64, text: &str) -> Change {
         order: number,
         what: Waiting::Content { content: content(number, text), sealed: Some(sealed) },
         since: UnixMillis(number),
+        parcel: Some(InParcel { id: EnvelopeId::from_bytes([9; 16]), week: 3, stored: true }),
+        again: false,
     })))
 }
 

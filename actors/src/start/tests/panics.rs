@@ -12,9 +12,10 @@ use crate::{
 };
 use pc2_protocols::{
     dht,
-    id::{ConversationId, DeviceId, MsgId},
+    id::{ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId},
     identity,
     machine::{Component, OpId, OpIds},
+    mailbox::EnvelopeKey,
     messenger,
     net::Prefix,
 };
@@ -220,9 +221,11 @@ fn the_record_actor_survives_a_panic_in_every_handler() {
                 "OwnAddresses" => In::OwnAddresses { addresses: Vec::new() },
                 "NetworkChanged" => In::NetworkChanged,
                 "Resolve" => In::Resolve { op: of_the_messenger, node },
-                "OfferKeyPackage" => {
-                    In::OfferKeyPackage { device: DeviceId::from_bytes([1; 16]), key_package: vec![1] }
-                }
+                "OfferKeyPackage" => In::OfferKeyPackage {
+                    device: DeviceId::from_bytes([1; 16]),
+                    key_package: vec![1],
+                    mailbox: None,
+                },
                 "Loaded" => In::Loaded { op, record: None },
                 _ => return None,
             })
@@ -280,6 +283,14 @@ fn the_messenger_survives_a_panic_in_every_handler() {
                 "Resolved" => In::Resolved { op, result: Err(dht::ResolveError::NotFound) },
                 "Loaded" => In::Loaded { op, rows: Vec::new() },
                 "Profile" => In::Profile { name: "Ada".to_owned() },
+                "MailboxProgress" => {
+                    In::MailboxProgress { id: EnvelopeId::from_bytes([1; 16]), stored_until: None }
+                }
+                "MailboxArrived" => {
+                    let (address, id) =
+                        (MailboxAddress::from_bytes([1; 32]), EnvelopeId::from_bytes([1; 16]));
+                    In::MailboxArrived { envelope: EnvelopeKey { address, id }, from: node, payload: vec![1] }
+                }
                 _ => return None,
             })
         },

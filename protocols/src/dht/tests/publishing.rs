@@ -417,7 +417,7 @@ fn a_key_package_beyond_its_limit_is_not_put_into_the_card_and_told() {
     bench.route(&peers([2]));
     bench.confirm_all();
     let key_package = vec![0; limits::MAX_KEY_PACKAGE_BYTES + 1];
-    bench.step(In::OfferKeyPackage { device: DEVICE, key_package });
+    bench.step(In::OfferKeyPackage { device: DEVICE, key_package, mailbox: None });
     bench.pass(Duration::from_secs(2));
     assert_eq!(bench.route(&peers([2])), vec![]);
     assert!(bench.dht.status().concerns.iter().any(|concern| concern.contains("key package")));

@@ -40,6 +40,7 @@ fn card() -> Record {
         key_package: vec![4; 8].into(),
         addresses: vec![Address::try_from("/ip4/192.0.2.1/tcp/4001".to_owned()).expect("an address")],
         level: 2,
+        mailbox: Some(vec![5; 32].into()),
     };
     let draft = Draft { kind: Kind::Card, salt: vec![], payload: Some(card.encode()), ..draft(9, b"") };
     Record::sign(&signer(), draft).expect("a card")

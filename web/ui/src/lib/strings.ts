@@ -96,6 +96,7 @@ export const words = {
 
   state: {
     waiting: 'Waiting',
+    stored: 'On its way: kept in their mailbox',
     delivered: 'Delivered',
     read: 'Read',
     not_delivered: 'Not delivered',

@@ -15,8 +15,11 @@ export type Item =
   | { kind: 'unread'; key: string }
   | { kind: 'message'; key: string; message: Message; opens: boolean; closes: boolean }
 
-/** How far a state is: a message only ever goes on. So an answer that was overtaken by an event is known as the older one. */
-const FAR: Record<MessageState, number> = { waiting: 0, not_delivered: 1, delivered: 2, read: 3, received: 4 }
+/**
+ * How far a state is: a message only ever goes on, but that mailboxes may lose what they kept. So an answer that was overtaken by an event
+ * is known as the older one.
+ */
+const FAR: Record<MessageState, number> = { waiting: 0, stored: 0, not_delivered: 1, delivered: 2, read: 3, received: 4 }
 
 /** Messages in order, each once, in the furthest state it was seen in. */
 export function merge(known: readonly Message[], newer: readonly Message[]): Message[] {
