@@ -321,6 +321,7 @@ mod tests {
             address: MailboxAddress::from_bytes([1; 32]),
             id: EnvelopeId::from_bytes([number; 16]),
             deposit: vec![number; 500],
+            digest: [0; 32],
             depositor: None,
             until: UnixMillis(1),
             source: NodeId::from_bytes([2; 32]),
