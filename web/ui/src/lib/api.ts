@@ -12,7 +12,9 @@ import type {
   Invitation,
   Message,
   MessagePage,
+  Network,
   Problem,
+  Reach,
   SendMessage,
   Session,
 } from './api-types'
@@ -41,7 +43,7 @@ export class ApiError extends Error {
   }
 }
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 async function call<T>(method: Method, path: string, body?: unknown, init: RequestInit = {}): Promise<T> {
   for (let tried = 1; ; tried++) {
@@ -119,5 +121,8 @@ export const api = {
     return call<MessagePage>('GET', `${conversation(did)}/messages?${query}`)
   },
   send: (did: string, message: SendMessage) => call<Message>('POST', `${conversation(did)}/messages`, message),
+  network: () => call<Network>('GET', '/api/network'),
+  setLevel: (level: string) => call<Reach>('PUT', '/api/network/level', { level }),
+
   markRead: (did: string) => call<void>('POST', `${conversation(did)}/read`),
 }

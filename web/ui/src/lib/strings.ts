@@ -31,6 +31,7 @@ export const words = {
     requests: 'Requests',
     requestsCount: (n: number) => plural(n, 'request waits for you', 'requests wait for you'),
     add: 'Connect with someone',
+    network: 'Network',
     empty: 'Nobody here yet',
     emptyHint: 'Send somebody an invitation link, or paste the one you were given.',
     noRequests: 'No requests',

@@ -7,6 +7,7 @@ import { Live } from '../lib/live'
 import { contacts } from './contacts.svelte'
 import { invitations } from './invitations.svelte'
 import { kept } from './kept'
+import { network } from './network.svelte'
 import { hrefs, place } from './route.svelte'
 import { threads } from './thread.svelte'
 
@@ -87,6 +88,7 @@ class Session {
     contacts.clear()
     threads.clear()
     invitations.forget()
+    network.clear()
     this.me = null
     this.wasUp = false
     this.phase = 'signed-out'
@@ -101,6 +103,7 @@ class Session {
 
   #readAgain(): void {
     void contacts.load()
+    network.changed()
     threads.reload(place.route.at === 'person' ? place.route.did : null)
   }
 
@@ -116,6 +119,8 @@ class Session {
         return threads.known(frame.data.conversation)?.put(frame.data)
       case 'message_state':
         return threads.known(frame.data.conversation)?.setState(frame.data.id, frame.data.state)
+      case 'network':
+        return network.changed()
       case 'profile':
         if (this.me) this.me = { ...this.me, name: frame.data.name }
         return

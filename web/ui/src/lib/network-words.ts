@@ -1,0 +1,77 @@
+/** What the network screen says: read with it, so that the first load stays small. Everything else is in `strings`. */
+import type { Mapping, Path, Peer, Reach, Reachability } from './api-types'
+
+const bytes = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 })
+
+/** A size as people read it. */
+export function size(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let unit = 0
+  let value = count
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${bytes.format(value)} ${units[unit]}`
+}
+
+export const words = {
+  title: 'Network',
+  loading: 'Asking your PC2…',
+  failed: 'The network could not be read',
+
+  reachability: {
+    unknown: 'Finding out how you are reached…',
+    public: 'Everybody can reach you directly',
+    relayed: 'You are reached through relays',
+    private: 'Others cannot reach you from outside',
+  } satisfies Record<Reachability, string>,
+  hint: {
+    unknown: 'Other nodes try your addresses. This takes a minute.',
+    public: 'Your PC2 answers connections from the internet.',
+    relayed: 'A relay passes on what it cannot read. A direct way is taken as soon as one opens.',
+    private: 'You reach others by yourself. Connect with a node that relays, or open the port in your router.',
+  } satisfies Record<Reachability, string>,
+  mapping: {
+    unknown: 'Not known yet',
+    none: 'None: the address is your own',
+    same: 'One port for everybody: direct ways can be opened',
+    per_destination: 'Another port for each destination: direct ways open seldom',
+  } satisfies Record<Mapping, string>,
+  router: 'Router',
+  addresses: 'Your addresses',
+  noAddresses: 'None that others could use',
+  relays: 'Places at relays',
+  asking: 'asking…',
+  heldSince: (when: string) => `since ${when}`,
+
+  level: 'What your PC2 does for others',
+  levels: [
+    ['auto', 'Automatic', 'Keeps records and mailboxes; relays when everybody can reach it.'],
+    ['1', 'Nothing', 'Looks up only. For a phone line or a battery.'],
+    ['2', 'Takes part', 'Keeps records and mailboxes for others.'],
+    ['3', 'Relays', 'Also passes on traffic for those who cannot be reached.'],
+    ['4', 'Supernode', 'Also a way into the network for newcomers. For servers.'],
+  ] as const,
+  levelNow: (reach: Reach) => `Level ${reach.level} now: ${reach.why}`,
+  levelSaved: 'Saved',
+
+  mailboxes: 'Mailboxes',
+  held: (count: number, used: string, share: string) =>
+    count === 0 ? `Nothing kept for others yet; up to ${share} are lent` : `${count} for others, ${used} of ${share}`,
+  waiting: (parcels: number, stored: number) =>
+    parcels === 0 ? 'Nothing of yours waits' : `${stored} of your ${parcels} are kept by enough nodes`,
+  holders: (count: number) => (count === 1 ? '1 node keeps yours' : `${count} nodes keep yours`),
+  looked: (when: string) => `last looked into ${when}`,
+
+  peers: (count: number) => (count === 1 ? '1 connection' : `${count} connections`),
+  noPeers: 'Not connected with anybody',
+  noPeersHint: 'In a local network nodes find each other. Elsewhere one address is needed to join through: pc2 up --bootstrap …',
+  path: {
+    direct: 'Direct',
+    punched: 'Direct, opened through both routers',
+    relayed: 'Relayed',
+  } satisfies Record<Path, string>,
+  relayedBy: (name: string) => `Relayed by ${name}`,
+  detail: (peer: Peer) => [peer.transport === 'quic' ? 'QUIC' : 'TCP', peer.latency_ms === null ? null : `${peer.latency_ms} ms`],
+}
