@@ -12,7 +12,10 @@
 //! Spec with golden bytes: `docs/protocol/mailbox.md`.
 
 pub mod keys;
+mod machine;
 pub mod rows;
+
+pub use machine::Mailbox;
 
 use crate::{
     id::{EnvelopeId, MailboxAddress, NodeId},

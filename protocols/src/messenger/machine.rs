@@ -317,6 +317,7 @@ impl<P: CryptoProvider> Machine for Messenger<P> {
                 Some(Pending::LoadSent { call, id }) => self.loaded_sent(call, id, rows, &mut step),
                 Some(_) | None => {}
             },
+            In::MailboxProgress { .. } | In::MailboxArrived { .. } => {}
             In::Profile { name } => {
                 let end = name.floor_char_boundary(limits::MAX_NAME_BYTES);
                 self.name = name[..end].to_owned();

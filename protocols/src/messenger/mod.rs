@@ -42,9 +42,10 @@ pub use machine::{Messenger, device_row};
 
 use crate::{
     dht::ResolveError,
-    id::{ConversationId, DeviceId, MsgId, NodeId},
+    id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId},
     kinds,
     machine::{CallId, OpId, Tick},
+    mailbox::{EnvelopeKey, Parcel},
     net::{Address, NetCommand, NetError, RequestToken},
     record::Card,
     time::UnixMillis,
@@ -110,6 +111,22 @@ kinds! {
         Profile {
             /// At most [`crate::limits::MAX_NAME_BYTES`].
             name: String,
+        },
+        /// So many mailboxes keep a parcel of ours, or not enough.
+        MailboxProgress {
+            /// Which.
+            id: EnvelopeId,
+            /// Until when enough of them keep it; `None`: fewer than enough.
+            stored_until: Option<UnixMillis>,
+        },
+        /// An envelope was fetched from a mailbox of ours, and opened. Answered by [`Out::Taken`] once it is dealt with for good.
+        MailboxArrived {
+            /// Which.
+            envelope: EnvelopeKey,
+            /// Who wrote it: their signature was inside.
+            from: NodeId,
+            /// What was in it.
+            payload: Vec<u8>,
         },
     }
 }
@@ -365,6 +382,20 @@ pub enum Out {
     },
     /// Tell everybody who looks.
     Publish(Event),
+    /// Have this kept in mailboxes. Answered by [`In::MailboxProgress`], again and again.
+    Deposit(Parcel),
+    /// A parcel of ours has arrived, or nobody wants it any more.
+    Withdraw {
+        /// Whose.
+        account: NodeId,
+        /// Which.
+        id: EnvelopeId,
+    },
+    /// An arrival is dealt with for good: mailboxes may let it go.
+    Taken {
+        /// Which.
+        envelope: EnvelopeKey,
+    },
 }
 
 #[cfg(test)]
