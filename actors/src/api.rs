@@ -5,7 +5,7 @@
 //!
 //! | question | answered by |
 //! |---|---|
-//! | [`NodeHandle::messenger`], [`NodeHandle::dht`], [`NodeHandle::identity`] | the machine of that name |
+//! | [`NodeHandle::messenger`], [`NodeHandle::dht`], [`NodeHandle::identity`], [`NodeHandle::relay`], [`NodeHandle::mailbox`] | the machine of that name |
 //! | [`NodeHandle::history`], [`NodeHandle::web_sessions`] | storage, on a blocking thread |
 //! | [`NodeHandle::network`] | the network driver |
 //! | [`NodeHandle::health`] | every part, and the disk |
@@ -22,10 +22,12 @@ use crate::{
     health::Vitals,
     host::{CallTo, Host},
     identity::IdentityShell,
+    mailbox::MailboxShell,
     messages::{Call, Report},
     messenger::MessengerShell,
     network::Look,
     reads::Reads,
+    relay::RelayShell,
     shell::Shell,
 };
 use actix::{Addr, dev::SendError};
@@ -34,7 +36,9 @@ use pc2_protocols::{
     id::{ConversationId, MsgId, NodeId},
     identity::{self, ProfileRow},
     machine::Status,
+    mailbox,
     messenger::{self, content::Hlc, rows::MessageRow},
+    relay,
     time::UnixMillis,
 };
 use pc2_storage::{Change, Disk as _, OpenReport, Reader, SystemDisk, WebSessionChange, Writer};
@@ -71,9 +75,13 @@ pub(crate) struct Inner {
     pub(crate) identity: Addr<Host<IdentityShell>>,
     pub(crate) dht: Addr<Host<DhtShell>>,
     pub(crate) messenger: Addr<Host<MessengerShell>>,
+    pub(crate) relay: Addr<Host<RelayShell>>,
+    pub(crate) mailbox: Addr<Host<MailboxShell>>,
     pub(crate) identity_vitals: Arc<Vitals>,
     pub(crate) dht_vitals: Arc<Vitals>,
     pub(crate) messenger_vitals: Arc<Vitals>,
+    pub(crate) relay_vitals: Arc<Vitals>,
+    pub(crate) mailbox_vitals: Arc<Vitals>,
     pub(crate) look: Look,
     pub(crate) events: Arc<EventHub>,
     pub(crate) reads: Reads,
@@ -147,6 +155,28 @@ impl NodeHandle {
         call(&self.inner.identity, &self.inner.identity_vitals, command).await
     }
 
+    /// Asks the relay machine: how this node is reached, and what it does for others.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn relay(
+        &self,
+        command: relay::Command,
+    ) -> Result<relay::Reply, CallError<relay::CommandError>> {
+        call(&self.inner.relay, &self.inner.relay_vitals, command).await
+    }
+
+    /// Asks the mailbox machine.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn mailbox(
+        &self,
+        command: mailbox::Command,
+    ) -> Result<mailbox::Reply, CallError<mailbox::CommandError>> {
+        call(&self.inner.mailbox, &self.inner.mailbox_vitals, command).await
+    }
+
     /// A page of a conversation, newest first: at most `limit` messages before a place, or the newest.
     ///
     /// # Errors
@@ -213,10 +243,12 @@ impl NodeHandle {
     /// How the node is. Answers even when parts of it do not.
     pub async fn health(&self) -> HealthView {
         let inner = &*self.inner;
-        let (identity, dht, messenger) = futures::join!(
+        let (identity, dht, messenger, relay, mailbox) = futures::join!(
             report(&inner.identity, &inner.identity_vitals),
             report(&inner.dht, &inner.dht_vitals),
             report(&inner.messenger, &inner.messenger_vitals),
+            report(&inner.relay, &inner.relay_vitals),
+            report(&inner.mailbox, &inner.mailbox_vitals),
         );
         let (dir, reader, account) = (inner.dir.clone(), inner.reader.clone(), inner.account);
         let looked = inner.reads.run(move || {
@@ -225,7 +257,7 @@ impl NodeHandle {
         });
         let (disk_free, since) = looked.await.unwrap_or_default();
         HealthView {
-            actors: vec![identity, dht, messenger],
+            actors: vec![identity, dht, messenger, relay, mailbox],
             storage: inner.writer.state(),
             opened: inner.opened.clone(),
             disk_free,

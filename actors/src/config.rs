@@ -7,7 +7,9 @@ use crate::{
 };
 use pc2_protocols::{
     crypto::keys::IdentityKeys,
+    level::LevelChoice,
     net::{Address, Peer},
+    relay::Shares,
 };
 use pc2_storage::{OpenError, Options, ReadError, WriteError};
 use std::{fmt, io, path::PathBuf, sync::Arc};
@@ -26,8 +28,12 @@ pub struct NodeConfig {
     pub mdns: bool,
     /// Whether loopback addresses are told to others.
     pub loopback: Loopback,
-    /// Participation level, 1 to 4, for the card.
-    pub level: u8,
+    /// Whether the router may be asked to pass a port on to this node (UPnP).
+    pub upnp: bool,
+    /// The participation level. `None`: as last chosen on the running node, or else the node decides itself.
+    pub level: Option<LevelChoice>,
+    /// What is lent to the network. `None`: as last chosen on the running node, or else the defaults.
+    pub shares: Option<Shares>,
     /// How storage is opened.
     pub storage: Options,
     /// Called once when the node cannot go on, from any thread. [`exit`] is what a service wants.
@@ -35,7 +41,7 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// Listens nowhere and joins nobody yet; the LAN is searched, level 2, and a node that cannot go on ends the process.
+    /// Listens nowhere and joins nobody yet; the LAN is searched, the router is asked, and a node that cannot go on ends the process.
     #[must_use]
     pub fn new(data: PathBuf, keys: IdentityKeys) -> Self {
         Self {
@@ -45,7 +51,9 @@ impl NodeConfig {
             bootstrap: Vec::new(),
             mdns: true,
             loopback: Loopback::default(),
-            level: 2,
+            upnp: true,
+            level: None,
+            shares: None,
             storage: Options::default(),
             on_fatal: Arc::new(exit),
         }
@@ -58,6 +66,7 @@ impl NodeConfig {
             listen: self.listen.clone(),
             bootstrap: self.bootstrap.clone(),
             mdns: self.mdns,
+            upnp: self.upnp,
             known,
             loopback: self.loopback,
         }

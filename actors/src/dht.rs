@@ -1,6 +1,6 @@
 //! The shell of the record machine: requests to the network, cards to the messenger, records back from disk.
 //!
-//! A new life is told who is connected, where we can be reached and which key package our card shall carry. Whoever asked the
+//! A new life is told who is connected, at which level the node works, where we can be reached and which key package our card shall carry. Whoever asked the
 //! dead one for a card hears that it is busy; requests of peers that it had not answered fail.
 //!
 //! Not here: the machine ([`pc2_protocols::dht`]).
@@ -13,6 +13,7 @@ use crate::{
 use pc2_protocols::{
     dht::{Change, Command, CommandError, In, Out, Reply, ResolveError},
     id::{DeviceId, RecordKey},
+    level::Level,
     machine::{CallId, OpId},
     messenger,
     net::{Address, NetCommand, NetInput},
@@ -32,6 +33,7 @@ pub(crate) struct DhtShell {
     resolving: Open<OpId>,
     addresses: Option<Vec<Address>>,
     offered: Option<(DeviceId, Vec<u8>, Option<[u8; 32]>)>,
+    level: Option<Level>,
 }
 
 impl DhtShell {
@@ -42,7 +44,17 @@ impl DhtShell {
         reader: Reader,
         io: runtime::Handle,
     ) -> Self {
-        Self { line, own, messenger, reader, io, resolving: Open::new(), addresses: None, offered: None }
+        Self {
+            line,
+            own,
+            messenger,
+            reader,
+            io,
+            resolving: Open::new(),
+            addresses: None,
+            offered: None,
+            level: None,
+        }
     }
 
     fn send(&mut self, command: NetCommand) {
@@ -147,6 +159,7 @@ impl Shell for DhtShell {
             | In::OwnAddresses { .. }
             | In::NetworkChanged
             | In::OfferKeyPackage { .. }
+            | In::Level { .. }
             | In::Loaded { .. } => {}
         }
     }
@@ -161,6 +174,7 @@ impl Shell for DhtShell {
             In::OfferKeyPackage { device, key_package, mailbox } => {
                 self.offered = Some((*device, key_package.clone(), *mailbox));
             }
+            In::Level { level } => self.level = Some(*level),
             In::Tick
             | In::Call { .. }
             | In::PeerResponse { .. }
@@ -184,7 +198,9 @@ impl Shell for DhtShell {
         });
         let addresses = self.addresses.clone().map(|addresses| In::OwnAddresses { addresses });
         let connected = self.line.connected().map(|node| In::PeerUp { node });
-        connected.chain(offer).chain(addresses).collect()
+        // Before what may make a card.
+        let level = self.level.map(|level| In::Level { level });
+        level.into_iter().chain(connected).chain(offer).chain(addresses).collect()
     }
 
     fn settle(&mut self) {

@@ -29,6 +29,8 @@ pub enum NodeEvent {
     Profile(ProfileRow),
     /// Peers come and go, own addresses change.
     Network(NetEvent),
+    /// How this node is reached, or what it does for others, has changed: [`crate::api::NodeHandle::relay`] has the picture.
+    Reach,
     /// A part of the node fails, or works again.
     Health {
         /// Its name, as in [`crate::api::ActorHealth::name`].

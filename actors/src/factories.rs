@@ -13,7 +13,10 @@ use pc2_protocols::{
     crypto::keys::IdentityKeys,
     dht::{self, Dht},
     identity::{self, Identity, ProfileRow},
+    level::{Level, LevelChoice},
+    mailbox::{self, Mailbox},
     messenger::{self, Messenger},
+    relay::{self, ContributionRow, Relay, Shares},
     time::Now,
 };
 use pc2_storage::Reader;
@@ -26,7 +29,6 @@ use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 pub(crate) struct Sources {
     pub(crate) keys: IdentityKeys,
     pub(crate) reader: Reader,
-    pub(crate) level: u8,
     pub(crate) clock: Clock,
 }
 
@@ -35,16 +37,20 @@ pub(crate) struct Factories {
     pub(crate) identity: Factory<identity::In, identity::Out>,
     pub(crate) dht: Factory<dht::In, dht::Out>,
     pub(crate) messenger: Factory<messenger::In, messenger::Out>,
+    pub(crate) relay: Factory<relay::In, relay::Out>,
+    pub(crate) mailbox: Factory<mailbox::In, mailbox::Out>,
 }
 
 impl Factories {
     /// Those of the node itself.
     pub(crate) fn new(sources: &Sources) -> Self {
-        let [identity, dht, messenger] = [(); 3].map(|()| sources.clone());
+        let [identity, dht, messenger, relay, mailbox] = [(); 5].map(|()| sources.clone());
         Self {
             identity: Arc::new(move |_| Ok(Box::new(Identity::new(identity.profile()?)))),
             dht: Arc::new(move |generation| Ok(Box::new(dht.dht(generation)?))),
             messenger: Arc::new(move |generation| Ok(Box::new(messenger.messenger(generation)?))),
+            relay: Arc::new(move |_| Ok(Box::new(Relay::new(relay.contribution()?, rng()?)))),
+            mailbox: Arc::new(move |generation| Ok(Box::new(mailbox.mailbox(generation)?))),
         }
     }
 }
@@ -60,7 +66,26 @@ impl Sources {
 
     fn dht(&self, generation: u32) -> Result<Dht, BuildError> {
         let snapshot = self.reader.dht_snapshot().map_err(fault)?;
-        Ok(Dht::new(self.keys.signer(), self.level, snapshot, generation, rng()?))
+        // Until the relay machine says another.
+        let level = match self.contribution()?.choice {
+            LevelChoice::Fixed(level) => level,
+            LevelChoice::Auto => Level::Participant,
+        };
+        Ok(Dht::new(self.keys.signer(), level.number(), snapshot, generation, rng()?))
+    }
+
+    /// What the person chose to lend, or what every node does.
+    fn contribution(&self) -> Result<ContributionRow, BuildError> {
+        let chosen = self.reader.contribution().map_err(fault)?;
+        let usual = || ContributionRow { choice: LevelChoice::Auto, shares: Shares::default() };
+        Ok(chosen.unwrap_or_else(usual))
+    }
+
+    fn mailbox(&self, generation: u32) -> Result<Mailbox, BuildError> {
+        let snapshot = self.reader.mailbox_snapshot().map_err(fault)?;
+        let share_bytes = self.contribution()?.shares.mailbox_bytes;
+        let (keys, signer, now) = (self.keys.mailbox_keys(), self.keys.signer(), self.clock.now());
+        Ok(Mailbox::new(keys, signer, share_bytes, snapshot, generation, rng()?, now))
     }
 
     fn messenger(&self, generation: u32) -> Result<Messenger<MlsProvider>, BuildError> {

@@ -1,4 +1,4 @@
-//! The shell of the messenger: requests to the network, questions to the record machine, events to everybody who looks.
+//! The shell of the messenger: requests to the network, questions to the record machine, parcels to the mailbox machine, events to everybody who looks.
 //!
 //! A new life is told who is connected and how the account calls itself; requests of peers that the dead one had not answered
 //! fail, and are made again.
@@ -14,6 +14,7 @@ use pc2_protocols::{
     dht,
     id::NodeId,
     machine::CallId,
+    mailbox,
     messenger::{Command, CommandError, In, Out, Reply, rows::Change},
     net::{NetCommand, NetInput},
 };
@@ -28,6 +29,7 @@ pub(crate) struct MessengerShell {
     pub(crate) line: Line,
     pub(crate) own: Inbox<In>,
     pub(crate) dht: Inbox<dht::In>,
+    pub(crate) mailbox: Inbox<mailbox::In>,
     pub(crate) events: Arc<EventHub>,
     pub(crate) reader: Reader,
     pub(crate) io: runtime::Handle,
@@ -105,8 +107,10 @@ impl Shell for MessengerShell {
                 self.dht.tell(dht::In::OfferKeyPackage { device, key_package, mailbox });
             }
             Out::Publish(event) => self.events.publish(NodeEvent::Messenger(event)),
-            // There is no mailbox machine in this node yet: parcels wait in the outbox.
-            Out::Deposit(_) | Out::Withdraw { .. } | Out::Taken { .. } => {}
+            // Bounded by what waits in the outbox and by arrivals handed over; neither is said twice.
+            Out::Deposit(parcel) => self.mailbox.tell(mailbox::In::Deposit { parcel }),
+            Out::Withdraw { account, id } => self.mailbox.tell(mailbox::In::Withdraw { account, id }),
+            Out::Taken { envelope } => self.mailbox.tell(mailbox::In::Taken { envelope }),
         }
         Effect::Done
     }
@@ -142,9 +146,9 @@ impl Shell for MessengerShell {
             | In::NetworkChanged
             | In::Resolved { .. }
             | In::Loaded { .. }
-            | In::Profile { .. }
             | In::MailboxProgress { .. }
-            | In::MailboxArrived { .. } => {}
+            | In::MailboxArrived { .. }
+            | In::Profile { .. } => {}
         }
     }
 
@@ -159,9 +163,9 @@ impl Shell for MessengerShell {
             | In::PeerResponse { .. }
             | In::NetworkChanged
             | In::Resolved { .. }
-            | In::Loaded { .. }
             | In::MailboxProgress { .. }
-            | In::MailboxArrived { .. } => {}
+            | In::MailboxArrived { .. }
+            | In::Loaded { .. } => {}
         }
     }
 

@@ -26,7 +26,12 @@ use crate::{
     watchdog::{self, PING_EVERY},
 };
 use actix::{Addr, System};
-use pc2_protocols::{identity::ProfileRow, net::Peer};
+use pc2_protocols::{
+    identity::ProfileRow,
+    level::LevelChoice,
+    net::Peer,
+    relay::{self, ContributionRow, Shares},
+};
 use pc2_storage::{Change, OpenReport, Storage, WriteError};
 use std::{
     sync::{Arc, mpsc},
@@ -120,6 +125,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     let clock = Clock::start();
     let account = config.keys.node();
     remember_identity(config, &storage, clock)?;
+    remember_contribution(config, &storage)?;
     let known = reader.routing().unwrap_or_else(|error| {
         warn!(%error, "the routing table cannot be read; starting without");
         Vec::new()
@@ -127,7 +133,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
 
     let events = EventHub::new(clock.now().unix);
     let actors = ActorThread::start()?;
-    let sources = Sources { keys: config.keys.clone(), reader: reader.clone(), level: config.level, clock };
+    let sources = Sources { keys: config.keys.clone(), reader: reader.clone(), clock };
     let ground = Ground {
         account,
         arbiter: actors.system.arbiter().clone(),
@@ -144,7 +150,9 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     io.block_on(async {
         has_started(&tree.identity).await?;
         has_started(&tree.dht).await?;
-        has_started(&tree.messenger).await
+        has_started(&tree.messenger).await?;
+        has_started(&tree.mailbox).await?;
+        has_started(&tree.relay).await
     })?;
 
     let handle = NodeHandle::new(Inner {
@@ -154,9 +162,13 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         identity: tree.identity.host.clone(),
         dht: tree.dht.host.clone(),
         messenger: tree.messenger.host.clone(),
+        relay: tree.relay.host.clone(),
+        mailbox: tree.mailbox.host.clone(),
         identity_vitals: Arc::clone(&tree.identity.vitals),
         dht_vitals: Arc::clone(&tree.dht.vitals),
         messenger_vitals: Arc::clone(&tree.messenger.vitals),
+        relay_vitals: Arc::clone(&tree.relay.vitals),
+        mailbox_vitals: Arc::clone(&tree.mailbox.vitals),
         look,
         events: Arc::clone(&events),
         reads: Reads::new(io.handle().clone()),
@@ -164,7 +176,13 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         writer,
         opened,
     });
-    let watched = vec![tree.identity.watched(), tree.dht.watched(), tree.messenger.watched()];
+    let watched = vec![
+        tree.identity.watched(),
+        tree.dht.watched(),
+        tree.messenger.watched(),
+        tree.relay.watched(),
+        tree.mailbox.watched(),
+    ];
     let on_fatal = Arc::clone(&config.on_fatal);
     let watchdog = io.spawn(async move { on_fatal(watchdog::watch(watched, seams.ping_every).await) });
     let exporter = Exporter::start(io.handle(), Arc::clone(&storage));
@@ -199,6 +217,8 @@ impl Running {
         io.block_on(async {
             let hosts = async {
                 tree.messenger.shut_down().await;
+                tree.mailbox.shut_down().await;
+                tree.relay.shut_down().await;
                 tree.dht.shut_down().await;
                 tree.identity.shut_down().await;
             };
@@ -232,12 +252,32 @@ fn remember_identity(config: &NodeConfig, storage: &Storage, clock: Clock) -> Re
         return Ok(());
     }
     let profile = ProfileRow { account, name: String::new(), since: clock.now().unix };
+    write_before_start(storage, Change::Profile(profile))
+}
+
+/// Writes down what the configuration says of what is lent, if it says anything: the machines start from their rows alone.
+fn remember_contribution(config: &NodeConfig, storage: &Storage) -> Result<(), StartError> {
+    let stored = storage.reader().contribution()?;
+    let before =
+        stored.clone().unwrap_or(ContributionRow { choice: LevelChoice::Auto, shares: Shares::default() });
+    let row = ContributionRow {
+        choice: config.level.unwrap_or(before.choice),
+        shares: config.shares.unwrap_or(before.shares),
+    };
+    if stored.as_ref() == Some(&row) || (config.level.is_none() && config.shares.is_none()) {
+        return Ok(());
+    }
+    write_before_start(storage, Change::Relay(relay::Change::PutContribution(row)))
+}
+
+/// Writes one row and waits for it.
+fn write_before_start(storage: &Storage, change: Change) -> Result<(), StartError> {
     let (done, written) = mpsc::channel();
     let answer = move |result: Result<(), WriteError>| {
         let _the_start_waits_for_it = done.send(result);
     };
     let failed = |reason: &str| WriteError::Failed { reason: reason.to_owned() };
-    let queued = storage.writer().submit(vec![Change::Profile(profile)], answer);
+    let queued = storage.writer().submit(vec![change], answer);
     queued.map_err(|full| failed(&full.to_string()))?;
     match written.recv().unwrap_or_else(|_| Err(failed("the writer has ended"))) {
         // On a full disk a node starts all the same: reading and deleting must work.

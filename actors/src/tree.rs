@@ -17,10 +17,12 @@ use crate::{
     identity::IdentityShell,
     journal::Sink,
     line::Line,
+    mailbox::MailboxShell,
     messages::{FromNet, Ping, Shutdown},
     messenger::MessengerShell,
     net::{Full, Route, Routes},
     network::Network,
+    relay::RelayShell,
     shell::{Factory, Shell},
     watchdog::Watched,
 };
@@ -39,6 +41,12 @@ const DHT_MAILBOX: usize = 1_024;
 
 /// Mailbox of a messenger: frames of 256 KiB at most, so 64 MiB when full of the largest.
 const MESSENGER_MAILBOX: usize = 256;
+
+/// Mailbox of the relay machine: short news, and a person who asks seldom.
+const RELAY_MAILBOX: usize = 256;
+
+/// Mailbox of the mailbox machine: frames of 320 KiB at most, so 40 MiB when full of the largest. Deposits are a fifth of that at most.
+const MAILBOX_MAILBOX: usize = 128;
 
 /// What the tree grows from.
 pub(crate) struct Ground {
@@ -63,6 +71,8 @@ pub(crate) struct Tree {
     pub(crate) identity: Branch<IdentityShell>,
     pub(crate) dht: Branch<DhtShell>,
     pub(crate) messenger: Branch<MessengerShell>,
+    pub(crate) relay: Branch<RelayShell>,
+    pub(crate) mailbox: Branch<MailboxShell>,
 }
 
 /// Plants the hosts and, between their mailboxes and their machines, the network.
@@ -74,14 +84,17 @@ pub(crate) fn plant<E>(
     let (identity, identity_seat) = Host::<IdentityShell>::spawn(&arbiter, IDENTITY_MAILBOX);
     let (dht, dht_seat) = Host::<DhtShell>::spawn(&arbiter, DHT_MAILBOX);
     let (messenger, messenger_seat) = Host::<MessengerShell>::spawn(&arbiter, MESSENGER_MAILBOX);
+    let (relay, relay_seat) = Host::<RelayShell>::spawn(&arbiter, RELAY_MAILBOX);
+    let (mailbox, mailbox_seat) = Host::<MailboxShell>::spawn(&arbiter, MAILBOX_MAILBOX);
     let to_dht = inbox(&dht);
     let to_messenger = inbox(&messenger);
+    let to_mailbox = inbox(&mailbox);
 
     let network = network(Routes {
         record: route(dht.clone().recipient()),
         message: route(messenger.clone().recipient()),
-        mailbox: Arc::new(|_| Ok(())),
-        relay: Arc::new(|_| Ok(())),
+        mailbox: route(mailbox.clone().recipient()),
+        relay: route(relay.clone().recipient()),
         observer: {
             let events = Arc::clone(&events);
             Arc::new(move |event| events.publish(NodeEvent::Network(event)))
@@ -95,11 +108,26 @@ pub(crate) fn plant<E>(
         IdentityShell { messenger: to_messenger.clone(), events: Arc::clone(&common.events) };
     let dht_shell =
         DhtShell::new(line(), to_dht.clone(), to_messenger.clone(), reader.clone(), common.io.clone());
+    let relay_shell = RelayShell::new(
+        line(),
+        inbox(&relay),
+        to_dht.clone(),
+        to_mailbox.clone(),
+        Arc::clone(&common.events),
+    );
+    let mailbox_shell = MailboxShell::new(
+        line(),
+        to_mailbox.clone(),
+        to_messenger.clone(),
+        reader.clone(),
+        common.io.clone(),
+    );
     let messenger_shell = MessengerShell {
         account,
         line: line(),
         own: to_messenger,
         dht: to_dht,
+        mailbox: to_mailbox,
         events: Arc::clone(&common.events),
         reader,
         io: common.io.clone(),
@@ -122,6 +150,15 @@ pub(crate) fn plant<E>(
             messenger_shell,
             factories.messenger,
             Change::Messenger,
+        ),
+        relay: common.seat(relay, relay_seat, "relay", relay_shell, factories.relay, Change::Relay),
+        mailbox: common.seat(
+            mailbox,
+            mailbox_seat,
+            "mailbox",
+            mailbox_shell,
+            factories.mailbox,
+            Change::Mailbox,
         ),
     };
     Ok((tree, network))

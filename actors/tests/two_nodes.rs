@@ -40,6 +40,7 @@ impl Node {
         config.listen = vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("address")];
         config.bootstrap.clone_from(&bootstrap);
         config.mdns = false;
+        config.upnp = false;
         config.storage.reserve_bytes = 0;
         config.storage.ballast_bytes = 0;
         config.on_fatal = Arc::new(|fatal| panic!("the node gave up: {fatal}"));

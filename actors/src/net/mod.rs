@@ -66,6 +66,8 @@ pub struct NetConfig {
     pub bootstrap: Vec<Peer>,
     /// Whether to announce this node on the LAN and look for others there.
     pub mdns: bool,
+    /// Whether the router may be asked to pass a port on to this node (UPnP).
+    pub upnp: bool,
     /// What was last given to [`Routes::routing_saved`].
     pub known: Vec<Peer>,
     /// Whether loopback addresses are told to others.

@@ -19,6 +19,13 @@ pub enum Transport {
 pub enum Path {
     /// Without anybody in between.
     Direct,
+    /// Without anybody in between, after a hole was punched with a relay's help.
+    Punched,
+    /// Through a relay, which sees who talks with whom but not what.
+    Relayed {
+        /// The relay.
+        by: NodeId,
+    },
 }
 
 /// Who opened a connection.

@@ -90,6 +90,7 @@ impl Setup {
             secret: Zeroizing::new([self.seed; 32]),
             listen: self.listen,
             bootstrap: self.bootstrap,
+            upnp: false,
             mdns: false,
             known: self.known,
             loopback: Loopback::WhenAlone,

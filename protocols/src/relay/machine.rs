@@ -3,8 +3,8 @@
 //! What is found out goes to `evidence`, relays and places to `places`, what a person chooses is checked by `shares`. After every input
 //! it looks at all of it ([`Relay::run`]): at the level (`standing`), at the places, at whether the view has changed.
 //!
-//! The level is decided with the first tick or call, not with the first input: a new life is told first what the one
-//! before had found out, and so goes on at its level.
+//! Nothing is decided before the first tick or call: a new life is told first what the one before had found out, and so goes on at its level
+//! and with its places.
 
 use super::{
     Change, Command, CommandError, ContributionRow, In, Out, ReachView, Reply, Shares,
@@ -28,7 +28,7 @@ pub struct Relay {
     shares: Shares,
     /// What `auto` has come to. `None`: not begun, or a person chose a level.
     standing: Option<Standing>,
-    /// The others were told a level.
+    /// The first tick or call has come.
     begun: bool,
     evidence: Evidence,
     /// Since when everybody reaches us.
@@ -142,9 +142,9 @@ impl Relay {
             // After whatever a person chose before is on disk and told.
             out.push(Out::Persist { changes: Vec::new(), then: self.told() });
         }
-        let wanted = self.wanted(now.mono);
-        self.places.run(now.mono, wanted, &mut self.rng, out);
         if self.begun {
+            let wanted = self.wanted(now.mono);
+            self.places.run(now.mono, wanted, &mut self.rng, out);
             self.tell_changes(out);
         }
     }

@@ -3,8 +3,11 @@
 use super::*;
 use pc2_protocols::{
     id::{ConversationId, MsgId, NodeId},
-    identity, messenger,
-    net::{Prefix, RequestToken},
+    identity,
+    level::{Level, LevelChoice},
+    mailbox, messenger,
+    net::{Mapping, Prefix, Reach, RequestToken},
+    relay,
     time::UnixMillis,
 };
 use pc2_storage::{OpenError, WebSessionRow};
@@ -165,13 +168,95 @@ fn sign_in_sessions_are_kept_and_removed() {
 }
 
 #[test]
+fn a_level_chosen_in_the_configuration_wins_and_one_chosen_while_running_is_kept_without_it() {
+    let dir = TempDir::new().expect("directory");
+    let level = |node: &Running| {
+        let relay::Reply::Shown(view) =
+            within(node, node.handle().relay(relay::Command::Show)).expect("shown");
+        (view.choice.to_string(), view.shares.mailbox_bytes)
+    };
+    let shares = relay::Shares { mailbox_bytes: 1 << 30, ..relay::Shares::default() };
+    let mut chosen = config(&dir);
+    chosen.level = Some(LevelChoice::Fixed(Level::Client));
+    chosen.shares = Some(shares);
+    let node = start_with(&chosen, seams(&Nobody::default())).expect("starts");
+    assert_eq!(level(&node), ("1".to_owned(), 1 << 30));
+    let choice = LevelChoice::Fixed(Level::Relay);
+    within(&node, node.handle().relay(relay::Command::SetLevel { choice })).expect("set");
+    node.shutdown();
+
+    let (node, _) = start_alone(&dir);
+    assert_eq!(level(&node), ("3".to_owned(), 1 << 30));
+    node.shutdown();
+    let node = start_with(&chosen, seams(&Nobody::default())).expect("starts");
+    assert_eq!(level(&node).0, "1");
+    node.shutdown();
+}
+
+#[test]
+fn the_network_and_the_mailboxes_hear_of_the_level_and_of_what_is_lent() {
+    let dir = TempDir::new().expect("directory");
+    let (node, network) = start_alone(&dir);
+    let handle = node.handle();
+    let mut events = handle.subscribe(None);
+    let shares = relay::Shares { mailbox_bytes: 1 << 30, ..relay::Shares::default() };
+    let choice = LevelChoice::Fixed(Level::Relay);
+    within(&node, handle.relay(relay::Command::SetShares { shares })).expect("set");
+    within(&node, handle.relay(relay::Command::SetLevel { choice })).expect("set");
+    let lent = NetCommand::Contribute { routes: true, relay: Some(shares.relay) };
+    assert!(network.told.lock().expect("lock").contains(&lent));
+    let kept = within(&node, handle.mailbox(mailbox::Command::Show)).expect("shown");
+    let mailbox::Reply::Shown(view) = kept else { panic!("a view is answered by a view") };
+    assert_eq!(view.share_bytes, 1 << 30);
+    await_event(&node, &mut events, |event| (*event == NodeEvent::Reach).then_some(()));
+    node.shutdown();
+}
+
+#[test]
+fn a_place_at_a_relay_survives_a_failure_of_the_relay_machine() {
+    let dir = TempDir::new().expect("directory");
+    let trap = Trap::default();
+    let network = Nobody::default();
+    let mut seams = seams(&network);
+    let around = trap.clone();
+    seams.factories = Box::new(move |mut factories| {
+        factories.relay = around.around::<crate::relay::RelayShell>(factories.relay);
+        factories
+    });
+    let node = start_with(&config(&dir), seams).expect("starts");
+    let relay = stranger();
+    let say = |reach| (network.routes().relay)(NetInput::Reach(reach)).expect("room in the mailbox");
+    say(Reach::Mapping { mapping: Mapping::Same });
+    say(Reach::RelaySeen { node: relay, prefix: Prefix::V4([1, 1, 1]), latency: None });
+    say(Reach::Reserved { relay, addresses: Vec::new() });
+    let places = || {
+        let relay::Reply::Shown(view) =
+            within(&node, node.handle().relay(relay::Command::Show)).expect("shown");
+        view.reservations
+    };
+    let before = places();
+    assert!(before.first().is_some_and(|place| place.since.is_some()), "{before:?}");
+
+    trap.set("Reach", || panic!("injected"));
+    say(Reach::NoGateway);
+    let after = places();
+    assert_eq!(after.iter().map(|place| place.relay).collect::<Vec<_>>(), [relay]);
+    assert!(after[0].since.is_some());
+    let told = network.told.lock().expect("lock");
+    let reserved = told.iter().filter(|command| matches!(command, NetCommand::Reserve { .. })).count();
+    assert!(reserved == 1 && !told.contains(&NetCommand::Release { relay }), "{told:?}");
+    drop(told);
+    node.shutdown();
+}
+
+#[test]
 fn health_names_every_part_and_finds_nothing_wrong() {
     let dir = TempDir::new().expect("directory");
     let (node, _) = start_alone(&dir);
     let health = within(&node, node.handle().health());
     let names: Vec<_> = health.actors.iter().map(|actor| (actor.name, actor.state)).collect();
     let running = ActorState::Running;
-    assert_eq!(names, [("identity", running), ("records", running), ("messenger", running)]);
+    assert_eq!(names, ["identity", "records", "messenger", "relay", "mailbox"].map(|name| (name, running)));
     assert_eq!((health.storage, health.clock), (pc2_storage::WriterState::Writing, None));
     assert!(health.disk_free.is_some());
     node.shutdown();

@@ -7,17 +7,21 @@ use crate::{
     callers::Answer,
     dht::DhtShell,
     identity::IdentityShell,
+    mailbox::MailboxShell,
     messages::{Call, Input},
     messenger::MessengerShell,
+    relay::RelayShell,
 };
 use pc2_protocols::{
     dht,
     id::{ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId},
     identity,
+    level::{Level, LevelChoice},
     machine::{Component, OpId, OpIds},
-    mailbox::EnvelopeKey,
+    mailbox::{self, EnvelopeKey},
     messenger,
-    net::Prefix,
+    net::{Prefix, Reach},
+    relay::{self, Shares},
 };
 use std::fmt::Debug;
 
@@ -133,22 +137,31 @@ fn furnish(node: &Running, network: &Nobody) {
     let put = dht::Command::PutValue { salt: b"salt".to_vec(), payload: VALUE.to_vec(), expected_seq: None };
     // Nobody holds it: that counts as too few, and it is kept here all the same.
     drop(within(node, handle.dht(put)));
+    let shares = Shares { mailbox_bytes: LENT, ..Shares::default() };
+    within(node, handle.relay(relay::Command::SetShares { shares })).expect("lent");
 }
 
 fn others_answer(node: &Running) {
     let handle = node.handle();
     // One of them may be the one that panicked: it must answer all the same.
     within(node, async {
-        let (who, list, value) = futures::join!(
+        let (who, list, value, reached, kept) = futures::join!(
             handle.identity(identity::Command::WhoAmI),
             handle.messenger(handle.account(), messenger::Command::Contacts),
             handle.dht(local_value()),
+            handle.relay(relay::Command::Show),
+            handle.mailbox(mailbox::Command::Show),
         );
         who.expect("identity answers");
         list.expect("the messenger answers");
         value.expect("the record machine answers");
+        reached.expect("the relay machine answers");
+        kept.expect("the mailbox machine answers");
     });
 }
+
+/// Disk for envelopes of others.
+const LENT: u64 = 64 * 1024 * 1024;
 
 const VALUE: &[u8] = b"a value of our own";
 
@@ -227,6 +240,7 @@ fn the_record_actor_survives_a_panic_in_every_handler() {
                     mailbox: None,
                 },
                 "Loaded" => In::Loaded { op, record: None },
+                "Level" => In::Level { level: Level::Participant },
                 _ => return None,
             })
         },
@@ -283,14 +297,8 @@ fn the_messenger_survives_a_panic_in_every_handler() {
                 "Resolved" => In::Resolved { op, result: Err(dht::ResolveError::NotFound) },
                 "Loaded" => In::Loaded { op, rows: Vec::new() },
                 "Profile" => In::Profile { name: "Ada".to_owned() },
-                "MailboxProgress" => {
-                    In::MailboxProgress { id: EnvelopeId::from_bytes([1; 16]), stored_until: None }
-                }
-                "MailboxArrived" => {
-                    let (address, id) =
-                        (MailboxAddress::from_bytes([1; 32]), EnvelopeId::from_bytes([1; 16]));
-                    In::MailboxArrived { envelope: EnvelopeKey { address, id }, from: node, payload: vec![1] }
-                }
+                "MailboxProgress" => In::MailboxProgress { id: ENVELOPE.id, stored_until: None },
+                "MailboxArrived" => In::MailboxArrived { envelope: ENVELOPE, from: node, payload: vec![1] },
                 _ => return None,
             })
         },
@@ -335,6 +343,109 @@ fn the_messenger_survives_a_panic_in_every_handler() {
             let rows: Vec<_> =
                 snapshot.contacts.values().map(|row| (row.peer, row.standing, &row.alias)).collect();
             format!("{rows:?}")
+        },
+    });
+}
+
+const ENVELOPE: EnvelopeKey =
+    EnvelopeKey { address: MailboxAddress::from_bytes([1; 32]), id: EnvelopeId::from_bytes([1; 16]) };
+
+#[test]
+fn the_relay_actor_survives_a_panic_in_every_handler() {
+    use relay::{Command, In, Reply};
+    survives_a_panic_in_every_handler::<RelayShell>(&Part {
+        inputs: In::KINDS,
+        commands: Command::KINDS,
+        input: |kind| {
+            let node = stranger();
+            Some(match kind {
+                "Tick" => In::Tick,
+                "Reach" => In::Reach { reach: Reach::NoGateway },
+                "PeerUp" => In::PeerUp { node },
+                "PeerDown" => In::PeerDown { node },
+                "NetworkChanged" => In::NetworkChanged,
+                _ => return None,
+            })
+        },
+        command: |kind| {
+            Some(match kind {
+                "Show" => Command::Show,
+                "SetLevel" => Command::SetLevel { choice: LevelChoice::Fixed(Level::Client) },
+                "SetShares" => Command::SetShares { shares: Shares::default() },
+                _ => return None,
+            })
+        },
+        harmless: || Command::Show,
+        branch: |node| &node.tree.relay,
+        trap: |mut factories, trap| {
+            factories.relay = trap.around::<RelayShell>(factories.relay);
+            factories
+        },
+        machine: |node| {
+            let Reply::Shown(view) = within(node, node.handle().relay(Command::Show)).expect("shown");
+            format!("{:?} {:?}", view.choice, view.shares)
+        },
+        stored: |node| {
+            let row = node.storage.reader().contribution().expect("read").expect("stored");
+            format!("{:?} {:?}", row.choice, row.shares)
+        },
+    });
+}
+
+#[test]
+fn the_mailbox_actor_survives_a_panic_in_every_handler() {
+    use mailbox::{Command, In, Parcel, Recipient, Reply};
+    survives_a_panic_in_every_handler::<MailboxShell>(&Part {
+        inputs: In::KINDS,
+        commands: Command::KINDS,
+        input: |kind| {
+            let (node, op) = (stranger(), op(Component::Mailbox));
+            let (account, id) = (keys().node(), ENVELOPE.id);
+            Some(match kind {
+                "Tick" => In::Tick,
+                "PeerRequest" => {
+                    In::PeerRequest { from: node, prefix: Prefix::Local, token: TOKEN, payload: vec![1] }
+                }
+                "PeerResponse" => In::PeerResponse { op, result: Err(NetError::TimedOut) },
+                "Closest" => In::Closest { op, peers: Vec::new() },
+                "PeerUp" => In::PeerUp { node },
+                "PeerDown" => In::PeerDown { node },
+                "NetworkChanged" => In::NetworkChanged,
+                "Level" => In::Level { level: Level::Participant, share_bytes: LENT },
+                "Deposit" => {
+                    let to = Recipient::Contact { node, passes: Vec::new() };
+                    In::Deposit { parcel: Parcel { account, id, to, payload: vec![1] } }
+                }
+                "Withdraw" => In::Withdraw { account, id },
+                "Taken" => In::Taken { envelope: ENVELOPE },
+                "Loaded" => In::Loaded { op, deposits: Vec::new() },
+                "Solved" => In::Solved { op, nonce: 1 },
+                _ => return None,
+            })
+        },
+        command: |kind| {
+            Some(match kind {
+                "Show" => Command::Show,
+                "Fetch" => Command::Fetch,
+                _ => return None,
+            })
+        },
+        harmless: || Command::Show,
+        branch: |node| &node.tree.mailbox,
+        trap: |mut factories, trap| {
+            factories.mailbox = trap.around::<MailboxShell>(factories.mailbox);
+            factories
+        },
+        machine: |node| {
+            let shown = within(node, node.handle().mailbox(Command::Show)).expect("shown");
+            let Reply::Shown(view) = shown else { panic!("a view is answered by a view") };
+            format!("{} held, {} parcels, {} bytes lent", view.held, view.parcels, view.share_bytes)
+        },
+        stored: |node| {
+            let rows = node.storage.reader().mailbox_snapshot().expect("read");
+            let lent = node.storage.reader().contribution().expect("read").expect("stored").shares;
+            let (held, parcels) = (rows.held.len(), rows.parcels.len());
+            format!("{held} held, {parcels} parcels, {} bytes lent", lent.mailbox_bytes)
         },
     });
 }
