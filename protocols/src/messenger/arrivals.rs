@@ -128,6 +128,7 @@ impl<P: CryptoProvider> Messenger<P> {
 
     /// Deals with items in their order. `again`: they waited before, and it was in vain.
     fn items_arrived(&mut self, from: NodeId, letter: &Letter, again: bool, step: &mut Step) -> Fate {
+        let account = self.account;
         let mut fate = Fate::Taken;
         for item in &letter.items {
             let outcome = self.receive(from, item.clone(), &letter.first, step);
@@ -140,6 +141,11 @@ impl<P: CryptoProvider> Messenger<P> {
             };
             if thread.judge_arrival(item, outcome, again) == Fate::Waits {
                 fate = Fate::Waits;
+            }
+            let crossed = outcome == (Outcome::Refused { reason: Refusal::Crossed });
+            if crossed && thread.post.may_repeat(step.now.mono) {
+                // They did not have our start when they made theirs, and may have let it go since.
+                thread.unpack_all(account, step);
             }
             thread.owe_receipt(step.now.mono);
         }
