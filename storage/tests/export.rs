@@ -53,6 +53,7 @@ fn conversation() -> ConversationRow {
         recent: vec![],
         lost: vec![],
         owed: false,
+        let_go: false,
     }
 }
 

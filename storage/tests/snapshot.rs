@@ -88,6 +88,7 @@ fn change() -> impl Strategy<Value = Change> {
                 recent: vec![],
                 lost: vec![],
                 owed: true,
+                let_go: false,
             })
         }),
         (chat(), device(), any::<u64>()).prop_map(|(conversation, device, through)| {

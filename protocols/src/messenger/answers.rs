@@ -153,6 +153,10 @@ impl<S: CryptoSession> Thread<S> {
         if unknown_to_peer || unconfirmed {
             self.sessions.remove(session);
         }
+        if unknown_to_peer {
+            // And with it, who knows, all they had of us.
+            self.give_passes_again();
+        }
         self.lane.renew = true;
         self.unseal_all_but(account, None, step);
     }

@@ -43,6 +43,14 @@ struct Letter {
     first: Vec<ChainFirst>,
 }
 
+/// What a person has of ours.
+struct Outcomes {
+    chains: Vec<ChainHeard>,
+    sessions: Vec<SessionHeld>,
+    lost: Vec<SessionId>,
+    again: bool,
+}
+
 /// What is to be done with an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -62,11 +70,17 @@ impl<P: CryptoProvider> Messenger<P> {
         step: &mut Step,
     ) {
         let mail = Mail::decode(payload).ok().filter(|_| from != self.account);
-        let blocked = self.standing(from) == Some(Standing::Blocked);
-        match mail.filter(|_| !blocked) {
+        if let Some(thread) = self.threads.get_mut(&from).filter(|thread| thread.is_blocked()) {
+            if let Some(Mail::Deliver { .. }) = mail {
+                thread.note_let_go();
+                step.touch(from);
+            }
+            return step.taken(envelope);
+        }
+        match mail {
             None => step.taken(envelope),
-            Some(Mail::Outcomes { chains, sessions, lost }) => {
-                self.outcomes_heard(from, &chains, &sessions, &lost, step);
+            Some(Mail::Outcomes { chains, sessions, lost, again }) => {
+                self.outcomes_heard(from, Outcomes { chains, sessions, lost, again }, step);
                 step.taken(envelope);
             }
             Some(Mail::Deliver { items, first }) => {
@@ -114,6 +128,7 @@ impl<P: CryptoProvider> Messenger<P> {
 
     /// Deals with items in their order. `again`: they waited before, and it was in vain.
     fn items_arrived(&mut self, from: NodeId, letter: &Letter, again: bool, step: &mut Step) -> Fate {
+        let account = self.account;
         let mut fate = Fate::Taken;
         for item in &letter.items {
             let outcome = self.receive(from, item.clone(), &letter.first, step);
@@ -127,6 +142,11 @@ impl<P: CryptoProvider> Messenger<P> {
             if thread.judge_arrival(item, outcome, again) == Fate::Waits {
                 fate = Fate::Waits;
             }
+            let crossed = outcome == (Outcome::Refused { reason: Refusal::Crossed });
+            if crossed && thread.post.may_repeat(step.now.mono) {
+                // They did not have our start when they made theirs, and may have let it go since.
+                thread.unpack_all(account, step);
+            }
             thread.owe_receipt(step.now.mono);
         }
         step.touch(from);
@@ -134,27 +154,21 @@ impl<P: CryptoProvider> Messenger<P> {
     }
 
     /// A person tells what they have of ours.
-    fn outcomes_heard(
-        &mut self,
-        from: NodeId,
-        chains: &[ChainHeard],
-        sessions: &[SessionHeld],
-        lost: &[SessionId],
-        step: &mut Step,
-    ) {
+    fn outcomes_heard(&mut self, from: NodeId, outcomes: Outcomes, step: &mut Step) {
+        let Outcomes { chains, sessions, lost, again } = outcomes;
         let account = self.account;
         let Some(thread) = self.threads.get_mut(&from) else { return };
         if !matches!(thread.standing(), Some(Standing::Accepted | Standing::Requested)) {
             return;
         }
         step.touch(from);
-        for held in sessions {
+        for held in &sessions {
             thread.sessions.confirm(held.session);
             for key in thread.outbox.controls_known(held) {
                 thread.settle(account, key, MessageState::Delivered, step);
             }
         }
-        for chain in chains {
+        for chain in &chains {
             for (key, seq, session) in thread.outbox.sealed_of(chain.device) {
                 if chain.has(seq) {
                     thread.sessions.confirm(session);
@@ -169,6 +183,8 @@ impl<P: CryptoProvider> Messenger<P> {
             let unknown_to_peer = sessions.iter().all(|held| held.session != session);
             thread.abandon(account, session, unknown_to_peer, step);
             thread.lane.retry_at_once();
+        } else if again && thread.post.may_repeat(step.now.mono) {
+            thread.unpack_all(account, step);
         }
     }
 }
@@ -191,8 +207,10 @@ impl<S: CryptoSession> Thread<S> {
             | (Refusal::Invalid, Item::Start { .. } | Item::Refresh { .. }) => {
                 session_of(item).into_iter().for_each(|session| self.note_lost(session));
             }
-            // Our own session reaches them; or it is not for us to say.
-            (Refusal::Crossed | Refusal::Undecided, _) => {}
+            // Nothing of those we have not decided about is left lying, lest strangers fill the mailbox. Contacts bring it again.
+            (Refusal::Undecided, _) => self.note_let_go(),
+            // Our own session reaches them.
+            (Refusal::Crossed, _) => {}
         }
         Fate::Taken
     }

@@ -33,8 +33,12 @@ impl<S: CryptoSession> Thread<S> {
         self.is_accepted() && (given < week.saturating_add(2) || given > week.saturating_add(WEEKS_AHEAD + 1))
     }
 
-    /// They may have lost what they were given.
+    /// They may have lost what they were given; what still waits for them serves.
     pub(super) fn give_passes_again(&mut self) {
+        let waits = |body: &Body| matches!(body, Body::Mailbox { .. });
+        if self.outbox.contents().any(|waiting| waits(&waiting.content.body)) {
+            return;
+        }
         if let Some(contact) = self.contact_mut() {
             contact.given = 0;
         }

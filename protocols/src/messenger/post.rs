@@ -40,6 +40,8 @@ pub(super) struct Post {
     not_before: Option<Mono>,
     /// The key of their mailbox for strangers, from their card.
     intro: Option<[u8; 32]>,
+    /// When they last asked for all parcels again.
+    repeated: Option<Mono>,
 }
 
 impl Post {
@@ -51,6 +53,15 @@ impl Post {
     /// Whatever held parcels up may be over.
     pub(super) const fn try_now(&mut self) {
         self.not_before = None;
+    }
+
+    /// Whether parcels may be made anew because they ask for it: not again and again.
+    pub(super) fn may_repeat(&mut self, now: Mono) -> bool {
+        let may = self.repeated.is_none_or(|at| now >= at.after(limits::PARCEL_PATIENCE));
+        if may {
+            self.repeated = Some(now);
+        }
+        may
     }
 
     fn wait(&mut self, now: Mono) {

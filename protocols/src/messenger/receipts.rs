@@ -66,6 +66,15 @@ impl<S: CryptoSession> Thread<S> {
         }
     }
 
+    /// Something of theirs was not kept, because we have not decided about them or have blocked them. Told when they are contacts.
+    pub(super) fn note_let_go(&mut self) {
+        if !self.conversation.let_go || !self.conversation.owed {
+            let conversation = self.conversation_mut();
+            conversation.let_go = true;
+            conversation.owed = true;
+        }
+    }
+
     /// One of their numbers is refused for good.
     pub(super) fn note_refused(&mut self, device: DeviceId, seq: u64) {
         if !self.chains.contains_key(&device) {
@@ -116,6 +125,7 @@ impl<S: CryptoSession> Thread<S> {
             chains: heard.collect(),
             sessions: self.sessions.rows().map(held).collect(),
             lost: self.conversation.lost.clone(),
+            again: self.conversation.let_go,
         }
     }
 
@@ -132,6 +142,7 @@ impl<S: CryptoSession> Thread<S> {
                 self.receipts.refused.clear();
                 let conversation = self.conversation_mut();
                 conversation.owed = false;
+                conversation.let_go = false;
                 conversation.lost.clear();
             } else {
                 self.receipts.since = Some(now);
@@ -148,6 +159,7 @@ impl<S: CryptoSession> Thread<S> {
         if self.conversation.owed || !self.conversation.lost.is_empty() {
             let conversation = self.conversation_mut();
             conversation.owed = false;
+            conversation.let_go = false;
             conversation.lost.clear();
         }
     }

@@ -100,6 +100,10 @@ pub struct ConversationRow {
     /// Something came by mailbox, and they have not been told yet what we have.
     #[serde(default)]
     pub owed: bool,
+    /// Something came by mailbox before we had decided about them, or while they were blocked, and was not kept: once they are
+    /// contacts, they are asked for it.
+    #[serde(default)]
+    pub let_go: bool,
 }
 
 /// One of our latest messages: its name and its place in our chain.

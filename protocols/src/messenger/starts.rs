@@ -120,6 +120,8 @@ impl<P: CryptoProvider> Messenger<P> {
             // They asked us as we asked them: that is decided, whichever session stays.
             if standing == Some(Standing::Requested) {
                 self.become_contacts(from, step);
+            } else {
+                self.thread_mut(from).give_passes_again();
             }
             return Outcome::Refused { reason: Refusal::Crossed };
         }

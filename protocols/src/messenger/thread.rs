@@ -100,6 +100,11 @@ impl<S: CryptoSession> Thread<S> {
         self.standing() == Some(Standing::Accepted)
     }
 
+    /// Whether we hear nothing of them.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.standing() == Some(Standing::Blocked)
+    }
+
     /// What may be sent to them now; `None`: nothing.
     pub(super) fn allowed(&self) -> Option<Allowed> {
         let contact = self.contact.as_ref()?;
@@ -202,5 +207,6 @@ fn fresh_conversation(account: NodeId, conversation: ConversationId, device: Dev
         recent: Vec::new(),
         lost: Vec::new(),
         owed: false,
+        let_go: false,
     }
 }

@@ -87,9 +87,8 @@ impl<K: Keys> World<K> {
             return self.repeat(node);
         }
         let command = match (standing, dice) {
-            // Whoever is blocked for a while is not heard later, without ever meeting: their envelopes are gone.
-            (_, 0..2) if !self.settings.apart => Command::Block { peer },
-            (_, 2..4) if !self.settings.apart => Command::Remove { peer },
+            (_, 0..2) => Command::Block { peer },
+            (_, 2..4) => Command::Remove { peer },
             (_, 4..6) => Command::Invite,
             (_, 6..8) => Command::MarkRead { conversation: ConversationId::direct(peer) },
             (_, 8..9) => Command::Contacts,

@@ -59,6 +59,7 @@ impl Outbox {
             }
             batch.take(Key::Control(*order), control.item.size());
         }
+        let empty = batch.bytes;
         let mut news = self.loose.iter().any(|key| matches!(key, Key::Control(_)));
         let mut chain = None;
         for key in &self.loose {
@@ -71,6 +72,10 @@ impl Outbox {
             if of != device {
                 chain = Some((device, self.first_of(device)));
             } else if seq.saturating_sub(first) >= limits::MAX_POSTED_AHEAD {
+                continue;
+            }
+            if empty.saturating_add(waiting.size()) > max_bytes {
+                // Not for this mailbox, ever. What follows must not wait for it: it may be what opens a larger one.
                 continue;
             }
             if !batch.fits(waiting.size()) || !batch.take(*key, waiting.size()) {

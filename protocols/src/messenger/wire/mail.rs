@@ -33,6 +33,8 @@ pub enum Mail {
         sessions: Vec<SessionHeld>,
         /// Sessions you sealed in and I do not have, at most [`limits::MAX_LOST`]: start a new one.
         lost: Vec<SessionId>,
+        /// I have let something go before I had decided about you: deposit again what I do not have.
+        again: bool,
     },
 }
 
@@ -97,7 +99,7 @@ impl Mail {
                     && first.len() <= limits::MAX_RECEIPT_CHAINS
                     && first.iter().all(|first| first.seq >= 1)
             }
-            Self::Outcomes { chains, sessions, lost } => {
+            Self::Outcomes { chains, sessions, lost, again: _ } => {
                 chains.len() <= limits::MAX_RECEIPT_CHAINS
                     && sessions.len() <= limits::MAX_RECEIPT_CHAINS
                     && lost.len() <= limits::MAX_LOST
