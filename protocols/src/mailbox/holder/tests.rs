@@ -144,6 +144,9 @@ fn the_index_is_the_same_after_a_restart() {
         }));
     }
     let again = Holder::new(rows);
-    assert_eq!((again.len(), again.bytes(), again.next_end()), (holder.len(), holder.bytes(), holder.next_end()));
+    assert_eq!(
+        (again.len(), again.bytes(), again.next_end()),
+        (holder.len(), holder.bytes(), holder.next_end())
+    );
     assert_eq!(again.mailboxes(), holder.mailboxes());
 }

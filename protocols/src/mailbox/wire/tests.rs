@@ -117,9 +117,8 @@ fn every_answer_has_the_golden_bytes_of_the_specification() {
 fn the_largest_of_each_list_fits_into_a_frame_and_a_longer_one_is_refused() {
     let address = owner().address();
     let many = |n: usize| Acks { owner: owner(), taken: vec![acks().taken[0]; n] };
-    let offer = |ids: usize, acks: usize| {
-        Request::Offer { address, ids: vec![ID; ids], acks: Some(many(acks)) }
-    };
+    let offer =
+        |ids: usize, acks: usize| Request::Offer { address, ids: vec![ID; ids], acks: Some(many(acks)) };
     let largest = offer(limits::MAX_IDS, limits::MAX_ACKS);
     assert_eq!(Request::decode(&largest.encode()), Ok(largest));
     for (ids, acks) in [(limits::MAX_IDS + 1, 0), (0, limits::MAX_ACKS + 1)] {
