@@ -109,9 +109,9 @@ mod tests {
 
     #[test]
     fn mailboxes_alone_deliver_while_nodes_come_and_go() {
-        let small = Churn { nodes: 40, days: 2, letters_a_day: 60, ..Churn::FULL };
+        let small = Churn { nodes: 30, days: 2, letters_a_day: 60, ..Churn::FULL };
         let delivered = churn::run(1, &small).expect("the promises hold");
-        assert!(delivered.stored >= 40 && delivered.arrived == delivered.stored, "{delivered:#?}");
+        assert!(delivered.stored >= 30 && delivered.arrived == delivered.stored, "{delivered:#?}");
     }
 
     /// The figures of `docs/simulations.md`: `make sim`, or
