@@ -24,6 +24,8 @@ pub struct NodeConfig {
     pub bootstrap: Vec<Peer>,
     /// Whether to announce this node on the LAN and look for others there.
     pub mdns: bool,
+    /// Whether to ask the router to pass connections from outside on to this node (UPnP).
+    pub upnp: bool,
     /// Whether loopback addresses are told to others.
     pub loopback: Loopback,
     /// Participation level, 1 to 4, for the card.
@@ -44,6 +46,7 @@ impl NodeConfig {
             listen: Vec::new(),
             bootstrap: Vec::new(),
             mdns: true,
+            upnp: true,
             loopback: Loopback::default(),
             level: 2,
             storage: Options::default(),
@@ -58,6 +61,7 @@ impl NodeConfig {
             listen: self.listen.clone(),
             bootstrap: self.bootstrap.clone(),
             mdns: self.mdns,
+            upnp: self.upnp,
             known,
             loopback: self.loopback,
         }

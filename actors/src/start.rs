@@ -26,7 +26,10 @@ use crate::{
     watchdog::{self, PING_EVERY},
 };
 use actix::{Addr, System};
-use pc2_protocols::{identity::ProfileRow, net::Peer};
+use pc2_protocols::{
+    identity::ProfileRow,
+    net::{NetCommand, Peer},
+};
 use pc2_storage::{Change, OpenReport, Storage, WriteError};
 use std::{
     sync::{Arc, mpsc},
@@ -79,7 +82,14 @@ impl Default for Seams {
     fn default() -> Self {
         Self {
             factories: Box::new(|factories| factories),
-            network: Box::new(|io, config, known, routes| network::spawn(io, config.net(known), routes)),
+            network: Box::new(|io, config, known, routes| {
+                let network = network::spawn(io, config.net(known), routes)?;
+                let routes = NetCommand::Contribute { routes: config.level >= 2, relay: None };
+                if (network.port)(routes).is_err() {
+                    warn!("the network's queue is full at its start");
+                }
+                Ok(network)
+            }),
             ping_every: PING_EVERY,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! libp2p's request-response spreads requests over all connections with a peer. So each of our protocols runs twice, once on direct and once on relayed
 //! connections, and the driver says which is to carry a request: as soon as a direct connection stands, nothing new goes by the relay, and
-//! what is under way there ends in peace.
+//! what is under way there ends in peace. Connections that were only made to try whether a node can be reached carry no requests: they are
+//! closed at any moment.
 //!
 //! [`Sieve`] keeps single events from a behaviour that would draw wrong conclusions from them.
 
@@ -17,7 +18,8 @@ use libp2p::{
     },
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -37,18 +39,45 @@ impl Way {
     }
 }
 
+/// Peers whose next connection is a try to reach us, which we asked them for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Guests(Arc<Mutex<BTreeSet<PeerId>>>);
+
+impl Guests {
+    /// Expects a peer, or does so no longer.
+    pub(super) fn expect(&self, peer: PeerId, expected: bool) {
+        let mut guests = self.locked();
+        if expected {
+            guests.insert(peer)
+        } else {
+            guests.remove(&peer)
+        };
+    }
+
+    /// Whether a peer is expected.
+    pub(super) fn expects(&self, peer: &PeerId) -> bool {
+        self.locked().contains(peer)
+    }
+
+    /// Nothing panics while it holds the set; if it did, the set would still be whole.
+    fn locked(&self) -> MutexGuard<'_, BTreeSet<PeerId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A behaviour that sees connections of one way only.
 pub(super) struct OnWay<B> {
     way: Way,
     inner: B,
-    /// How many connections of this way there are with each peer.
-    connections: BTreeMap<PeerId, usize>,
+    guests: Guests,
+    /// Those it sees.
+    connections: BTreeMap<ConnectionId, PeerId>,
 }
 
 impl<B> OnWay<B> {
     /// Lets a behaviour see the connections of a way.
-    pub(super) const fn new(way: Way, inner: B) -> Self {
-        Self { way, inner, connections: BTreeMap::new() }
+    pub(super) const fn new(way: Way, inner: B, guests: Guests) -> Self {
+        Self { way, inner, guests, connections: BTreeMap::new() }
     }
 
     /// The behaviour.
@@ -56,8 +85,9 @@ impl<B> OnWay<B> {
         &mut self.inner
     }
 
-    fn way_of(endpoint: &libp2p::core::ConnectedPoint) -> Way {
-        if endpoint.is_relayed() { Way::Relayed } else { Way::Direct }
+    /// How many connections with a peer it sees, but for one.
+    fn others(&self, peer: PeerId, but: ConnectionId) -> usize {
+        self.connections.iter().filter(|(id, other)| **other == peer && **id != but).count()
     }
 }
 
@@ -72,9 +102,11 @@ impl<B: NetworkBehaviour> NetworkBehaviour for OnWay<B> {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if Way::of(local) != self.way {
+        let way = Way::of(local);
+        if way != self.way || (way == Way::Direct && self.guests.expects(&peer)) {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
+        self.connections.insert(id, peer);
         self.inner.handle_established_inbound_connection(id, peer, local, remote).map(Either::Left)
     }
 
@@ -86,54 +118,51 @@ impl<B: NetworkBehaviour> NetworkBehaviour for OnWay<B> {
         role: Endpoint,
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if Way::of(remote) != self.way {
+        // A new port is taken only for tries.
+        if Way::of(remote) != self.way || port == PortUse::New {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
+        self.connections.insert(id, peer);
         self.inner.handle_established_outbound_connection(id, peer, remote, role, port).map(Either::Left)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(established) => {
-                if Self::way_of(established.endpoint) == self.way {
-                    let count = self.connections.entry(established.peer_id).or_default();
-                    let other_established = *count;
-                    *count += 1;
+                if self.connections.contains_key(&established.connection_id) {
                     self.inner.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
-                        other_established,
+                        other_established: self.others(established.peer_id, established.connection_id),
                         ..established
                     }));
                 }
             }
             FromSwarm::ConnectionClosed(closed) => {
-                if Self::way_of(closed.endpoint) == self.way {
-                    let left = self.connections.get(&closed.peer_id).map_or(0, |count| count.saturating_sub(1));
-                    if left == 0 {
-                        self.connections.remove(&closed.peer_id);
-                    } else {
-                        self.connections.insert(closed.peer_id, left);
-                    }
+                if self.connections.remove(&closed.connection_id).is_some() {
                     self.inner.on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
-                        remaining_established: left,
+                        remaining_established: self.others(closed.peer_id, closed.connection_id),
                         ..closed
                     }));
                 }
             }
             FromSwarm::AddressChange(changed) => {
-                if Self::way_of(changed.new) == self.way {
+                if self.connections.contains_key(&changed.connection_id) {
                     self.inner.on_swarm_event(event);
                 }
             }
-            event => self.inner.on_swarm_event(event),
+            event => {
+                // One that another behaviour refused.
+                let refused = match &event {
+                    FromSwarm::DialFailure(failed) => Some(failed.connection_id),
+                    FromSwarm::ListenFailure(failed) => Some(failed.connection_id),
+                    _ => None,
+                };
+                refused.map(|id| self.connections.remove(&id));
+                self.inner.on_swarm_event(event);
+            }
         }
     }
 
-    fn on_connection_handler_event(
-        &mut self,
-        peer: PeerId,
-        id: ConnectionId,
-        event: THandlerOutEvent<Self>,
-    ) {
+    fn on_connection_handler_event(&mut self, peer: PeerId, id: ConnectionId, event: THandlerOutEvent<Self>) {
         match event {
             Either::Left(event) => self.inner.on_connection_handler_event(peer, id, event),
             Either::Right(never) => match never {},
@@ -213,12 +242,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Sieve<B> {
         }
     }
 
-    fn on_connection_handler_event(
-        &mut self,
-        peer: PeerId,
-        id: ConnectionId,
-        event: THandlerOutEvent<Self>,
-    ) {
+    fn on_connection_handler_event(&mut self, peer: PeerId, id: ConnectionId, event: THandlerOutEvent<Self>) {
         self.inner.on_connection_handler_event(peer, id, event);
     }
 
