@@ -48,7 +48,7 @@ use tokio::sync::oneshot;
 pub use crate::{
     callers::CallError,
     health::{ActorHealth, ActorState},
-    net::{Counters, Direction, NetworkView, Path, PeerView, Transport},
+    net::{Counters, Direction, NetworkView, Path, PeerView, PlaceView, RelayingView, Transport},
 };
 pub use pc2_storage::{WebSessionRow, WriterState};
 

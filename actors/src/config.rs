@@ -26,10 +26,10 @@ pub struct NodeConfig {
     pub bootstrap: Vec<Peer>,
     /// Whether to announce this node on the LAN and look for others there.
     pub mdns: bool,
+    /// Whether to ask the router to pass connections from outside on to this node (UPnP).
+    pub upnp: bool,
     /// Whether loopback addresses are told to others.
     pub loopback: Loopback,
-    /// Whether the router may be asked to pass a port on to this node (UPnP).
-    pub upnp: bool,
     /// The participation level. `None`: as last chosen on the running node, or else the node decides itself.
     pub level: Option<LevelChoice>,
     /// What is lent to the network. `None`: as last chosen on the running node, or else the defaults.
@@ -50,8 +50,8 @@ impl NodeConfig {
             listen: Vec::new(),
             bootstrap: Vec::new(),
             mdns: true,
-            loopback: Loopback::default(),
             upnp: true,
+            loopback: Loopback::default(),
             level: None,
             shares: None,
             storage: Options::default(),

@@ -1,6 +1,7 @@
 //! Between our words and libp2p's: node ids, addresses, and what an address says about where a node is.
 //!
-//! Total functions without state. An address that we would not dial (another transport, a relay, the unspecified IP) does not pass.
+//! Total functions without state. An address that we would not dial (another transport, the unspecified IP) does not pass. An address by way of a relay
+//! (a circuit) lies where the relay does: nobody outside can tell where the node itself is.
 //!
 //! Not here: which addresses we publish (`own`), whose are remembered (`book`).
 
@@ -38,13 +39,13 @@ pub(super) fn node_id(peer: &PeerId) -> Option<NodeId> {
 /// The multiaddress of an address that we can dial; `None` when we cannot.
 pub(super) fn dialable(address: &Address) -> Option<Multiaddr> {
     let address: Multiaddr = address.as_str().parse().ok()?;
-    (transport(&address).is_some() && scope(&address).is_some()).then_some(address)
+    (carrier(&address).is_some() && scope(&address).is_some()).then_some(address)
 }
 
 /// Our form of a multiaddress that we can dial, without a trailing `/p2p/…`.
 pub(super) fn address(multiaddr: &Multiaddr) -> Option<Address> {
     let bare = without_peer(multiaddr);
-    transport(&bare)?;
+    carrier(&bare)?;
     scope(&bare)?;
     Address::try_from(bare.to_string()).ok()
 }
@@ -66,7 +67,21 @@ pub(super) fn without_peer(multiaddr: &Multiaddr) -> Multiaddr {
     bare
 }
 
-/// The transport of an address, if it is exactly one that we speak.
+/// The relay of a circuit and where that is, if the address is one that ends there: `…/p2p/<relay>/p2p-circuit`.
+pub(super) fn circuit(address: &Multiaddr) -> Option<(NodeId, Multiaddr)> {
+    let mut rest = without_peer(address);
+    let Some(Protocol::P2pCircuit) = rest.pop() else { return None };
+    let Some(Protocol::P2p(relay)) = rest.pop() else { return None };
+    transport(&rest)?;
+    Some((node_id(&relay)?, rest))
+}
+
+/// The transport of an address, as far as its relay if it is a circuit.
+pub(super) fn carrier(address: &Multiaddr) -> Option<Transport> {
+    transport(address).or_else(|| transport(&circuit(address)?.1))
+}
+
+/// The transport of an address, if it is exactly one that we speak and leads to the node itself.
 pub(super) fn transport(address: &Multiaddr) -> Option<Transport> {
     let mut parts = address.iter();
     let host = parts.next()?;
@@ -92,7 +107,7 @@ pub(super) fn ip(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-/// From how far away an address can be used; `None` for what cannot be dialled at all (unspecified, multicast, link-local IPv6).
+/// From how far away an address (or its relay) can be used; `None` for what cannot be dialled at all (unspecified, multicast, link-local IPv6).
 pub(super) fn scope(address: &Multiaddr) -> Option<Scope> {
     match ip(address) {
         Some(IpAddr::V4(ip)) => scope_v4(ip),
@@ -126,7 +141,12 @@ fn scope_v6(ip: Ipv6Addr) -> Option<Scope> {
     }
 }
 
-/// Which part of the network an address belongs to. A DNS name counts as `Local` only where nobody else can have sent it: it never is a remote end.
+/// Whether only this machine can use an address to listen on.
+pub(super) fn is_loopback(address: &Address) -> bool {
+    address.as_str().parse().is_ok_and(|address| scope(&address) == Some(Scope::Loopback))
+}
+
+/// Which part of the network an address (or its relay) belongs to. A DNS name counts as `Local` only where nobody else can have sent it: it never is a remote end.
 pub(super) fn prefix(address: &Multiaddr) -> Prefix {
     match (scope(address), ip(address)) {
         (Some(Scope::Global), Some(IpAddr::V4(ip))) => {
@@ -201,6 +221,28 @@ mod tests {
         ] {
             let address = Address::try_from(text.to_owned()).expect("an address");
             assert_eq!(dialable(&address), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_circuit_lies_where_its_relay_does() {
+        let relay = NodeId::from_bytes([3; 32]);
+        let text = format!("/ip4/8.9.10.11/udp/4190/quic-v1/p2p/{}/p2p-circuit", relay.peer_id_text());
+        let at = Address::try_from(text.clone()).expect("an address");
+        let circuit_at = dialable(&at).expect("dialable");
+        let (by, place) = circuit(&circuit_at).expect("a circuit");
+        assert_eq!((by, place.to_string().as_str()), (relay, "/ip4/8.9.10.11/udp/4190/quic-v1"));
+        assert_eq!(prefix(&circuit_at), Prefix::V4([8, 9, 10]));
+        assert_eq!((transport(&circuit_at), carrier(&circuit_at)), (None, Some(Transport::Quic)));
+        let whose = multiaddr(&format!("{text}/p2p/{}", NodeId::from_bytes([4; 32]).peer_id_text()));
+        assert_eq!(address(&whose), Some(at), "without the node at its end");
+        for nonsense in [
+            "/p2p-circuit".to_owned(),
+            "/ip4/8.9.10.11/tcp/1/p2p-circuit".to_owned(),
+            format!("{text}/p2p-circuit"),
+        ] {
+            assert_eq!(circuit(&multiaddr(&nonsense)), None, "{nonsense}");
+            assert_eq!(address(&multiaddr(&nonsense)), None, "{nonsense}");
         }
     }
 

@@ -4,20 +4,17 @@ use super::{
     NetEvent, ToDriver, address,
     behaviour::CLOSEST,
     book::Source,
-    driver::{Dial, Driver, Phase},
-    limits::{MAX_DIALS, SHUT_OUT},
+    driver::{Driver, Phase},
+    limits::SHUT_OUT,
     lookups::Step,
     table,
     view::NetworkView,
 };
-use libp2p::swarm::{
-    DialError,
-    dial_opts::{DialOpts, PeerCondition},
-};
+use libp2p::Multiaddr;
 use pc2_protocols::{
     id::NodeId,
     machine::OpId,
-    net::{NetCommand, NetError, NetInput, Protocol, RequestToken},
+    net::{NetCommand, NetError, NetInput, Protocol, RequestToken, ReservationError},
 };
 use std::time::Instant;
 
@@ -64,7 +61,9 @@ impl Driver {
                 self.redial(now);
             }
             NetCommand::Penalise { node, reason } => self.offence(node, reason),
-            NetCommand::Contribute { .. } | NetCommand::Reserve { .. } | NetCommand::Release { .. } => {}
+            NetCommand::Contribute { routes, relay } => self.contribute(routes, relay),
+            NetCommand::Reserve { relay } => self.reserve(relay, now),
+            NetCommand::Release { relay } => self.lose_place(relay, ReservationError::Released),
         }
     }
 
@@ -99,25 +98,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Sends what waits for a connection with this peer, if there is one that works.
-    pub(super) fn send_waiting(&mut self, to: NodeId) {
-        if !self.peers.is_ready(to) {
-            return;
-        }
-        for mut ready in self.outbound.take_waiting(to) {
-            let payload = std::mem::take(&mut ready.payload);
-            let requests = self.swarm.behaviour_mut().requests_of(ready.protocol);
-            let request = requests.send_request(&address::peer_id(to), Ok(payload));
-            self.outbound.sent(&ready, request);
-        }
-    }
-
     fn respond(&mut self, token: RequestToken, payload: Vec<u8>) {
-        let Some((channel, key)) = self.inbound.answer(token) else {
+        let Some((node, channel, key)) = self.inbound.answer(token) else {
             tracing::debug!("an answer came after its request had ended");
             return;
         };
-        let (protocol, _) = key;
+        let (line, _) = key;
+        let (protocol, _) = line;
         let fits = payload.len() <= protocol.max_frame_bytes();
         if !fits {
             tracing::warn!(
@@ -127,38 +114,14 @@ impl Driver {
             );
         }
         // When it cannot be sent any more, the connection is gone or too slow; the peer will ask again.
+        let bytes = payload.len();
         let sent =
-            fits && self.swarm.behaviour_mut().requests_of(protocol).send_response(channel, payload).is_ok();
-        if !sent {
+            fits && self.swarm.behaviour_mut().requests_of(line).send_response(channel, payload).is_ok();
+        if sent {
+            self.peers.carried(node, 0, bytes);
+        } else {
             self.inbound.ended(key);
         }
-    }
-
-    /// Makes sure that a connection with a node is being made.
-    pub(super) fn dial(&mut self, node: NodeId) -> Result<(), NetError> {
-        if self.dials.contains_key(&node) {
-            return Ok(());
-        }
-        if self.dials.len() >= MAX_DIALS {
-            return Err(NetError::Busy);
-        }
-        let options = DialOpts::peer_id(address::peer_id(node))
-            .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(self.book.multiaddrs(node))
-            .extend_addresses_through_behaviour()
-            .build();
-        let connection = options.connection_id();
-        let dial = match self.swarm.dial(options) {
-            Ok(()) => Dial { connection: Some(connection), outdated: false },
-            Err(DialError::DialPeerConditionFalse(_)) => Dial { connection: None, outdated: false },
-            Err(DialError::NoAddresses) => return Err(NetError::NoAddress),
-            Err(error) => {
-                tracing::debug!(peer = node.short(), %error, "dial refused");
-                return Err(NetError::Unreachable);
-            }
-        };
-        self.dials.insert(node, dial);
-        Ok(())
     }
 
     /// A node got an address that was not known before: whoever waits for it is helped at once.
@@ -236,13 +199,20 @@ impl Driver {
 
     /// Tells machine and people where we can be reached, if that changed.
     pub(super) fn publish_own(&mut self) {
-        self.listening = self.swarm.listeners().cloned().collect();
-        let own =
-            super::own::publishable(self.swarm.listeners(), self.swarm.external_addresses(), self.loopback);
+        self.listening = self.listening_now();
+        self.try_out_listeners();
+        let standing = |at: &Multiaddr| self.proofs.standing(at);
+        // A listener through a relay that was given up is closed a moment later.
+        let held =
+            |at: &&Multiaddr| address::circuit(at).is_none_or(|(relay, _)| self.places.contains(relay));
+        let listening = self.swarm.listeners().filter(held);
+        let external = self.swarm.external_addresses().filter(held);
+        let own = super::own::publishable(listening, external, self.loopback, standing);
         if own == self.own {
             return;
         }
         self.own.clone_from(&own);
+        self.tell_own();
         (self.observer)(NetEvent::OwnAddresses { addresses: own.clone() });
         self.deliver(NetInput::OwnAddresses { addresses: own });
     }
@@ -252,6 +222,10 @@ impl Driver {
             node: self.local,
             listening: self.swarm.listeners().filter_map(address::address).collect(),
             addresses: self.own.clone(),
+            proved: self.proofs.proved().iter().filter_map(address::address).collect(),
+            mapping: self.mapping,
+            places: self.places_view(),
+            relaying: self.relaying_view(),
             peers: self.peers.view(),
             table: self.table_size,
             counters: self.counters,

@@ -3,26 +3,30 @@
 //! In: commands, events of the Swarm, a timer, the word to stop. Out: inputs to the machines, the routing table to be saved. It never waits for anything but
 //! the next of these, so nothing that a machine or a peer does can hold it up.
 //!
-//! What it does for each is in `commands`, `events`, `exchange` and `upkeep`; the books it keeps are modules of their own without a socket in them.
+//! What it does for each is in `commands`, `dialling`, `events`, `exchange`, `reach`, `relay` and `upkeep`; the books it keeps are modules of their own without a socket in them.
 //!
 //! Lost on restart: everything but the routing table.
 
 use super::{
     NetConfig, NetEvent, NetStartError, Routes, ToDriver, address,
-    behaviour::Behaviour,
+    behaviour::{Behaviour, Options},
     book::{AddressBook, Source},
     clock::SleepWatch,
     conduct::Conduct,
+    dialling::Dial,
     inbound::Inbound,
     limits::{
         CLOSE_TIMEOUT, DRAIN_TIMEOUT, LINGER, LISTEN_SETTLES, MAX_BOOK, MAX_REDIALS, POOR_TABLE,
         RETRY_INTERVAL, UPKEEP_INTERVAL,
     },
     lookups::{Lookups, Neighbours},
+    mapping::Reports,
     outbound::Outbound,
     outlet::Outlet,
     own::Observed,
     peers::Peers,
+    places::Places,
+    proofs::Proofs,
     redial::Redial,
     route::{Destination, destination},
     table::Saver,
@@ -30,14 +34,10 @@ use super::{
     view::Counters,
 };
 use futures::StreamExt;
-use libp2p::{
-    Multiaddr, Swarm,
-    request_response::ResponseChannel,
-    swarm::{ConnectionId, SwarmEvent},
-};
+use libp2p::{Multiaddr, Swarm, request_response::ResponseChannel, swarm::SwarmEvent};
 use pc2_protocols::{
     id::NodeId,
-    net::{Address, NetError, NetInput, Peer},
+    net::{Address, Mapping, NetError, NetInput, Peer, Prefix},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -47,15 +47,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::{mpsc, oneshot};
-
-/// A dial under way.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Dial {
-    /// Ours; `None` when kad dials the node for a walk, with the addresses that it knows.
-    pub(super) connection: Option<ConnectionId>,
-    /// New addresses were learned since it began.
-    pub(super) outdated: bool,
-}
 
 /// Whether new things are begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +89,21 @@ pub(super) struct Driver {
     pub(super) saver: Saver,
     pub(super) table_size: usize,
     pub(super) observed: Observed,
+    /// Which public addresses of ours others reach.
+    pub(super) proofs: Proofs,
+    /// Peers that try to reach us when asked.
+    pub(super) testers: BTreeMap<NodeId, Prefix>,
+    /// Addresses that the router passes on to us.
+    pub(super) mapped: BTreeSet<Multiaddr>,
+    pub(super) reports: Reports,
+    /// As last told.
+    pub(super) mapping: Mapping,
+    /// Connected peers that relay.
+    pub(super) relays_seen: BTreeSet<NodeId>,
+    /// Our places at relays.
+    pub(super) places: Places,
+    /// When to look whether relayed connections have been overtaken.
+    pub(super) switch_due: Option<Instant>,
     pub(super) loopback: super::Loopback,
     pub(super) own: Vec<Address>,
     /// Where we listened when that was last looked at.
@@ -118,7 +124,10 @@ impl Driver {
         routes: Routes,
         commands: mpsc::Receiver<ToDriver>,
     ) -> Result<Self, NetStartError> {
-        let swarm = transport::swarm(&config.secret, config.mdns)?;
+        // On loopback there is nothing that a router could pass on.
+        let far = |at: &Address| !address::is_loopback(at);
+        let options = Options { mdns: config.mdns, upnp: config.upnp && config.listen.iter().any(far) };
+        let swarm = transport::swarm(&config.secret, options)?;
         let local = address::node_id(swarm.local_peer_id()).expect("our key is Ed25519");
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| NetStartError::Setup { reason: error.to_string() })?;
@@ -157,6 +166,14 @@ impl Driver {
             saver: Saver::new(config.known),
             table_size: 0,
             observed: Observed::default(),
+            proofs: Proofs::default(),
+            testers: BTreeMap::new(),
+            mapped: BTreeSet::new(),
+            reports: Reports::default(),
+            mapping: Mapping::Unknown,
+            relays_seen: BTreeSet::new(),
+            places: Places::default(),
+            switch_due: None,
             loopback: config.loopback,
             own: Vec::new(),
             listening: BTreeSet::new(),
@@ -237,14 +254,15 @@ impl Driver {
     }
 
     /// When the timer is to ring next. Whatever makes it ring is dealt with in `on_wake`, so it never rings twice for the same.
-    fn next_wake(&self) -> Instant {
+    fn next_wake(&mut self) -> Instant {
         let waiting = self.undelivered() > 0;
         let retry = waiting.then(|| Instant::now() + RETRY_INTERVAL);
         let may_dial = self.dials.len() < MAX_REDIALS;
         let kept = self.kept.next().filter(|_| may_dial);
         let bootstrap = self.bootstrap.next().filter(|_| may_dial && self.table_is_poor());
         let lookups = self.lookups.next(self.neighbours());
-        [retry, kept, bootstrap, lookups, self.change_due]
+        let doubt = self.outbound.next_doubt();
+        [retry, kept, bootstrap, lookups, doubt, self.change_due, self.places.due(), self.switch_due]
             .into_iter()
             .flatten()
             .fold(self.upkeep_due, Instant::min)

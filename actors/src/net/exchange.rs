@@ -1,11 +1,12 @@
 //! What the driver does with requests of peers and with answers to ours.
 //!
-//! In: events of the two request-response protocols. Out: [`NetInput::Request`] and [`NetInput::Response`]. A request passes four gates before a machine sees it:
+//! In: events of the request-response protocols. Out: [`NetInput::Request`] and [`NetInput::Response`]. A request passes four gates before a machine sees it:
 //! its frame is whole and within bounds, its sender is not too fast, there is room for it, and the machine's queue takes it. Whichever
 //! it fails at, it is counted and the peer's request fails at once.
 
 use super::{
     address,
+    behaviour::Line,
     conduct::Acquaintance,
     driver::{Driver, Phase},
     frame::{FrameError, Request},
@@ -21,21 +22,20 @@ type RequestEvent = request_response::Event<Request, Vec<u8>>;
 
 impl Driver {
     /// Does what follows from a request, an answer, or the end of either.
-    pub(super) fn on_request_event(&mut self, protocol: Protocol, event: RequestEvent, now: Instant) {
+    pub(super) fn on_request_event(&mut self, line: Line, event: RequestEvent, now: Instant) {
         match event {
             RequestEvent::Message { peer, connection_id, message } => {
                 let Some(node) = address::node_id(&peer) else { return };
                 self.peers.used(node, connection_id, now);
                 match message {
                     Message::Request { request_id, request, channel } => {
-                        let prefix = self
-                            .peers
-                            .connection(node, connection_id)
-                            .map_or(Prefix::Local, |connection| address::prefix(&connection.remote));
-                        self.on_request(node, prefix, (protocol, request_id), request, channel, now);
+                        let connection = self.peers.connection(node, connection_id);
+                        let prefix = connection.map_or(Prefix::Local, |connection| connection.prefix);
+                        self.on_request(node, prefix, (line, request_id), request, channel, now);
                     }
                     Message::Response { request_id, response } => {
-                        if let Some(op) = self.outbound.finish(protocol, request_id) {
+                        self.peers.carried(node, response.len(), 0);
+                        if let Some(op) = self.outbound.finish(line, request_id) {
                             self.deliver(NetInput::Response { op, result: Ok(response) });
                         }
                     }
@@ -44,14 +44,17 @@ impl Driver {
             RequestEvent::OutboundFailure { peer, request_id, error, .. } => {
                 let node = address::node_id(&peer);
                 let error = self.outbound_error(node, &error);
-                if let Some(op) = self.outbound.finish(protocol, request_id) {
+                if let Some(op) = self.outbound.finish(line, request_id) {
                     self.deliver(NetInput::Response { op, result: Err(error) });
                 }
             }
-            RequestEvent::InboundFailure { request_id, .. } => self.inbound.ended((protocol, request_id)),
-            RequestEvent::ResponseSent { request_id, .. } => {
-                self.inbound.ended((protocol, request_id));
+            RequestEvent::InboundFailure { request_id, .. } => self.inbound.ended((line, request_id)),
+            RequestEvent::ResponseSent { peer, connection_id, request_id } => {
+                self.inbound.ended((line, request_id));
                 self.answer_left = Some(now);
+                if let Some(node) = address::node_id(&peer) {
+                    self.peers.answered(node, connection_id, now);
+                }
             }
         }
     }
@@ -60,7 +63,7 @@ impl Driver {
         &mut self,
         from: NodeId,
         prefix: Prefix,
-        key: (Protocol, InboundRequestId),
+        key: (Line, InboundRequestId),
         request: Request,
         back: ResponseChannel<Vec<u8>>,
         now: Instant,
@@ -77,7 +80,8 @@ impl Driver {
         if self.phase == Phase::Draining {
             return;
         }
-        let (protocol, _) = key;
+        self.peers.carried(from, payload.len(), 0);
+        let ((protocol, _), _) = key;
         let acquaintance =
             if self.kept.contains(from) { Acquaintance::Contact } else { Acquaintance::Stranger };
         if !self.conduct.admits(from, acquaintance, protocol, now) {

@@ -5,16 +5,16 @@
 //!
 //! Generic over the way back to the peer, so that it can be tested without one.
 
-use super::limits::{MAX_INBOUND_BYTES, MAX_INBOUND_PER_PEER, MAX_INBOUND_REQUESTS};
-use libp2p::request_response::InboundRequestId;
-use pc2_protocols::{
-    id::NodeId,
-    net::{Protocol, RequestToken},
+use super::{
+    behaviour::Line,
+    limits::{MAX_INBOUND_BYTES, MAX_INBOUND_PER_PEER, MAX_INBOUND_REQUESTS},
 };
+use libp2p::request_response::InboundRequestId;
+use pc2_protocols::{id::NodeId, net::RequestToken};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How libp2p names a request; unique within a protocol.
-pub(super) type Key = (Protocol, InboundRequestId);
+/// How libp2p names a request; unique within a line.
+pub(super) type Key = (Line, InboundRequestId);
 
 #[derive(Debug)]
 struct Pending<Back, K> {
@@ -75,10 +75,10 @@ impl<Back, K: Copy + Ord> Inbound<Back, K> {
     }
 
     /// The answer is there: gives the way back, once. The answer counts as leaving from now on.
-    pub(super) fn answer(&mut self, token: RequestToken) -> Option<(Back, K)> {
+    pub(super) fn answer(&mut self, token: RequestToken) -> Option<(NodeId, Back, K)> {
         let pending = self.remove(token.0)?;
         self.leaving.insert(pending.key);
-        Some((pending.back, pending.key))
+        Some((pending.from, pending.back, pending.key))
     }
 
     /// There will be no answer.
@@ -98,6 +98,11 @@ impl<Back, K: Copy + Ord> Inbound<Back, K> {
     /// Whether anything of this peer waits for an answer.
     pub(super) fn is_busy_with(&self, node: NodeId) -> bool {
         self.per_peer.contains_key(&node)
+    }
+
+    /// Whether something of this peer waits for an answer, or any answer is leaving, with a key such as this.
+    pub(super) fn is_busy_by(&self, node: NodeId, such: impl Fn(&K) -> bool) -> bool {
+        self.leaving.iter().any(&such) || self.pending.values().any(|one| one.from == node && such(&one.key))
     }
 
     /// Whether answers are leaving.
@@ -130,7 +135,7 @@ mod tests {
     fn a_token_is_good_for_one_answer() {
         let mut book = Inbound::<&str, u64>::new();
         let token = book.open(A, 10, "way back", 7).expect("room");
-        assert_eq!(book.answer(token), Some(("way back", 7)));
+        assert_eq!(book.answer(token), Some((A, "way back", 7)));
         assert_eq!(book.answer(token), None);
         assert!(book.any_leaving());
         book.ended(7);

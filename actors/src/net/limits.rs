@@ -33,6 +33,9 @@ pub(super) const MAX_REDIALS: usize = 32;
 /// Dials under way at once for whatever reason; beyond it requests are answered `Busy`.
 pub(super) const MAX_DIALS: usize = 128;
 
+/// Relays connected with at once to reach one node through them: most hold places at two.
+pub(super) const MAX_DIAL_RELAYS: usize = 3;
+
 /// How long a connection may take to stand, with all its handshakes. A slow phone line needs 3 s.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -205,3 +208,82 @@ pub(super) const LINGER: Duration = Duration::from_millis(300);
 
 /// How long closing all connections may take.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+// Relaying for others
+
+/// What a circuit may carry in bytes, and how long it may last in seconds, until a share is told: so that being told the same changes no connection. Source:
+/// wire decisions, "Transport and NAT".
+pub(super) const FIRST_CIRCUIT: (u64, u32) = (1 << 30, 3_600);
+
+/// How long a place is given for before it must be renewed. Holders that vanish without a word keep theirs for so long at most.
+pub(super) const PLACE_LASTS: Duration = Duration::from_secs(3_600);
+
+/// Places for nodes of one /24 or /48: a household or two, not a whole data centre.
+pub(super) const PLACES_PER_PREFIX: usize = 8;
+
+/// Circuits opened by one peer at once: one for each contact it reaches this way now.
+pub(super) const CIRCUITS_PER_PEER: usize = 8;
+
+/// Circuits opened from one /24 or /48 at once.
+pub(super) const CIRCUITS_PER_PREFIX: usize = 32;
+
+/// Requests of one peer for places within [`RATE_WINDOW`]. One renews once an hour; the others are restarts and changes of network.
+pub(super) const PLACE_RATE: usize = 12;
+
+/// Requests of one peer for circuits within [`RATE_WINDOW`]: all contacts again after a change of network, twice.
+pub(super) const CIRCUIT_RATE: usize = 60;
+
+/// How far back requests to a relay count.
+pub(super) const RATE_WINDOW: Duration = Duration::from_secs(60);
+
+/// Peers whose requests to a relay are counted, twice (places and circuits). With 60 times each 4 MiB in the worst case.
+pub(super) const MAX_RELAY_RATES: usize = 4_096;
+
+/// A circuit that was asked for stands after this or never will. libp2p's own patience is as long.
+pub(super) const CIRCUIT_SETUP: Duration = Duration::from_secs(60);
+
+// Being relayed
+
+/// Places asked for or held at once: two are wanted, and their successors for a moment.
+pub(super) const MAX_PLACES: usize = 8;
+
+/// Addresses taken from one relay: both transports, both kinds of IP, twice.
+pub(super) const MAX_PLACE_ADDRESSES: usize = 8;
+
+/// A relay that has not answered a request for a place after this does not get to.
+pub(super) const PLACE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Addresses of a place arrive one by one, at once: wait this long before saying what they are.
+pub(super) const PLACE_SETTLES: Duration = Duration::from_millis(20);
+
+/// Once a direct connection stands and nothing was heard on the relayed one for so long, that is closed.
+pub(super) const SWITCH_AFTER: Duration = Duration::from_secs(2);
+
+// Doubts about connections
+
+/// A request without an answer for so long is reason to knock. Most are answered within a round trip, some wait for a disk.
+pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(2);
+
+/// Knocking is answered within this or the connection is dead. Three round trips on a bad line. With [`DOUBT_AFTER`] and the time that closing takes, another
+/// path is tried within 8 s.
+pub(super) const KNOCK_TIMEOUT: Duration = Duration::from_secs(3);
+
+// Finding out how we are reached
+
+/// Connections over which peers can be asked to try and reach us; more would tell nothing new.
+pub(super) const MAX_PROBERS: usize = 16;
+
+/// Peers that are asked about one address: the first two from different parts of the network settle it, the third breaks a tie.
+pub(super) const PROBES_PER_ADDRESS: usize = 3;
+
+/// Addresses of ours that are put to the test at once. Both transports, both kinds of IP, two networks.
+pub(super) const MAX_PROBED: usize = 8;
+
+/// A peer that was asked to reach us has tried, or failed to say so, after this.
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Tries to reach others on request, for all of them together within [`RATE_WINDOW`]. Each is a handshake.
+pub(super) const DIAL_BACKS: usize = 60;
+
+/// Of them, for one peer: all its addresses, twice.
+pub(super) const DIAL_BACKS_PER_PEER: usize = 16;

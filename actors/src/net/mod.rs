@@ -5,12 +5,15 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `driver` | the task: one select over shutdown, commands, the Swarm and a timer; `commands`, `events`, `exchange` and `upkeep` are what it does for each |
+//! | `driver` | the task: one select over shutdown, commands, the Swarm and a timer; `commands`, `dialling`, `events`, `exchange`, `reach`, `relay` and `upkeep` are what it does for each |
 //! | `transport`, `closing`, `behaviour`, `frame` | how the Swarm is put together, and how a request looks on a stream |
+//! | `ways`, `knock`, `relaying`, `prober`, `dial_back` | parts of the Swarm that are our own, or libp2p's with our rules around them |
 //! | `route`, `outlet` | which machine an input is for, and what happens when its queue is full |
 //! | `outbound`, `inbound`, `lookups` | books of what is under way, so that everything is answered exactly once |
 //! | `book`, `redial` | where nodes were last seen, and whom to connect with when |
-//! | `peers`, `conduct` | who is connected, and how they behave |
+//! | `peers`, `conduct` | who is connected by which way, and how they behave |
+//! | `places`, `hosting` | our places at relays, and what we relay for others |
+//! | `proofs`, `mapping` | which of our addresses others reach, and what a NAT does with our ports |
 //! | `address`, `own`, `table`, `clock`, `view` | conversions and rules without state of the Swarm |
 //!
 //! libp2p types stop in this folder. A `NodeId` that leaves it as a sender was authenticated by the transport.
@@ -24,26 +27,38 @@ mod clock;
 mod closing;
 mod commands;
 mod conduct;
+mod dial_back;
+mod dialling;
 mod driver;
 mod events;
 mod exchange;
 mod frame;
+mod hosting;
 mod inbound;
+mod knock;
 mod limits;
 mod lookups;
+mod mapping;
 mod outbound;
 mod outlet;
 mod own;
 mod peers;
+mod places;
+mod prober;
+mod proofs;
+mod reach;
 mod redial;
+mod relay;
+mod relaying;
 mod route;
 mod table;
 mod transport;
 mod upkeep;
 mod view;
+mod ways;
 
 pub use address::{BadPeer, parse_peer};
-pub use view::{Counters, Direction, NetworkView, Path, PeerView, Transport};
+pub use view::{Counters, Direction, NetworkView, Path, PeerView, PlaceView, RelayingView, Transport};
 
 use pc2_protocols::{
     id::NodeId,
@@ -66,7 +81,7 @@ pub struct NetConfig {
     pub bootstrap: Vec<Peer>,
     /// Whether to announce this node on the LAN and look for others there.
     pub mdns: bool,
-    /// Whether the router may be asked to pass a port on to this node (UPnP).
+    /// Whether to ask the router to pass connections from outside on to this node (UPnP). On loopback it is never asked.
     pub upnp: bool,
     /// What was last given to [`Routes::routing_saved`].
     pub known: Vec<Peer>,
@@ -81,6 +96,7 @@ impl fmt::Debug for NetConfig {
             .field("listen", &self.listen)
             .field("bootstrap", &self.bootstrap)
             .field("mdns", &self.mdns)
+            .field("upnp", &self.upnp)
             .field("known", &self.known.len())
             .field("loopback", &self.loopback)
             .finish_non_exhaustive()

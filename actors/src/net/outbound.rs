@@ -1,17 +1,22 @@
 //! Our requests until their answer: each is answered exactly once.
 //!
 //! A request waits for a connection or has been sent. It leaves this book by an answer, a failure of its connection, or its deadline, whichever
-//! comes first; what comes later finds nothing and is ignored.
+//! comes first; what comes later finds nothing and is ignored. One that is not answered for a moment is reason to doubt its connection.
 //!
 //! Time is passed in. Not here: dialling and sending (`commands`, `events`).
 
-use super::limits::{
-    MAX_MAILBOX_PER_PEER, MAX_MESSAGE_PER_PEER, MAX_OUTBOUND, MAX_RECORD_PER_PEER, REQUEST_DEADLINE,
+use super::{
+    behaviour::Line,
+    limits::{
+        DOUBT_AFTER, MAX_MAILBOX_PER_PEER, MAX_MESSAGE_PER_PEER, MAX_OUTBOUND, MAX_RECORD_PER_PEER,
+        REQUEST_DEADLINE,
+    },
+    ways::Way,
 };
 use libp2p::request_response::OutboundRequestId;
 use pc2_protocols::{id::NodeId, machine::OpId, net::Protocol};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
@@ -27,7 +32,7 @@ struct Ask {
 #[derive(Debug)]
 enum State {
     Waiting(Vec<u8>),
-    Sent(OutboundRequestId),
+    Sent(Way, OutboundRequestId),
 }
 
 /// A request that can be sent now; [`Outbound::sent`] is to follow.
@@ -43,7 +48,9 @@ pub(super) struct Ready {
 pub(super) struct Outbound {
     asks: BTreeMap<u64, Ask>,
     by_peer: BTreeMap<NodeId, BTreeSet<u64>>,
-    by_request: BTreeMap<(Protocol, OutboundRequestId), u64>,
+    by_request: BTreeMap<(Line, OutboundRequestId), u64>,
+    /// Those that were sent, oldest first, with when that was.
+    sent: VecDeque<(Instant, u64)>,
     next: u64,
 }
 
@@ -83,11 +90,32 @@ impl Outbound {
     }
 
     /// A request was handed to libp2p under this id.
-    pub(super) fn sent(&mut self, ready: &Ready, request: OutboundRequestId) {
+    pub(super) fn sent(&mut self, ready: &Ready, way: Way, request: OutboundRequestId, now: Instant) {
         if let Some(ask) = self.asks.get_mut(&ready.number) {
-            ask.state = State::Sent(request);
-            self.by_request.insert((ask.protocol, request), ready.number);
+            ask.state = State::Sent(way, request);
+            self.by_request.insert(((ask.protocol, way), request), ready.number);
+            self.sent.push_back((now, ready.number));
         }
+    }
+
+    /// When the next request will have gone without an answer for so long that its connection is in doubt.
+    pub(super) fn next_doubt(&mut self) -> Option<Instant> {
+        while self.sent.front().is_some_and(|(_, number)| !self.asks.contains_key(number)) {
+            self.sent.pop_front();
+        }
+        self.sent.front().map(|(at, _)| *at + DOUBT_AFTER)
+    }
+
+    /// Requests that have gone without an answer for so long: to whom, by which way and when they were sent. Each is told once.
+    pub(super) fn doubts(&mut self, now: Instant) -> Vec<(NodeId, Way, Instant)> {
+        let mut doubts = Vec::new();
+        while self.next_doubt().is_some_and(|due| due <= now) {
+            let Some((at, number)) = self.sent.pop_front() else { break };
+            if let Some(Ask { to, state: State::Sent(way, _), .. }) = self.asks.get(&number) {
+                doubts.push((*to, *way, at));
+            }
+        }
+        doubts
     }
 
     /// Whether something waits for a connection with this peer.
@@ -101,6 +129,13 @@ impl Outbound {
         self.by_peer.contains_key(&to)
     }
 
+    /// Whether a request to this peer is under way by a way.
+    pub(super) fn is_busy_by(&self, to: NodeId, way: Way) -> bool {
+        let mut numbers = self.by_peer.get(&to).into_iter().flatten();
+        let by = |ask: &Ask| matches!(ask.state, State::Sent(by, _) if by == way);
+        numbers.any(|number| self.asks.get(number).is_some_and(by))
+    }
+
     /// No connection with this peer could be made: takes all out that wait for one.
     pub(super) fn give_up(&mut self, to: NodeId) -> Vec<OpId> {
         let numbers: Vec<_> = self.by_peer.get(&to).into_iter().flatten().copied().collect();
@@ -111,8 +146,8 @@ impl Outbound {
     }
 
     /// A sent request was answered or failed: takes it out. `None` when its answer was given before.
-    pub(super) fn finish(&mut self, protocol: Protocol, request: OutboundRequestId) -> Option<OpId> {
-        let number = *self.by_request.get(&(protocol, request))?;
+    pub(super) fn finish(&mut self, line: Line, request: OutboundRequestId) -> Option<OpId> {
+        let number = *self.by_request.get(&(line, request))?;
         self.remove(number)
     }
 
@@ -132,8 +167,8 @@ impl Outbound {
 
     fn remove(&mut self, number: u64) -> Option<OpId> {
         let ask = self.asks.remove(&number)?;
-        if let State::Sent(request) = ask.state {
-            self.by_request.remove(&(ask.protocol, request));
+        if let State::Sent(way, request) = ask.state {
+            self.by_request.remove(&((ask.protocol, way), request));
         }
         if let Some(numbers) = self.by_peer.get_mut(&ask.to) {
             numbers.remove(&number);

@@ -1,20 +1,27 @@
 //! Where we can be reached ourselves, as far as we know.
 //!
-//! Two sources: the addresses we listen on (libp2p spells wildcards out per interface), and the address that others see us at. The latter is only
-//! believed when peers from two different prefixes report the very same: one peer could lie, and behind most NATs each sees another port.
+//! Four sources: the addresses we listen on (libp2p spells wildcards out per interface), what the router passes on to us, our places at relays, and the
+//! address that others see us at. The last is only believed when peers from two different prefixes report the very same: one peer could lie, and behind most
+//! NATs each sees another port. What others tried in vain is told to nobody; and while nothing public is proved, places at relays come before
+//! what merely may be.
 //!
-//! Not here: proof of reachability.
+//! Not here: the proof (`proofs`).
 
 use super::{
     Loopback,
     address::{self, Scope},
+    proofs::Standing,
+    ways::Way,
 };
 use libp2p::Multiaddr;
 use pc2_protocols::{
     limits::MAX_ADDRESSES,
     net::{Address, Prefix},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Peers of so many prefixes must agree.
 const WITNESSES: usize = 2;
@@ -50,24 +57,33 @@ impl Observed {
     }
 }
 
-/// The addresses to tell others, best first: public ones before those of the LAN, QUIC before TCP. Loopback as configured.
+/// The addresses to tell others, best first: public ones, circuits, those of the LAN; QUIC before TCP. Loopback as configured. Circuits only while no public
+/// one is `proved`; `refuted` ones not at all.
 pub(super) fn publishable<'a>(
     listening: impl Iterator<Item = &'a Multiaddr>,
     external: impl Iterator<Item = &'a Multiaddr>,
     loopback: Loopback,
+    standing: impl Fn(&Multiaddr) -> Standing,
 ) -> Vec<Address> {
     let mut all: Vec<_> = external
         .chain(listening)
         .map(address::without_peer)
-        .filter_map(|one| Some((address::scope(&one)?, address::transport(&one)?, address::address(&one)?)))
+        .filter_map(|one| {
+            let through = if address::circuit(&one).is_some() { Way::Relayed } else { Way::Direct };
+            let (scope, carrier) = (address::scope(&one)?, address::carrier(&one)?);
+            Some((scope, through, carrier, standing(&one), address::address(&one)?))
+        })
+        .filter(|(.., standing, _)| *standing != Standing::Refuted)
         .collect();
     // Stable: external ones stay before listening ones.
-    all.sort_by_key(|(scope, transport, _)| (std::cmp::Reverse(*scope), *transport));
+    all.sort_by_key(|(scope, through, carrier, ..)| (Reverse(*scope), *through, *carrier));
     let alone = all.iter().all(|(scope, ..)| *scope == Scope::Loopback);
-    let wanted = alone || loopback == Loopback::Always;
+    let loopback = alone || loopback == Loopback::Always;
+    let proved = all.iter().any(|(.., standing, _)| *standing == Standing::Proved);
     let mut told = Vec::new();
-    for (scope, _, address) in all {
-        if (scope > Scope::Loopback || wanted) && !told.contains(&address) {
+    for (scope, through, _, _, address) in all {
+        let wanted = (scope > Scope::Loopback || loopback) && (through == Way::Direct || !proved);
+        if wanted && !told.contains(&address) {
             told.push(address);
         }
     }
@@ -86,7 +102,30 @@ mod tests {
     fn told(listening: &[&str], external: &[&str], loopback: Loopback) -> Vec<String> {
         let listening: Vec<_> = listening.iter().map(|text| multiaddr(text)).collect();
         let external: Vec<_> = external.iter().map(|text| multiaddr(text)).collect();
-        publishable(listening.iter(), external.iter(), loopback).into_iter().map(String::from).collect()
+        let untried = |_: &Multiaddr| Standing::Untried;
+        publishable(listening.iter(), external.iter(), loopback, untried)
+            .into_iter()
+            .map(String::from)
+            .collect()
+    }
+
+    #[test]
+    fn circuits_are_told_while_nothing_public_is_proved_and_what_proved_false_never() {
+        let circuit = format!(
+            "/ip4/8.8.8.8/tcp/1/p2p/{}/p2p-circuit",
+            pc2_protocols::id::NodeId::from_bytes([3; 32]).peer_id_text()
+        );
+        let listening =
+            [multiaddr(&circuit), multiaddr("/ip4/10.0.0.1/tcp/1"), multiaddr("/ip4/9.9.9.9/tcp/1")];
+        let told = |public| {
+            let standing =
+                |at: &Multiaddr| if at.to_string().contains("9.9.9.9") { public } else { Standing::Untried };
+            let told = publishable(listening.iter(), std::iter::empty(), Loopback::WhenAlone, standing);
+            told.into_iter().map(String::from).collect::<Vec<_>>()
+        };
+        assert_eq!(told(Standing::Untried), ["/ip4/9.9.9.9/tcp/1", &circuit, "/ip4/10.0.0.1/tcp/1"]);
+        assert_eq!(told(Standing::Proved), ["/ip4/9.9.9.9/tcp/1", "/ip4/10.0.0.1/tcp/1"]);
+        assert_eq!(told(Standing::Refuted), [circuit.as_str(), "/ip4/10.0.0.1/tcp/1"]);
     }
 
     #[test]

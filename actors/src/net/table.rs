@@ -3,6 +3,8 @@
 //! Only nodes whose connection stands are taken in, under an address that shares its prefix with that connection: what a peer merely claims
 //! about itself cannot fill the table with somebody else's addresses. At most [`MAX_TABLE_PER_PREFIX`] entries share a prefix; on one machine or LAN that is not asked.
 //!
+//! Nodes that are only reached through relays do not stand in it: a walk would pay for each of its steps twice, and the relay with it.
+//!
 //! Not here: lookups, and the table itself (libp2p's kad).
 
 use super::{
@@ -27,10 +29,10 @@ pub(super) fn credible(remote: &Multiaddr, direction: Direction, listed: &[Multi
     let home = address::prefix(&remote);
     let at_home = |listed: &Multiaddr| address::prefix(listed) == home;
     let mut addresses = Vec::new();
-    if direction == Direction::Outbound && address::address(&remote).is_some() {
+    if direction == Direction::Outbound && is_direct(&remote) {
         addresses.push(remote);
     }
-    for listed in listed.iter().map(address::without_peer).filter(|one| address::address(one).is_some()) {
+    for listed in listed.iter().map(address::without_peer).filter(is_direct) {
         if address::scope(&listed) >= from && !addresses.contains(&listed) {
             addresses.push(listed);
         }
@@ -41,6 +43,11 @@ pub(super) fn credible(remote: &Multiaddr, direction: Direction, listed: &[Multi
     }
     addresses.truncate(MAX_ADDRESSES);
     addresses
+}
+
+/// Whether walks can go there without the help of a relay.
+fn is_direct(address: &Multiaddr) -> bool {
+    address::transport(address).is_some() && address::scope(address).is_some()
 }
 
 /// Whether one more entry of this prefix may join those that are there.

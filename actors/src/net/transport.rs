@@ -1,4 +1,7 @@
-//! How connections are made: QUIC, and TCP with Noise and yamux, over IP addresses and DNS names.
+//! How connections are made: QUIC, and TCP with Noise and yamux, over IP addresses and DNS names, and through relays.
+//!
+//! A connection through a relay is a stream of the connection with the relay, with Noise and yamux of its own: the relay sees neither what is said nor
+//! how many streams say it.
 //!
 //! yamux is left as it comes: any option set on it switches off its own tuning of windows.
 //!
@@ -6,7 +9,7 @@
 
 use super::{
     NetStartError, address,
-    behaviour::Behaviour,
+    behaviour::{Behaviour, Options},
     closing::Closing,
     limits::{CONNECT_TIMEOUT, QUIC_IDLE_MILLIS, QUIC_KEEP_ALIVE, SWARM_IDLE},
     view::Transport as Kind,
@@ -20,7 +23,7 @@ use libp2p::{
     },
     identity::Keypair,
     multiaddr::Protocol,
-    noise, tcp, yamux,
+    noise, relay, tcp, yamux,
 };
 use pc2_protocols::net::Address;
 use std::{
@@ -31,11 +34,15 @@ use std::{
 use zeroize::Zeroizing;
 
 /// Builds the Swarm. Needs to be inside a tokio runtime.
-pub(super) fn swarm(secret: &Zeroizing<[u8; 32]>, mdns: bool) -> Result<Swarm<Behaviour>, NetStartError> {
+pub(super) fn swarm(
+    secret: &Zeroizing<[u8; 32]>,
+    options: Options,
+) -> Result<Swarm<Behaviour>, NetStartError> {
     let setup = |error: &dyn Error| NetStartError::Setup { reason: error.to_string() };
     // libp2p wipes the copy that it is given.
     let mut copy = Zeroizing::new(**secret);
     let keypair = Keypair::ed25519_from_bytes(&mut *copy).map_err(|error| setup(&error))?;
+    let (through_relays, circuits) = relay::client::new(keypair.public().to_peer_id());
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_quic_config(|mut quic| {
@@ -45,9 +52,11 @@ pub(super) fn swarm(secret: &Zeroizing<[u8; 32]>, mdns: bool) -> Result<Swarm<Be
         })
         .with_other_transport(tcp)
         .map_err(|error| setup(&error))?
+        .with_other_transport(|keypair| relayed(keypair, through_relays))
+        .map_err(|error| setup(&error))?
         .with_dns()
         .map_err(|error| setup(&error))?
-        .with_behaviour(|keypair| Behaviour::new(keypair, mdns))
+        .with_behaviour(|keypair| Behaviour::new(keypair, circuits, options))
         .map_err(|error| setup(&error))?
         .with_swarm_config(|config| config.with_idle_connection_timeout(SWARM_IDLE).with_smart_dial())
         .with_connection_timeout(CONNECT_TIMEOUT)
@@ -55,8 +64,21 @@ pub(super) fn swarm(secret: &Zeroizing<[u8; 32]>, mdns: bool) -> Result<Swarm<Be
     Ok(swarm)
 }
 
+/// What a transport is made by, or why not.
+type Made = Result<Boxed<(PeerId, StreamMuxerBox)>, Box<dyn Error + Send + Sync>>;
+
+/// Through relays, with Noise and yamux.
+fn relayed(keypair: &Keypair, through_relays: relay::client::Transport) -> Made {
+    Ok(through_relays
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(keypair)?)
+        .multiplex(yamux::Config::default())
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(Closing::new(connection))))
+        .boxed())
+}
+
 /// TCP with Noise and yamux.
-fn tcp(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Box<dyn Error + Send + Sync>> {
+fn tcp(keypair: &Keypair) -> Made {
     Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)

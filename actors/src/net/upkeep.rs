@@ -3,13 +3,16 @@
 use super::{
     address,
     driver::{Driver, Phase},
-    limits::{MAX_REDIALS, START_DIALS, UPKEEP_INTERVAL},
+    events::unix_now,
+    knock::Knocked,
+    limits::{MAX_REDIALS, START_DIALS, SWITCH_AFTER, UPKEEP_INTERVAL},
+    ways::Way,
 };
-use pc2_protocols::net::{NetError, NetInput};
-use std::{
-    collections::BTreeSet,
-    time::{Instant, SystemTime},
+use pc2_protocols::{
+    id::NodeId,
+    net::{NetError, NetInput, ReservationError},
 };
+use std::time::{Instant, SystemTime};
 
 impl Driver {
     /// The start: all listeners stand.
@@ -30,10 +33,14 @@ impl Driver {
         self.relay.retry();
         if self.change_due.is_some_and(|due| due <= now) {
             self.change_due = None;
-            let listening: BTreeSet<_> = self.swarm.listeners().cloned().collect();
-            if listening != self.listening {
+            if self.listening_now() != self.listening {
                 self.network_changed(now);
             }
+        }
+        self.tell_places(now);
+        self.doubt(now);
+        if self.switch_due.is_some_and(|due| due <= now) {
+            self.switch(now);
         }
         self.redial(now);
         if self.lookups.take_own(now, &mut self.rng) && self.table_size > 0 {
@@ -77,12 +84,13 @@ impl Driver {
     /// Another network, or awake again: everything that waits is tried at once.
     fn network_changed(&mut self, now: Instant) {
         tracing::info!("the network changed");
-        self.observed.forget();
-        let outdated: Vec<_> = self.swarm.external_addresses().cloned().collect();
-        for address in outdated {
-            self.swarm.remove_external_address(&address);
-        }
+        self.forget_reach();
         self.publish_own();
+        // Connections from an address that is gone would seem to stand for half a minute.
+        let all: Vec<_> = self.peers.all().map(|(node, connection)| (node, connection.id)).collect();
+        for (node, connection) in all {
+            self.swarm.behaviour_mut().knock.at(address::peer_id(node), connection);
+        }
         self.kept.hurry_all(now);
         self.bootstrap.hurry_all(now);
         self.lookups.own_soon(now);
@@ -107,6 +115,9 @@ impl Driver {
             tracing::debug!("a connection fell silent");
             self.swarm.close_connection(connection);
         }
+        for relay in self.places.overdue(now) {
+            self.lose_place(relay, ReservationError::Unreachable);
+        }
         for op in self.outbound.overdue(now) {
             self.deliver(NetInput::Response { op, result: Err(NetError::TimedOut) });
         }
@@ -121,14 +132,64 @@ impl Driver {
     fn let_go(&mut self, now: Instant) {
         let busy = |node| self.outbound.is_busy_with(node) || self.inbound.is_busy_with(node);
         let wanted_bootstrap = |node| self.table_is_poor() && self.bootstrap.contains(node);
+        let of_use = |node| busy(node) || self.carries(node);
         let idle =
-            self.peers.idle(now, |node| self.kept.contains(node) || busy(node) || wanted_bootstrap(node));
-        let surplus = self.peers.surplus(self.local, now, busy);
+            self.peers.idle(now, |node| self.kept.contains(node) || of_use(node) || wanted_bootstrap(node));
+        let surplus = self.peers.surplus(self.local, now, of_use);
         for node in idle {
             self.disconnect(node);
         }
         for connection in surplus {
             self.swarm.close_connection(connection);
+        }
+    }
+
+    /// Closes relayed connections that direct ones have overtaken, once nothing goes by them any more.
+    fn switch(&mut self, now: Instant) {
+        for (node, connection) in self.peers.overtaken(now) {
+            if self.is_quiet_by_relay(node) {
+                tracing::debug!(peer = node.short(), "the direct connection has taken over");
+                self.swarm.close_connection(connection);
+            }
+        }
+        self.switch_due = self.peers.any_both_ways().then(|| now + SWITCH_AFTER);
+    }
+
+    /// Requests have gone unanswered for a while: knocks where nothing was heard since they were sent.
+    fn doubt(&mut self, now: Instant) {
+        for (node, way, sent) in self.outbound.doubts(now) {
+            for connection in self.peers.unheard(node, way, sent) {
+                let behaviour = self.swarm.behaviour_mut();
+                behaviour.knock.at(address::peer_id(node), connection.id);
+                // It may well be the relay that is gone.
+                if let Some(relay) = connection.by {
+                    self.knock(relay, Way::Direct);
+                }
+            }
+        }
+    }
+
+    /// Finds out whether connections with a node by a way still work.
+    pub(super) fn knock(&mut self, node: NodeId, way: Way) {
+        let peer = address::peer_id(node);
+        let of_way = self.peers.connections(node).filter(|connection| connection.way() == way);
+        for connection in of_way.map(|connection| connection.id).collect::<Vec<_>>() {
+            self.swarm.behaviour_mut().knock.at(peer, connection);
+        }
+    }
+
+    /// Somebody answered at a connection, or nobody did: then it is dead.
+    pub(super) fn on_knocked(&mut self, knocked: &Knocked, now: Instant) {
+        let Some(node) = address::node_id(&knocked.peer) else { return };
+        if knocked.answered {
+            self.peers.heard(node, knocked.connection, now);
+            return;
+        }
+        tracing::debug!(peer = node.short(), "a connection is dead");
+        self.swarm.close_connection(knocked.connection);
+        // Closing takes a moment; another path is looked for at once.
+        if let Some(lived) = self.peers.dead(node, knocked.connection, now, unix_now()) {
+            self.on_gone(node, lived, now);
         }
     }
 

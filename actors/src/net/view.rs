@@ -2,7 +2,11 @@
 //!
 //! Plain values, made by the driver when asked for.
 
-use pc2_protocols::{id::NodeId, net::Address, time::UnixMillis};
+use pc2_protocols::{
+    id::NodeId,
+    net::{Address, Mapping, RelayShare},
+    time::UnixMillis,
+};
 use std::time::Duration;
 
 /// What carries a connection.
@@ -44,9 +48,9 @@ pub struct PeerView {
     pub node: NodeId,
     /// By which way.
     pub path: Path,
-    /// The far end of its oldest connection.
+    /// The far end of the connection that requests go by; the relay's address when relayed.
     pub address: Address,
-    /// What carries that connection.
+    /// What carries that connection, as far as the relay when relayed.
     pub transport: Transport,
     /// Who opened it.
     pub direction: Direction,
@@ -56,6 +60,38 @@ pub struct PeerView {
     pub since: UnixMillis,
     /// How many connections there are with it.
     pub connections: usize,
+    /// Since when requests go by this way.
+    pub path_since: UnixMillis,
+    /// Bytes of its requests and answers that we received.
+    pub bytes_in: u64,
+    /// Bytes of our requests and answers to it.
+    pub bytes_out: u64,
+}
+
+/// A place at a relay, by which others reach us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceView {
+    /// Whose.
+    pub relay: NodeId,
+    /// Where others reach us through it.
+    pub addresses: Vec<Address>,
+    /// Since when it is held.
+    pub since: UnixMillis,
+}
+
+/// What this node relays for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayingView {
+    /// What is lent; `None` when nothing is.
+    pub share: Option<RelayShare>,
+    /// Nodes that hold a place here.
+    pub reservations: usize,
+    /// Circuits that stand.
+    pub circuits: usize,
+    /// Circuits that stood since the start.
+    pub served: u64,
+    /// Places and circuits refused since the start.
+    pub refused: u64,
 }
 
 /// What was counted since the start.
@@ -86,6 +122,14 @@ pub struct NetworkView {
     pub listening: Vec<Address>,
     /// The addresses we tell others, best first.
     pub addresses: Vec<Address>,
+    /// Public addresses at which others got through.
+    pub proved: Vec<Address>,
+    /// What a NAT in between does with our ports.
+    pub mapping: Mapping,
+    /// Our places at relays.
+    pub places: Vec<PlaceView>,
+    /// What we relay for others.
+    pub relaying: RelayingView,
     /// Who is connected, in order of their ids.
     pub peers: Vec<PeerView>,
     /// Entries of the routing table.

@@ -1,5 +1,7 @@
 //! The network driver with real sockets on loopback: two or three nodes in one process, and peers that behave badly.
 
+mod public;
+mod relays;
 mod rogue;
 mod support;
 

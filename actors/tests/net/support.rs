@@ -6,13 +6,16 @@ use pc2_actors::net::{
 use pc2_protocols::{
     id::NodeId,
     machine::{Component, OpId, OpIds},
-    net::{Address, NetCommand, NetError, NetInput, Peer, Protocol, RequestToken},
+    net::{Address, NetCommand, NetError, NetInput, Peer, Protocol, Reach, RelayShare, RequestToken},
 };
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+};
 use zeroize::Zeroizing;
 
 /// Everything a test waits for comes within this, also on a machine with much else to do.
@@ -26,6 +29,8 @@ pub(crate) struct Setup {
     bootstrap: Vec<Peer>,
     known: Vec<Peer>,
     queue: usize,
+    routes: bool,
+    relay: Option<RelayShare>,
 }
 
 impl Setup {
@@ -41,7 +46,27 @@ impl Setup {
 
     /// A node with its own key that listens there.
     pub(crate) fn on(seed: u8, listen: &str) -> Self {
-        Self { seed, listen: vec![address(listen)], bootstrap: Vec::new(), known: Vec::new(), queue: 4_096 }
+        Self {
+            seed,
+            listen: vec![address(listen)],
+            bootstrap: Vec::new(),
+            known: Vec::new(),
+            queue: 4_096,
+            routes: true,
+            relay: None,
+        }
+    }
+
+    /// Looks things up and does nothing for others.
+    pub(crate) fn client(mut self) -> Self {
+        self.routes = false;
+        self
+    }
+
+    /// Relays for others within these limits.
+    pub(crate) fn relays(mut self, share: RelayShare) -> Self {
+        self.relay = Some(share);
+        self
     }
 
     /// Joins the network by this node.
@@ -90,12 +115,13 @@ impl Setup {
             secret: Zeroizing::new([self.seed; 32]),
             listen: self.listen,
             bootstrap: self.bootstrap,
-            upnp: false,
             mdns: false,
+            upnp: false,
             known: self.known,
             loopback: Loopback::WhenAlone,
         };
         let (handle, task) = spawn(&tokio::runtime::Handle::current(), config, routes)?;
+        handle.command(NetCommand::Contribute { routes: self.routes, relay: self.relay }).expect("room");
         Ok(Node {
             handle,
             task,
@@ -196,6 +222,11 @@ impl Inbox {
         next.expect("something happens in time").expect("the driver runs")
     }
 
+    /// What was said already, if anything was.
+    pub(crate) fn at_once(&mut self) -> Option<NetInput> {
+        self.queue.try_recv().ok()
+    }
+
     /// Reads on until an input is what is looked for.
     pub(crate) async fn until<T>(&mut self, wanted: impl Fn(NetInput) -> Option<T>) -> T {
         loop {
@@ -207,6 +238,15 @@ impl Inbox {
 
     pub(crate) async fn until_up(&mut self, who: NodeId) {
         self.until(|input| (input == NetInput::PeerUp { node: who }).then_some(())).await;
+    }
+
+    /// Reads on until something about how the node is reached is what is looked for.
+    pub(crate) async fn reach<T>(&mut self, wanted: impl Fn(Reach) -> Option<T>) -> T {
+        self.until(|input| match input {
+            NetInput::Reach(reach) => wanted(reach),
+            _ => None,
+        })
+        .await
     }
 
     pub(crate) async fn until_down(&mut self, who: NodeId) {
@@ -238,6 +278,42 @@ impl Inbox {
             _ => None,
         })
         .await
+    }
+}
+
+/// A wire to a node that listens by TCP, which can be cut without either end being told.
+pub(crate) struct Wire {
+    pub(crate) address: Address,
+    cut: watch::Sender<bool>,
+}
+
+impl Wire {
+    pub(crate) async fn to(peer: &Peer) -> Self {
+        let port = |at: &Address| at.as_str().strip_prefix("/ip4/127.0.0.1/tcp/")?.parse::<u16>().ok();
+        let port = peer.addresses.iter().find_map(port).expect("it listens by TCP");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let here = listener.local_addr().expect("bound").port();
+        let (cut, is_cut) = watch::channel(false);
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut far = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+                let mut is_cut = is_cut.clone();
+                tokio::spawn(async move {
+                    let cut = async { is_cut.wait_for(|cut| *cut).await.is_ok() };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => return,
+                        _ = cut => {}
+                    }
+                    // The sockets stay open.
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        Self { address: address(&format!("/ip4/127.0.0.1/tcp/{here}")), cut }
+    }
+
+    pub(crate) fn cut(&self) {
+        self.cut.send_replace(true);
     }
 }
 

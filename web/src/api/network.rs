@@ -36,7 +36,8 @@ fn shown(peer: PeerView, labels: &BTreeMap<NodeId, String>) -> dto::Peer {
         did: peer.node.did().to_string(),
         contact: labels.get(&peer.node).cloned(),
         path: match peer.path {
-            Path::Direct => dto::Path::Direct,
+            // The page does not tell them apart yet.
+            Path::Direct | Path::Punched | Path::Relayed { .. } => dto::Path::Direct,
         },
         address: peer.address.to_string(),
         transport: match peer.transport {
