@@ -4,6 +4,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use pc2_protocols::level::LevelChoice;
 use std::path::PathBuf;
 
 /// Your own cloud on your own hardware, joined to everybody else's directly.
@@ -69,8 +70,13 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
-    /// Show who is connected, and how you are reached.
+    /// Show how you are reached, and who is connected.
     Peers,
+    /// Show or choose how much this node does for the network: 1 looks up only, 2 keeps records and mailboxes, 3 relays as well.
+    Level {
+        /// auto, 1, 2, 3 or 4; without it the current one is shown.
+        level: Option<LevelChoice>,
+    },
     /// Public values in the network's shared store.
     #[command(subcommand)]
     Record(RecordCommand),
@@ -103,6 +109,12 @@ pub(crate) struct UpArgs {
     /// Do not look for nodes in the local network (mDNS).
     #[arg(long)]
     pub(crate) no_mdns: bool,
+    /// Do not ask the router to pass a port on to this node (UPnP).
+    #[arg(long)]
+    pub(crate) no_upnp: bool,
+    /// How much this node does for the network: auto, 1, 2, 3 or 4 [default: as last chosen, or auto].
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) level: Option<String>,
     /// File with the passphrase of a sealed identity.
     #[arg(long, value_name = "FILE", env = "PC2_PASSPHRASE_FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,

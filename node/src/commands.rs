@@ -8,6 +8,7 @@ use crate::{
     exit::{self, Exit},
     show,
 };
+use pc2_protocols::level::LevelChoice;
 use pc2_web::dto;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -230,6 +231,25 @@ impl Driver {
     /// `pc2 peers`.
     pub(crate) fn peers(&self) -> anyhow::Result<()> {
         self.print(self.client.get("/api/network")?, |network: dto::Network| show::network(&network))
+    }
+
+    /// `pc2 level`. `configured` is what holds again at the next start, if config.toml says so.
+    pub(crate) fn level(
+        &self,
+        level: Option<LevelChoice>,
+        configured: Option<LevelChoice>,
+    ) -> anyhow::Result<()> {
+        let answer = match level {
+            Some(level) => self.client.put("/api/network/level", &json!({ "level": level.to_string() }))?,
+            None => self.client.get::<Value>("/api/network")?["reach"].take(),
+        };
+        self.print(answer, |reach: dto::Reach| show::reach(&reach))?;
+        if let (Some(level), Some(configured)) = (level, configured.filter(|_| !self.json))
+            && level != configured
+        {
+            println!("config.toml says level = {configured}, which holds again at the next start.");
+        }
+        Ok(())
     }
 
     /// `pc2 record …`.

@@ -4,6 +4,7 @@
 //! Secrets never stand in it. `pc2 config show` prints what is in effect.
 
 use crate::cli::UpArgs;
+use pc2_protocols::{level::LevelChoice, net::RelayShare, relay::Shares};
 use serde::{Deserialize, Serialize};
 use std::{fs, io, net::SocketAddr, path::Path};
 
@@ -21,8 +22,67 @@ pub(crate) struct Config {
     pub(crate) bootstrap: Vec<String>,
     /// Look for nodes in the local network by mDNS. Default true.
     pub(crate) mdns: bool,
+    /// Let the router pass a port on to this node, by UPnP. Default true.
+    pub(crate) upnp: bool,
+    /// How much this node does for the network: `"auto"`, 1, 2, 3 or 4. Left out: as last chosen on the running node, or else auto. What stands
+    /// here holds at each start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) level: Option<LevelText>,
     /// What is logged, in the syntax of `RUST_LOG`. Default `info`, and from libp2p only what an owner can act on.
     pub(crate) log: String,
+    /// What this node lends to the network. Left out: as last chosen on the running node, or else the defaults.
+    #[serde(skip_serializing_if = "SharesConfig::is_empty")]
+    pub(crate) shares: SharesConfig,
+}
+
+/// A level as it stands in the file: a number, or a word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum LevelText {
+    /// 1 to 4.
+    Number(i64),
+    /// `auto`, or a number in quotation marks.
+    Word(String),
+}
+
+/// What is lent. Whatever is left out while something else is named has its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SharesConfig {
+    /// Level 3 and above: places at this relay. Default 128.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reservations: Option<u32>,
+    /// Level 3 and above: circuits at once. Default 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) circuits: Option<u32>,
+    /// Level 3 and above: bytes of one circuit. Default 1 GiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) circuit_bytes: Option<u64>,
+    /// Level 3 and above: seconds one circuit lasts. Default one hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) circuit_seconds: Option<u32>,
+    /// Level 2 and above: disk for envelopes of others, in bytes. Default 256 MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mailbox_bytes: Option<u64>,
+}
+
+impl SharesConfig {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The shares, if any is named.
+    fn shares(&self) -> Option<Shares> {
+        let usual = Shares::default();
+        let relay = RelayShare {
+            reservations: self.reservations.unwrap_or(usual.relay.reservations),
+            circuits: self.circuits.unwrap_or(usual.relay.circuits),
+            circuit_bytes: self.circuit_bytes.unwrap_or(usual.relay.circuit_bytes),
+            circuit_seconds: self.circuit_seconds.unwrap_or(usual.relay.circuit_seconds),
+        };
+        let mailbox_bytes = self.mailbox_bytes.unwrap_or(usual.mailbox_bytes);
+        (!self.is_empty()).then_some(Shares { relay, mailbox_bytes })
+    }
 }
 
 impl Default for Config {
@@ -40,8 +100,11 @@ impl Default for Config {
             .to_vec(),
             bootstrap: Vec::new(),
             mdns: true,
+            upnp: true,
+            level: None,
             log: "info,libp2p_swarm=warn,libp2p_kad=error,libp2p_request_response=error,yamux=error"
                 .to_owned(),
+            shares: SharesConfig::default(),
         }
     }
 }
@@ -66,6 +129,10 @@ pub(crate) enum ConfigError {
 pub(crate) struct ValidConfig {
     /// Where the web listens.
     pub(crate) web: SocketAddr,
+    /// How much the node does for the network, if it is said.
+    pub(crate) level: Option<LevelChoice>,
+    /// What it lends, if it is said.
+    pub(crate) shares: Option<Shares>,
     /// The rest, checked.
     pub(crate) config: Config,
 }
@@ -98,6 +165,10 @@ impl Config {
             self.bootstrap.clone_from(&flags.bootstrap);
         }
         self.mdns &= !flags.no_mdns;
+        self.upnp &= !flags.no_upnp;
+        if let Some(level) = &flags.level {
+            self.level = Some(LevelText::Word(level.clone()));
+        }
     }
 
     /// Checks everything and names every problem at once.
@@ -127,8 +198,20 @@ impl Config {
                 problems.push(format!("web_names \"{name}\": a host name, without scheme and port"));
             }
         }
+        let level = self.level.as_ref().map(|level| match level {
+            LevelText::Number(number) => number.to_string(),
+            LevelText::Word(word) => word.clone(),
+        });
+        let level = level.map(|level| {
+            let chosen = level.parse::<LevelChoice>();
+            problems.extend(chosen.as_ref().err().map(|error| format!("level = {level}: {error}")));
+            chosen
+        });
+        let level = level.transpose().unwrap_or_default();
+        let shares = self.shares.shares();
+        problems.extend(shares.iter().flat_map(Shares::problems).map(|problem| format!("shares: {problem}")));
         match web {
-            Ok(web) if problems.is_empty() => Ok(ValidConfig { web, config: self }),
+            Ok(web) if problems.is_empty() => Ok(ValidConfig { web, level, shares, config: self }),
             _ => Err(ConfigError::Invalid(problems)),
         }
     }
@@ -168,6 +251,50 @@ mod tests {
             panic!("three mistakes are refused");
         };
         assert_eq!(problems.len(), 3);
+    }
+
+    #[test]
+    fn a_level_is_a_number_or_a_word_and_a_flag_wins() {
+        let loaded = |text: &str, flag: Option<&str>| {
+            let flags = UpArgs { level: flag.map(str::to_owned), ..UpArgs::default() };
+            Config::load(file(text).path(), &flags).expect("valid").level.map(|level| level.to_string())
+        };
+        assert_eq!(loaded("", None), None);
+        assert_eq!(loaded("level = 1\n", None).as_deref(), Some("1"));
+        assert_eq!(loaded("level = \"auto\"\n", None).as_deref(), Some("auto"));
+        assert_eq!(loaded("level = 1\n", Some("3")).as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn shares_that_are_named_hold_and_the_others_have_their_defaults() {
+        let nothing = Config::load(file("").path(), &UpArgs::default()).expect("valid");
+        assert_eq!(nothing.shares, None);
+        let text = "[shares]\ncircuits = 7\nmailbox_bytes = 1_073_741_824\n";
+        let shares =
+            Config::load(file(text).path(), &UpArgs::default()).expect("valid").shares.expect("named");
+        assert_eq!((shares.relay.circuits, shares.mailbox_bytes), (7, 1 << 30));
+        assert_eq!(shares.relay.reservations, Shares::default().relay.reservations);
+    }
+
+    #[test]
+    fn levels_and_shares_that_make_no_sense_are_told_with_all_the_rest() {
+        let file = file("web = \"nowhere\"\nlevel = 5\n[shares]\ncircuits = 0\nmailbox_bytes = 1\n");
+        let Err(ConfigError::Invalid(problems)) = Config::load(file.path(), &UpArgs::default()) else {
+            panic!("four mistakes are refused");
+        };
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains("level = 5: a level is auto")),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn the_configuration_in_effect_reads_back_as_it_was() {
+        let text = "level = 3\nupnp = false\n[shares]\ncircuits = 7\n";
+        let config = Config::load(file(text).path(), &UpArgs::default()).expect("valid").config;
+        let printed = toml::to_string_pretty(&config).expect("printed");
+        assert_eq!(toml::from_str::<Config>(&printed).expect("read"), config);
     }
 
     #[test]

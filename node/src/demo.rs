@@ -109,7 +109,7 @@ impl Person {
     fn start(&mut self) -> anyhow::Result<()> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.data.join("log"))?;
         let mut command = pc2(&self.data);
-        command.args(["up", "--no-mdns", "--web", &self.web]);
+        command.args(["up", "--no-mdns", "--no-upnp", "--web", &self.web]);
         for address in &self.listen {
             command.args(["--listen", address]);
         }

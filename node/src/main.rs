@@ -58,6 +58,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Send { to, text, wait } => drive()?.send(to, text, *wait),
         Command::Chat { with, limit } => drive()?.chat(with.as_deref(), *limit),
         Command::Peers => drive()?.peers(),
+        Command::Level { level } => {
+            // A configuration that cannot be read is the doctor's business.
+            let config = Config::load(&home.config(), &UpArgs::default()).ok();
+            drive()?.level(*level, config.and_then(|config| config.level))
+        }
         Command::Record(command) => drive()?.record(command),
         Command::Doctor => doctor::run(&home, cli.json),
         Command::Config(ConfigCommand::Show) => {

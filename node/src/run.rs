@@ -85,6 +85,9 @@ fn node_config(home: &Home, keys: &IdentityKeys, config: &ValidConfig) -> anyhow
         .map(|text| Ok(net::parse_peer(text)?))
         .collect::<anyhow::Result<_>>()?;
     node.mdns = config.config.mdns;
+    node.upnp = config.config.upnp;
+    node.level = config.level;
+    node.shares = config.shares;
     Ok(node)
 }
 

@@ -1,5 +1,9 @@
 //! Answers of the local API as text for people at a terminal. Pure: values in, text out.
 
+mod network;
+
+pub(crate) use network::{network, reach};
+
 use pc2_web::dto;
 use std::{
     fmt::Write as _,
@@ -105,37 +109,6 @@ pub(crate) fn messages(messages: &[dto::Message], people: &dto::ContactList) -> 
 /// A peer's text cannot steer the terminal: control characters but line breaks are shown as a replacement.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
-}
-
-/// `pc2 peers`.
-pub(crate) fn network(network: &dto::Network) -> String {
-    let mut text = String::new();
-    if network.addresses.is_empty() {
-        text.push_str("No address of this node is known yet.\n");
-    } else {
-        text.push_str("Reached at:\n");
-        for address in &network.addresses {
-            append(&mut text, format_args!("  {address}\n"));
-        }
-    }
-    if network.peers.is_empty() {
-        text.push_str("Connected with nobody.");
-        return text;
-    }
-    append(&mut text, format_args!("Connected with {}:\n", network.peers.len()));
-    for peer in &network.peers {
-        let name = peer.contact.as_deref().unwrap_or(&peer.did);
-        let latency =
-            peer.latency_ms.map_or_else(|| "latency not measured yet".to_owned(), |ms| format!("{ms} ms"));
-        let path = match peer.path {
-            dto::Path::Direct => "direct",
-        };
-        append(
-            &mut text,
-            format_args!("  {name}  {path} by {}, {latency}, {}\n", peer.transport, peer.address),
-        );
-    }
-    text.trim_end().to_owned()
 }
 
 /// `pc2 invite`.

@@ -2,25 +2,35 @@
 //!
 //! Pure: from what the node says about itself to sentences for its owner. `pc2 doctor` prints them; so will the page.
 
+mod reach;
+
 use crate::dto::Check;
 use pc2_actors::api::{ActorHealth, ActorState, HealthView, NetworkView, WriterState};
+use pc2_protocols::relay::ReachView;
 
 /// Less free space than this is worth a word: a day of a busy node.
 const LOW_DISK_BYTES: u64 = 512 * 1024 * 1024;
 
 /// All checks, in the order in which things go wrong.
-pub(crate) fn checks(health: &HealthView, network: Option<&NetworkView>) -> Vec<Check> {
+pub(crate) fn checks(
+    health: &HealthView,
+    network: Option<&NetworkView>,
+    reach: Option<&ReachView>,
+) -> Vec<Check> {
     let mut checks = vec![storage(&health.storage), disk(health.disk_free), clock(health.clock)];
     checks.extend(opened(health));
     checks.extend(health.actors.iter().flat_map(part));
-    checks.extend(match network {
-        Some(view) => vec![reachable(view), peers(view)],
-        None => vec![bad(
+    match network {
+        Some(view) => {
+            checks.extend([listening(view), peers(view)]);
+            checks.extend(reach::checks(view, reach));
+        }
+        None => checks.push(bad(
             "network",
             "the network of this node has ended",
             "start the node again; its log says why",
-        )],
-    });
+        )),
+    }
     checks
 }
 
@@ -107,7 +117,7 @@ pub(crate) const fn state(state: ActorState) -> &'static str {
     }
 }
 
-fn reachable(view: &NetworkView) -> Check {
+fn listening(view: &NetworkView) -> Check {
     match view.listening.len() {
         0 => bad(
             "listening",

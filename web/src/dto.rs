@@ -7,7 +7,6 @@
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// Declares types that go out.
 macro_rules! out {
@@ -33,9 +32,14 @@ macro_rules! incoming {
 
 mod event;
 mod incoming;
+mod network;
 
 pub use event::{Changed, ContactRemoved, Event, Frame, Hello, MessageStateChange, Profile};
 pub use incoming::{AddContact, PutRecord, Rename, SendMessage, SetName, UseLink};
+pub use network::{
+    Mailboxes, Mapping, Network, Path, Peer, ProbedAddress, Reach, Reachability, Reservation, SetLevel,
+    SetShares, Shares, Transport,
+};
 
 out! {
     /// What went wrong.
@@ -249,50 +253,6 @@ out! {
         Stored,
     }
 
-    /// The network, seen from this node.
-    pub struct Network {
-        /// Where this node listens.
-        pub listening: Vec<String>,
-        /// Where it believes that others can reach it.
-        pub addresses: Vec<String>,
-        /// With whom it is connected.
-        pub peers: Vec<Peer>,
-    }
-
-    /// One connected node.
-    pub struct Peer {
-        /// Its DID.
-        pub did: String,
-        /// The owner's contact of that DID, as lists show them.
-        pub contact: Option<String>,
-        /// How the two reach each other.
-        pub path: Path,
-        /// Where it is.
-        pub address: String,
-        /// By which transport.
-        pub transport: Transport,
-        /// Of the last ping.
-        pub latency_ms: Option<u64>,
-        /// Connected since.
-        pub since: u64,
-    }
-
-    /// How two nodes reach each other.
-    #[derive(Copy)]
-    pub enum Path {
-        /// Without anybody in between.
-        Direct,
-    }
-
-    /// What carries a connection.
-    #[derive(Copy)]
-    pub enum Transport {
-        /// QUIC over UDP.
-        Quic,
-        /// TCP with Noise and yamux.
-        Tcp,
-    }
-
     /// How the node is, part by part.
     pub struct Doctor {
         /// Each with what to do if it fails.
@@ -343,14 +303,5 @@ out! {
         pub addresses: Vec<String>,
         /// Participation level, 1 to 4.
         pub level: u8,
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Quic => "QUIC",
-            Self::Tcp => "TCP",
-        })
     }
 }

@@ -144,6 +144,10 @@ fn event(event: &NodeEvent) -> Option<dto::Event> {
         NodeEvent::Messenger(event) => messenger_event(event)?,
         NodeEvent::Profile(profile) => dto::Event::Profile(dto::Profile { name: profile.name.clone() }),
         NodeEvent::Network(event) => dto::Event::Network(dto::Changed { what: network_event(event) }),
+        NodeEvent::Reach => {
+            let what = "how this node is reached, or what it does for others";
+            dto::Event::Network(dto::Changed { what: what.to_owned() })
+        }
         NodeEvent::Health { actor, state } => {
             dto::Event::Health(dto::Changed { what: format!("{actor}: {}", crate::doctor::state(*state)) })
         }

@@ -6,8 +6,9 @@
 use crate::{answer, dto};
 use pc2_actors::api::CallError;
 use pc2_protocols::{
-    dht, identity,
+    dht, identity, mailbox,
     messenger::{self, invitation::InvitationError},
+    relay,
 };
 use warp::{
     http::{HeaderValue, StatusCode, header},
@@ -217,6 +218,20 @@ impl From<dht::CommandError> for Problem {
         };
         let retry = matches!(error, Error::NotFound(ResolveError::Busy));
         Self { retry, ..Self::new(status, code, error) }
+    }
+}
+
+impl From<relay::CommandError> for Problem {
+    fn from(error: relay::CommandError) -> Self {
+        let relay::CommandError::BadShare { .. } = &error;
+        Self::new(StatusCode::BAD_REQUEST, "bad_share", error)
+    }
+}
+
+impl From<mailbox::CommandError> for Problem {
+    fn from(error: mailbox::CommandError) -> Self {
+        let mailbox::CommandError::Alone = error;
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "alone", error)
     }
 }
 

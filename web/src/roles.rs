@@ -90,6 +90,8 @@ mod tests {
         "POST /api/conversations/{did}/messages",
         "POST /api/conversations/{did}/read",
         "GET /api/network",
+        "PUT /api/network/level",
+        "PUT /api/network/shares",
         "GET /api/doctor",
         "PUT /api/records/{salt}",
         "DELETE /api/records/{salt}",

@@ -112,8 +112,26 @@ pub(crate) static ROUTES: &[Route] = &[
         by!(messages::mark_read),
     )
     .done(202),
-    at(Method::GET, "/api/network", Owner, "Connections and addresses", by!(network::show))
-        .gives(200, "Network"),
+    at(
+        Method::GET,
+        "/api/network",
+        Owner,
+        "How the node is reached, connections, mailboxes",
+        by!(network::show),
+    )
+    .gives(200, "Network"),
+    at(
+        Method::PUT,
+        "/api/network/level",
+        Owner,
+        "Choose what the node does for others",
+        by!(network::set_level),
+    )
+    .takes("SetLevel")
+    .gives(202, "Reach"),
+    at(Method::PUT, "/api/network/shares", Owner, "Choose what the node lends", by!(network::set_shares))
+        .takes("SetShares")
+        .gives(202, "Reach"),
     at(Method::GET, "/api/doctor", Owner, "How the node is, and what to do", by!(network::doctor))
         .gives(200, "Doctor"),
     at(Method::PUT, "/api/records/{salt}", Owner, "Publish a value under the owner's DID", by!(records::put))

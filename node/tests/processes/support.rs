@@ -90,7 +90,7 @@ impl Node {
             .arg("--data")
             .arg(self.data())
             .arg("up")
-            .args(["--web", &self.web.to_string(), "--no-mdns"])
+            .args(["--web", &self.web.to_string(), "--no-mdns", "--no-upnp"])
             .args(["--listen", &format!("/ip4/127.0.0.1/tcp/{}", self.p2p_port)])
             .args(["--listen", &format!("/ip4/127.0.0.1/udp/{}/quic-v1", self.p2p_port)]);
         for address in &self.bootstrap {

@@ -44,10 +44,10 @@ pub(super) fn schemas() -> Map<String, Value> {
     macro_rules! describe {
         ($generator:ident: $($name:ident)*) => { $( $generator.subschema_for::<dto::$name>(); )* };
     }
-    describe!(out: Problem Health WhoAmI Session LoginLink Identity ContactList Invitation MessagePage Network Doctor
+    describe!(out: Problem Health WhoAmI Session LoginLink Identity ContactList Invitation MessagePage Network Reach Doctor
         StoredRecord Record Card Frame);
     let mut incoming = SchemaGenerator::new(settings.for_deserialize());
-    describe!(incoming: UseLink SetName AddContact Rename SendMessage PutRecord);
+    describe!(incoming: UseLink SetName AddContact Rename SendMessage PutRecord SetLevel SetShares);
     let mut schemas = out.take_definitions(true);
     schemas.extend(incoming.take_definitions(true));
     schemas

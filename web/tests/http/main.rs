@@ -233,7 +233,32 @@ fn the_node_says_how_it_is() {
     let checks = site.command("GET", "/api/doctor", "").json()["checks"].clone();
     let alone = checks.as_array().expect("checks").iter().find(|check| check["name"] == "peers").cloned();
     assert_eq!(alone.expect("a check of peers")["ok"], false);
-    assert_eq!(site.command("GET", "/api/network", "").json()["peers"], json!([]));
+    let network = site.command("GET", "/api/network", "").json();
+    assert_eq!(network["peers"], json!([]));
+    assert_eq!((&network["reach"]["choice"], &network["reach"]["level"]), (&json!("auto"), &json!(2)));
+    assert_eq!(network["reach"]["reachability"], "unknown");
+    assert_eq!(network["mailboxes"]["share_bytes"], 256 * 1024 * 1024);
     let page = site.ask("GET", "/", &[], "");
     assert_eq!((page.status, page.header("x-content-type-options")), (200, Some("nosniff")));
+}
+
+#[test]
+fn a_level_and_shares_are_chosen_and_what_makes_no_sense_is_refused() {
+    let site = Site::open();
+    let level =
+        |level: &str| site.command("PUT", "/api/network/level", &json!({ "level": level }).to_string());
+    let chosen = level("3");
+    assert_eq!((chosen.status, chosen.json()["level"].clone()), (202, json!(3)));
+    assert_eq!(level("5").code(), "bad_request");
+    assert_eq!(level("auto").json()["choice"], "auto");
+
+    let shares = |body: Value| site.command("PUT", "/api/network/shares", &body.to_string());
+    let before = site.command("GET", "/api/network", "").json()["reach"]["shares"].clone();
+    let lent = shares(json!({ "circuits": 7 })).json()["shares"].clone();
+    assert_eq!((&lent["circuits"], &lent["reservations"]), (&json!(7), &before["reservations"]));
+    let refused = shares(json!({ "mailbox_bytes": 1, "circuits": 0 }));
+    assert_eq!((refused.status, refused.code()), (400, "bad_share".to_owned()));
+    assert!(refused.json()["message"].as_str().expect("words").contains("circuits = 0"));
+    assert_eq!(shares(json!({ "circuts": 7 })).code(), "bad_request");
+    assert_eq!(site.command("GET", "/api/network", "").json()["reach"]["shares"], lent);
 }

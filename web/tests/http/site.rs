@@ -32,6 +32,7 @@ impl Site {
         let mut config = NodeConfig::new(data.path().to_owned(), keys);
         config.listen = vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("an address")];
         config.mdns = false;
+        config.upnp = false;
         let running = pc2_actors::start(&config).expect("a node");
         let server = listen(&running, 0).expect("a server");
         Self { address: server.address(), running: Some(running), server: Some(server), _data: data }

@@ -192,6 +192,27 @@ export type LoginLink = {
   url: string
 }
 
+/** What is kept for those who are offline. */
+export type Mailboxes = {
+  /** When the owner's mailboxes were last looked through. */
+  fetched: number | null
+  /** Envelopes of others kept here. */
+  held: number
+  /** Their bytes. */
+  held_bytes: number
+  /** DIDs of nodes that hold the owner's mailboxes. */
+  holders: string[]
+  /** The owner's parcels in mailboxes, or on the way there. */
+  parcels: number
+  /** How many bytes of them are kept at most. */
+  share_bytes: number
+  /** Of them, those that enough nodes keep. */
+  stored: number
+}
+
+/** What a router in between does with a node's ports. */
+export type Mapping = 'unknown' | 'none' | 'same' | 'per_destination'
+
 /** One message. */
 export type Message = {
   /** When it was written, as people see it. */
@@ -245,12 +266,16 @@ export type Network = {
   addresses: string[]
   /** Where this node listens. */
   listening: string[]
+  /** What is kept for those who are offline. */
+  mailboxes: Mailboxes
   /** With whom it is connected. */
   peers: Peer[]
+  /** How this node is reached, and what it does for others. */
+  reach: Reach
 }
 
 /** How two nodes reach each other. */
-export type Path = 'direct'
+export type Path = 'direct' | 'punched' | 'relayed'
 
 /** One connected node. */
 export type Peer = {
@@ -264,10 +289,22 @@ export type Peer = {
   latency_ms: number | null
   /** How the two reach each other. */
   path: Path
+  /** The DID of the relay in between. */
+  relayed_by: string | null
   /** Connected since. */
   since: number
   /** By which transport. */
   transport: Transport
+}
+
+/** What came of others' tries to reach one address. */
+export type ProbedAddress = {
+  /** The address. */
+  address: string
+  /** When it was. */
+  at: number
+  /** The last try got through. */
+  reachable: boolean
 }
 
 /** What went wrong. */
@@ -292,6 +329,31 @@ export type PutRecord = {
   value: string
 }
 
+/** How this node is reached, and what it does for others. */
+export type Reach = {
+  /** What the owner chose: `auto`, `1`, `2`, `3` or `4`. */
+  choice: string
+  /** The level in effect, 1 to 4. */
+  level: number
+  /** Addresses the router passes on to this node. */
+  mapped: string[]
+  /** What a router in between does with its ports. */
+  mapping: Mapping
+  /** Public addresses others tried. */
+  probed: ProbedAddress[]
+  /** How this node is reached, as far as is known. */
+  reachability: Reachability
+  /** Places at relays, held or asked for. */
+  reservations: Reservation[]
+  /** What the owner lends. */
+  shares: Shares
+  /** Why this level, one sentence. */
+  why: string
+}
+
+/** How a node is reached, in one word. */
+export type Reachability = 'unknown' | 'public' | 'relayed' | 'private'
+
 /** A value that was found. */
 export type Record = {
   /** Whose. */
@@ -308,6 +370,20 @@ export type Record = {
 export type Rename = {
   /** `null` takes it away. */
   alias?: string | null
+}
+
+/** A place at a relay. */
+export type Reservation = {
+  /** Where others reach this node through it; empty while it is asked for. */
+  addresses: string[]
+  /** The owner's contact of that DID, as lists show them. */
+  contact: string | null
+  /** The relay's DID. */
+  did: string
+  /** Of the last ping. */
+  latency_ms: number | null
+  /** Since when it is held; `null` while it is asked for. */
+  since: number | null
 }
 
 /** What somebody is to this node. */
@@ -333,10 +409,44 @@ export type Session = {
   signed_in: boolean
 }
 
+/** How much the node is to do for the network. */
+export type SetLevel = {
+  /** `auto`, `1`, `2`, `3` or `4`. */
+  level: string
+}
+
 /** Change of the owner's profile. */
 export type SetName = {
   /** How they call themselves; at most 100 bytes. */
   name: string
+}
+
+/** What the node is to lend. What is not named stays. */
+export type SetShares = {
+  /** Bytes of one circuit, from 1 GiB. */
+  circuit_bytes?: number | null
+  /** Seconds one circuit lasts, an hour to a week. */
+  circuit_seconds?: number | null
+  /** Circuits at once, 1 to 1,000. */
+  circuits?: number | null
+  /** Bytes of disk for envelopes of others, 16 MiB to 4 GiB. */
+  mailbox_bytes?: number | null
+  /** Places at this relay, 1 to 4,096. */
+  reservations?: number | null
+}
+
+/** What a node lends to the network. */
+export type Shares = {
+  /** Level 3 and above: most bytes of one circuit. */
+  circuit_bytes: number
+  /** Level 3 and above: how long one circuit lasts at most. */
+  circuit_seconds: number
+  /** Level 3 and above: most circuits at once. */
+  circuits: number
+  /** Level 2 and above: disk for envelopes of others. */
+  mailbox_bytes: number
+  /** Level 3 and above: most places at this relay. */
+  reservations: number
 }
 
 /** How the owner stands to a person. */

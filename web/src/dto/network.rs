@@ -1,0 +1,203 @@
+//! The network as a node sees it: how it is reached, what it lends, with whom it is connected, what mailboxes keep.
+
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+out! {
+    /// The network, seen from this node.
+    pub struct Network {
+        /// How this node is reached, and what it does for others.
+        pub reach: Reach,
+        /// Where this node listens.
+        pub listening: Vec<String>,
+        /// Where it believes that others can reach it.
+        pub addresses: Vec<String>,
+        /// With whom it is connected.
+        pub peers: Vec<Peer>,
+        /// What is kept for those who are offline.
+        pub mailboxes: Mailboxes,
+    }
+
+    /// How this node is reached, and what it does for others.
+    pub struct Reach {
+        /// What the owner chose: `auto`, `1`, `2`, `3` or `4`.
+        pub choice: String,
+        /// The level in effect, 1 to 4.
+        pub level: u8,
+        /// Why this level, one sentence.
+        pub why: String,
+        /// How this node is reached, as far as is known.
+        pub reachability: Reachability,
+        /// What a router in between does with its ports.
+        pub mapping: Mapping,
+        /// Public addresses others tried.
+        pub probed: Vec<ProbedAddress>,
+        /// Addresses the router passes on to this node.
+        pub mapped: Vec<String>,
+        /// Places at relays, held or asked for.
+        pub reservations: Vec<Reservation>,
+        /// What the owner lends.
+        pub shares: Shares,
+    }
+
+    /// How a node is reached, in one word.
+    #[derive(Copy)]
+    pub enum Reachability {
+        /// Nobody has tried yet.
+        Unknown,
+        /// From everywhere, by connections of others' own.
+        Public,
+        /// Through relays, and directly after a hole was punched.
+        Relayed,
+        /// Not from outside.
+        Private,
+    }
+
+    /// What a router in between does with a node's ports.
+    #[derive(Copy)]
+    pub enum Mapping {
+        /// Not enough nodes have said where they see this one.
+        Unknown,
+        /// There is none: the node has a public address of its own.
+        None,
+        /// The same port for everybody: hole punching works.
+        Same,
+        /// Another port for each destination: hole punching works with few.
+        PerDestination,
+    }
+
+    /// What came of others' tries to reach one address.
+    pub struct ProbedAddress {
+        /// The address.
+        pub address: String,
+        /// The last try got through.
+        pub reachable: bool,
+        /// When it was.
+        pub at: u64,
+    }
+
+    /// A place at a relay.
+    pub struct Reservation {
+        /// The relay's DID.
+        pub did: String,
+        /// The owner's contact of that DID, as lists show them.
+        pub contact: Option<String>,
+        /// Of the last ping.
+        pub latency_ms: Option<u64>,
+        /// Where others reach this node through it; empty while it is asked for.
+        pub addresses: Vec<String>,
+        /// Since when it is held; `null` while it is asked for.
+        pub since: Option<u64>,
+    }
+
+    /// What a node lends to the network.
+    #[derive(Copy)]
+    pub struct Shares {
+        /// Level 3 and above: most places at this relay.
+        pub reservations: u32,
+        /// Level 3 and above: most circuits at once.
+        pub circuits: u32,
+        /// Level 3 and above: most bytes of one circuit.
+        pub circuit_bytes: u64,
+        /// Level 3 and above: how long one circuit lasts at most.
+        pub circuit_seconds: u32,
+        /// Level 2 and above: disk for envelopes of others.
+        pub mailbox_bytes: u64,
+    }
+
+    /// One connected node.
+    pub struct Peer {
+        /// Its DID.
+        pub did: String,
+        /// The owner's contact of that DID, as lists show them.
+        pub contact: Option<String>,
+        /// How the two reach each other.
+        pub path: Path,
+        /// The DID of the relay in between.
+        pub relayed_by: Option<String>,
+        /// Where it is.
+        pub address: String,
+        /// By which transport.
+        pub transport: Transport,
+        /// Of the last ping.
+        pub latency_ms: Option<u64>,
+        /// Connected since.
+        pub since: u64,
+    }
+
+    /// How two nodes reach each other.
+    #[derive(Copy)]
+    pub enum Path {
+        /// Without anybody in between.
+        Direct,
+        /// Without anybody in between, after a hole was punched.
+        Punched,
+        /// Through a relay, which cannot read what passes.
+        Relayed,
+    }
+
+    /// What carries a connection.
+    #[derive(Copy)]
+    pub enum Transport {
+        /// QUIC over UDP.
+        Quic,
+        /// TCP with Noise and yamux.
+        Tcp,
+    }
+
+    /// What is kept for those who are offline.
+    pub struct Mailboxes {
+        /// Envelopes of others kept here.
+        pub held: u64,
+        /// Their bytes.
+        pub held_bytes: u64,
+        /// How many bytes of them are kept at most.
+        pub share_bytes: u64,
+        /// The owner's parcels in mailboxes, or on the way there.
+        pub parcels: u64,
+        /// Of them, those that enough nodes keep.
+        pub stored: u64,
+        /// DIDs of nodes that hold the owner's mailboxes.
+        pub holders: Vec<String>,
+        /// When the owner's mailboxes were last looked through.
+        pub fetched: Option<u64>,
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quic => "QUIC",
+            Self::Tcp => "TCP",
+        })
+    }
+}
+
+incoming! {
+    /// How much the node is to do for the network.
+    pub struct SetLevel {
+        /// `auto`, `1`, `2`, `3` or `4`.
+        pub level: String,
+    }
+
+    /// What the node is to lend. What is not named stays.
+    pub struct SetShares {
+        /// Places at this relay, 1 to 4,096.
+        #[serde(default)]
+        pub reservations: Option<u32>,
+        /// Circuits at once, 1 to 1,000.
+        #[serde(default)]
+        pub circuits: Option<u32>,
+        /// Bytes of one circuit, from 1 GiB.
+        #[serde(default)]
+        pub circuit_bytes: Option<u64>,
+        /// Seconds one circuit lasts, an hour to a week.
+        #[serde(default)]
+        pub circuit_seconds: Option<u32>,
+        /// Bytes of disk for envelopes of others, 16 MiB to 4 GiB.
+        #[serde(default)]
+        pub mailbox_bytes: Option<u64>,
+    }
+}
