@@ -221,7 +221,7 @@ impl World {
         };
         let mut payload = vec![0; bytes.max(8)];
         payload[..8].copy_from_slice(&u64::try_from(letter).unwrap_or(0).to_be_bytes());
-        
+
         self.letters.push(Letter { from, to, stored: None, promised: false, taken: None });
         let (account, id) = (self.nodes[from].id, self.envelope(letter));
         self.step(from, In::Deposit { parcel: Parcel { account, id, to: to_whom, payload } });

@@ -1,7 +1,7 @@
 //! Every frame has the bytes of the specification, is bounded, and garbage is told from frames.
 
 use super::*;
-use crate::{crypto::vectors, id::NodeId};
+use crate::crypto::vectors;
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
