@@ -63,8 +63,9 @@ impl Walks {
     /// Somebody waits for a walk. True: nobody did yet, so it is to begin.
     pub(super) fn wait(&mut self, address: MailboxAddress, purpose: Purpose) -> bool {
         let waiting = self.waiting.entry(address).or_default();
+        let begins = waiting.is_empty();
         waiting.insert(purpose);
-        waiting.len() == 1
+        begins
     }
 
     /// A walk ended. Returns who waited for it.
@@ -253,6 +254,7 @@ mod tests {
         let found = candidates(&[peer(1, "/ip4/10.0.0.1/tcp/1")], &BTreeSet::new(), node(0), MAILBOX);
         assert!(walks.wait(MAILBOX, Purpose::Fetch));
         assert!(!walks.wait(MAILBOX, Purpose::Deposit));
+        assert!(!walks.wait(MAILBOX, Purpose::Fetch));
         let waited = walks.ended(MAILBOX, Mono(5), found.clone());
         assert_eq!(waited, BTreeSet::from([Purpose::Deposit, Purpose::Fetch]));
         let minute = Duration::from_secs(60);

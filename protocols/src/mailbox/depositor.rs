@@ -7,30 +7,25 @@
 //! A parcel belongs to the mailbox of one week. After the next week it is brought nowhere any more, and when its receipts have ended it is forgotten: the
 //! messenger hears that it is not stored, and deposits it anew, by a pass of that time.
 //!
-//! Survives restart: parcels and receipts. Lost: rounds and backoff (begun anew), puzzles (the messenger deposits again). Not here: what is in a parcel.
+//! Survives restart: parcels and receipts. Lost: rounds and backoff (begun anew), puzzles (the messenger deposits again). Not here: what is in a parcel,
+//! where each stands ([`super::parcels`]).
 
 use super::{
     Load, Out, Parcel, Recipient,
     closest::{self, Candidate, Purpose},
-    deposit::{self, Checked, Deposit, DepositClaim, WEEKS_AFTER},
+    deposit::{self, Checked, Deposit, DepositClaim},
     keys::{self, MailboxPass, week_of},
     machine::{Mailbox, Pending, backoff, jittered},
-    rows::{Change, ParcelRow, ParcelSummary},
+    parcels::{Kept, MAX_ROUNDS, ParcelKey, Puzzle, REFRESH, Stage},
+    rows::{Change, ParcelRow},
     wire::{Answer, ReceiptClaim, Refusal, Request},
 };
 use crate::{
-    id::{EnvelopeId, MailboxAddress, NodeId},
+    id::{MailboxAddress, NodeId},
     limits,
-    time::{Mono, Now, UnixMillis},
+    time::{Now, UnixMillis},
 };
-use rand_chacha::ChaCha20Rng;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
-
-/// Most parcels on their way at once: with the largest envelopes and all holders, 6 MiB.
-const MAX_ROUNDS: usize = 8;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Most puzzles being solved at once: each takes a core for some tenths of a second.
 const MAX_PUZZLES: usize = 8;
@@ -44,173 +39,6 @@ const WALK_FRESH: Duration = Duration::from_secs(60);
 /// First and longest wait after a round that left too few receipts. Holders that are down come back in hours, a network in minutes.
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(600);
-
-/// How often a stored parcel is brought to those who have come to hold its mailbox since. They compare among themselves more often.
-const REFRESH: Duration = Duration::from_secs(6 * 3_600);
-
-/// Names a parcel: whose, and which.
-pub(super) type ParcelKey = (NodeId, EnvelopeId);
-
-/// What is being done for a parcel.
-#[derive(Debug)]
-enum Stage {
-    /// Nothing until then.
-    Waiting { due: Mono },
-    /// The holders are looked for. The bytes are still at hand after it was made.
-    Walking { bytes: Option<Vec<u8>> },
-    /// The bytes are being read.
-    Loading { holders: Vec<NodeId> },
-    /// Holders are being asked.
-    Asking { asked: BTreeSet<NodeId> },
-}
-
-#[derive(Debug)]
-struct Kept {
-    node: NodeId,
-    address: MailboxAddress,
-    since: UnixMillis,
-    receipts: BTreeMap<NodeId, UnixMillis>,
-    /// How many receipts are enough: fewer in a network of fewer nodes.
-    needed: usize,
-    stage: Stage,
-    failures: u32,
-    /// Receipts came that are not written yet.
-    unwritten: bool,
-    /// The owner of the mailbox has it: nothing more is to be done.
-    taken: bool,
-    told: Option<UnixMillis>,
-}
-
-impl Kept {
-    /// Until when enough holders keep it.
-    fn stored_until(&self, now: UnixMillis) -> Option<UnixMillis> {
-        if self.taken {
-            return Some(deposit::ends(week_of(self.since)));
-        }
-        let mut live: Vec<UnixMillis> =
-            self.receipts.values().copied().filter(|until| *until > now).collect();
-        live.sort_unstable_by(|a, b| b.cmp(a));
-        live.get(self.needed.saturating_sub(1)).copied()
-    }
-
-    /// Its mailbox is of a week in which holders hardly take it any more.
-    fn is_outdated(&self, now: UnixMillis) -> bool {
-        week_of(now) >= week_of(self.since).saturating_add(WEEKS_AFTER)
-    }
-}
-
-/// A sealed envelope whose puzzle is being solved.
-#[derive(Debug)]
-struct Puzzle {
-    node: NodeId,
-    sealed: Vec<u8>,
-    week: u32,
-}
-
-/// All parcels of ours.
-#[derive(Debug, Default)]
-pub(super) struct Parcels {
-    all: BTreeMap<ParcelKey, Kept>,
-    /// Those that wait, by when they are due.
-    waiting: BTreeSet<(Mono, ParcelKey)>,
-    /// Those that do not.
-    active: BTreeSet<ParcelKey>,
-    puzzles: BTreeMap<ParcelKey, Puzzle>,
-}
-
-impl Parcels {
-    /// Those on disk. What has too few receipts is tried at once, the rest within the time of a refresh.
-    pub(super) fn new(rows: Vec<ParcelSummary>, now: Now, rng: &mut ChaCha20Rng) -> Self {
-        let mut parcels = Self::default();
-        for row in rows {
-            let receipts: BTreeMap<_, _> = row.receipts.into_iter().collect();
-            let mut kept = Kept {
-                node: row.node,
-                address: row.address,
-                since: row.since,
-                receipts,
-                needed: limits::ENOUGH_RECEIPTS,
-                stage: Stage::Waiting { due: now.mono },
-                failures: 0,
-                unwritten: false,
-                taken: false,
-                told: None,
-            };
-            kept.told = kept.stored_until(now.unix);
-            let due = if kept.told.is_some() { now.mono.after(jittered(REFRESH, rng)) } else { now.mono };
-            parcels.put((row.account, row.id), kept, due);
-        }
-        parcels
-    }
-
-    fn put(&mut self, key: ParcelKey, kept: Kept, due: Mono) {
-        self.all.insert(key, kept);
-        self.wait(key, due);
-    }
-
-    fn wait(&mut self, key: ParcelKey, due: Mono) {
-        let Some(kept) = self.all.get_mut(&key) else { return };
-        if let Stage::Waiting { due } = kept.stage {
-            self.waiting.remove(&(due, key));
-        }
-        kept.stage = Stage::Waiting { due };
-        self.active.remove(&key);
-        self.waiting.insert((due, key));
-    }
-
-    fn activate(&mut self, key: ParcelKey, stage: Stage) {
-        let Some(kept) = self.all.get_mut(&key) else { return };
-        if let Stage::Waiting { due } = kept.stage {
-            self.waiting.remove(&(due, key));
-        }
-        kept.stage = stage;
-        self.active.insert(key);
-    }
-
-    fn remove(&mut self, key: &ParcelKey) -> bool {
-        self.active.remove(key);
-        let Some(kept) = self.all.remove(key) else { return false };
-        if let Stage::Waiting { due } = kept.stage {
-            self.waiting.remove(&(due, *key));
-        }
-        true
-    }
-
-    /// When the next round can begin.
-    pub(super) fn due(&self) -> Option<Mono> {
-        if self.active.len() >= MAX_ROUNDS {
-            return None;
-        }
-        self.waiting.first().map(|(due, _)| *due)
-    }
-
-    /// What has too few receipts is tried at once.
-    pub(super) fn hurry(&mut self, now: Now) {
-        let hurried: Vec<ParcelKey> = self
-            .waiting
-            .iter()
-            .filter(|(due, key)| {
-                let too_few =
-                    |kept: &Kept| kept.stored_until(now.unix).is_none() && !kept.is_outdated(now.unix);
-                *due > now.mono && self.all.get(key).is_some_and(too_few)
-            })
-            .map(|(_, key)| *key)
-            .collect();
-        for key in hurried {
-            self.wait(key, now.mono);
-        }
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.all.len().saturating_add(self.puzzles.len())
-    }
-
-    /// How many of them are stored.
-    pub(super) fn stored(&self, now: UnixMillis) -> usize {
-        self.all.values().filter(|kept| kept.stored_until(now).is_some()).count()
-    }
-}
 
 impl Mailbox {
     /// The messenger wants something kept for somebody.

@@ -9,10 +9,10 @@
 use super::{
     Change, Command, CommandError, EnvelopeKey, In, MailboxView, Out, Reply,
     closest::{self, Purpose, Walks},
-    depositor::{ParcelKey, Parcels},
     holder::{Holder, Source},
     keys::MailboxKeys,
-    owner::Own,
+    own::Own,
+    parcels::{ParcelKey, Parcels},
     reconcile::Reconcile,
     rows::Snapshot,
     serve::Subscriptions,

@@ -20,7 +20,9 @@ mod closest;
 mod depositor;
 mod holder;
 mod machine;
+mod own;
 mod owner;
+mod parcels;
 mod quota;
 mod reconcile;
 mod serve;
@@ -303,3 +305,6 @@ pub enum Load {
         id: EnvelopeId,
     },
 }
+
+#[cfg(test)]
+mod tests;

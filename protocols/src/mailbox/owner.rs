@@ -7,40 +7,30 @@
 //! An envelope that does not open is acknowledged away, or a stranger could fill a mailbox for good. An acknowledgement names the content, so that
 //! nobody can make an owner let go of somebody else's envelope by giving a worthless one its name.
 //!
-//! Survives restart: what was taken. Lost: visits, arrivals under way (they are shown again). Not here: what is in an envelope.
+//! Survives restart: what was taken. Lost: visits, arrivals under way (they are shown again). Not here: what is in an
+//! envelope, which mailboxes are ours ([`super::own`]).
 
 use super::{
     EnvelopeKey, Out,
     closest::{self, Candidate, Purpose},
-    deposit::{Checked, WEEKS_AFTER},
-    keys::{MailboxKeys, week_of},
+    deposit::Checked,
     machine::{Mailbox, Pending, backoff, jittered},
-    wire::{AckClaim, Answer, FetchAsk, Owner, Refusal, Request},
+    own::{Arrival, Doing, MAX_ARRIVALS, OwnBox, Visit},
+    wire::{AckClaim, Answer, FetchAsk, Refusal, Request},
 };
 use crate::{
-    crypto::sign::Signer,
     id::{EnvelopeId, MailboxAddress, NodeId},
     limits,
-    time::{Mono, Now, UnixMillis},
+    time::{Mono, Now},
 };
 use rand_core::Rng as _;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::RangeInclusive,
-    time::Duration,
-};
+use std::time::Duration;
 
-/// Holders asked at once in one visit.
-const AT_ONCE: usize = 3;
-
-/// So many holders in a row without anything new end a visit.
-const NOTHING_NEW: u32 = 3;
+/// So many holders in a row without anything new end a visit; as many are asked at once.
+const NOTHING_NEW: usize = 3;
 
 /// Most pages of one holder in one visit: a full mailbox in full pages is 64.
 const MAX_PAGES: u32 = 128;
-
-/// Arrivals that may wait for the messenger at once; then visits wait.
-const MAX_ARRIVALS: usize = 512;
 
 /// An arrival that was not dealt with in this time is handed over again when it is shown again: the messenger may have been restarted.
 const ARRIVAL_PATIENCE: Duration = Duration::from_secs(600);
@@ -60,154 +50,6 @@ const NEWS_PACE: Duration = Duration::from_secs(2);
 
 /// Acknowledgements are gathered for so long, so that a hundred go in one frame.
 const ACK_DELAY: Duration = Duration::from_millis(500);
-
-#[derive(Debug, Clone, Copy)]
-struct Arrival {
-    digest: [u8; 32],
-    since: Mono,
-}
-
-#[derive(Debug, Default)]
-struct Visit {
-    left: Vec<NodeId>,
-    /// Who is being asked: after which envelope, on which page.
-    asked: BTreeMap<NodeId, (Option<EnvelopeId>, u32)>,
-    nothing_new: u32,
-    answered: u32,
-    /// All holders may be asked, not only one that had news.
-    whole: bool,
-}
-
-#[derive(Debug)]
-enum Doing {
-    Nothing,
-    Walking,
-    Visiting(Visit),
-}
-
-/// One mailbox of ours.
-#[derive(Debug)]
-struct OwnBox {
-    /// `None`: the one for strangers.
-    week: Option<u32>,
-    owner: Owner,
-    signer: Signer,
-    doing: Doing,
-    due: Mono,
-    /// Something new may have come since this visit began.
-    again: bool,
-    failures: u32,
-    last_news: Option<Mono>,
-    holders: Vec<NodeId>,
-    looked: Option<UnixMillis>,
-    /// What holders are to be told that we have.
-    acks: BTreeMap<NodeId, BTreeSet<EnvelopeId>>,
-    acks_due: Option<Mono>,
-}
-
-/// All mailboxes of ours, and what came from them.
-#[derive(Debug)]
-pub(super) struct Own {
-    week: u32,
-    boxes: BTreeMap<MailboxAddress, OwnBox>,
-    arrivals: BTreeMap<EnvelopeKey, Arrival>,
-}
-
-impl Own {
-    /// Those of this time.
-    pub(super) fn new(keys: &MailboxKeys, signer: &Signer, now: Now) -> Self {
-        let mut own = Self { week: week_of(now.unix), boxes: BTreeMap::new(), arrivals: BTreeMap::new() };
-        own.add_all(keys, signer, now.mono);
-        own
-    }
-
-    /// Where a week has passed: opens the next mailbox, and looks into the oldest no longer.
-    pub(super) fn turn_week(&mut self, keys: &MailboxKeys, signer: &Signer, now: Now) {
-        let week = week_of(now.unix);
-        if week != self.week {
-            self.week = week;
-            self.boxes.retain(|_, own| own.week.is_none_or(|of| weeks_around(week).contains(&of)));
-            self.add_all(keys, signer, now.mono);
-        }
-    }
-
-    fn add_all(&mut self, keys: &MailboxKeys, signer: &Signer, now: Mono) {
-        let have: BTreeSet<Option<u32>> = self.boxes.values().map(|own| own.week).collect();
-        for week in weeks_around(self.week).map(Some).chain([None]).filter(|week| !have.contains(week)) {
-            let (owner, signer) = match week {
-                Some(week) => {
-                    let signer = keys.owner(week);
-                    (Owner::Week { mailbox: *signer.node().as_bytes() }, signer)
-                }
-                None => (Owner::Intro { node: signer.node() }, signer.clone()),
-            };
-            let own = OwnBox {
-                week,
-                owner,
-                signer,
-                doing: Doing::Nothing,
-                due: now,
-                again: false,
-                failures: 0,
-                last_news: None,
-                holders: Vec::new(),
-                looked: None,
-                acks: BTreeMap::new(),
-                acks_due: None,
-            };
-            self.boxes.insert(owner.address(), own);
-        }
-    }
-
-    /// Whether a mailbox is ours.
-    pub(super) fn is_ours(&self, address: &MailboxAddress) -> bool {
-        self.boxes.contains_key(address)
-    }
-
-    /// All are looked into at once.
-    pub(super) fn look_now(&mut self, now: Mono) {
-        for own in self.boxes.values_mut() {
-            own.due = own.due.min(now);
-            own.again = true;
-        }
-    }
-
-    /// Those are looked into at once that could not be before.
-    pub(super) fn hurry(&mut self, now: Mono) {
-        for own in self.boxes.values_mut().filter(|own| own.failures > 0 || own.looked.is_none()) {
-            own.due = own.due.min(now);
-        }
-    }
-
-    /// When the next visit is due.
-    pub(super) fn due(&self) -> Option<Mono> {
-        if self.arrivals.len() >= MAX_ARRIVALS {
-            return None;
-        }
-        self.boxes.values().filter(|own| matches!(own.doing, Doing::Nothing)).map(|own| own.due).min()
-    }
-
-    /// When acknowledgements are to go.
-    pub(super) fn acks_due(&self) -> Option<Mono> {
-        self.boxes.values().filter_map(|own| own.acks_due).min()
-    }
-
-    /// Who holds mailboxes of ours, as of the last look.
-    pub(super) fn holders(&self) -> Vec<NodeId> {
-        let all: BTreeSet<NodeId> = self.boxes.values().flat_map(|own| own.holders.iter().copied()).collect();
-        all.into_iter().collect()
-    }
-
-    /// When all were last looked through.
-    pub(super) fn looked(&self) -> Option<UnixMillis> {
-        self.boxes.values().map(|own| own.looked).min().flatten()
-    }
-}
-
-/// The weeks whose mailboxes are looked into.
-const fn weeks_around(week: u32) -> RangeInclusive<u32> {
-    week.saturating_sub(WEEKS_AFTER)..=week.saturating_add(1)
-}
 
 impl Mailbox {
     /// Begins the visits that are due.
@@ -278,8 +120,8 @@ impl Mailbox {
         loop {
             let Some(own) = self.own.boxes.get_mut(&address) else { return };
             let Doing::Visiting(visit) = &mut own.doing else { return };
-            let enough = visit.nothing_new >= NOTHING_NEW || full;
-            if enough || visit.asked.len() >= AT_ONCE {
+            // No more than could complete the row.
+            if full || visit.asked.len().saturating_add(visit.nothing_new) >= NOTHING_NEW {
                 break;
             }
             let Some(holder) = visit.left.pop() else { break };
