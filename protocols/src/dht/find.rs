@@ -77,8 +77,6 @@ impl Dht {
         known: Option<Record>,
         out: &mut Vec<Out>,
     ) -> Result<(), ResolveError> {
-        let alone = self.connected.is_empty();
-        let depth = if alone { Depth::Local } else { depth };
         let same = |lookup: &&mut Lookup| lookup.key == key && lookup.depth == depth && !lookup.done;
         if let Some(lookup) = self.lookups.values_mut().find(same) {
             if lookup.waiters.len() >= limits::MAX_LOOKUP_WAITERS {
@@ -106,7 +104,8 @@ impl Dht {
             out.push(Out::Net(NetCommand::FindClosest { op, key }));
         }
         let mut lookup = Lookup::new(key, depth, waiter, known, reading, now.mono);
-        lookup.alone = alone;
+        // Nobody connected is not nobody to ask: others close idle connections, and the routing table still knows the way.
+        lookup.alone = self.connected.is_empty();
         self.lookups.insert(number, lookup);
         self.advance(now, number, out);
         Ok(())
@@ -117,6 +116,7 @@ impl Dht {
         let Some(key) = self.lookups.get(&number).map(|lookup| lookup.key) else { return };
         let nearest = self.nearest(peers, &key);
         let Some(lookup) = self.lookups.get_mut(&number) else { return };
+        lookup.alone = nearest.is_empty();
         let first = lookup.routed(nearest);
         self.get_from(now, number, first, out);
         self.advance(now, number, out);

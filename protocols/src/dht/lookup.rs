@@ -58,7 +58,7 @@ pub(super) struct Lookup {
     /// What is asked for: nothing older than this.
     pub(super) min_seq: u64,
     pub(super) deadline: Mono,
-    /// There was nobody to ask when it began.
+    /// There is nobody to ask, as far as is known.
     pub(super) alone: bool,
     /// The waiters have their answer; late answers still tell who is behind.
     pub(super) done: bool,

@@ -604,13 +604,25 @@ mod finding {
     fn alone_there_is_nobody_to_ask_but_what_is_held_here_is_found() {
         let mut bench = Bench::new(1);
         bench.resolve(2);
+        bench.route(&[]);
         assert!(matches!(bench.resolved().as_slice(), [(_, Err(ResolveError::Alone))]));
         let card = card_of(2, 5, vec![]);
         bench.ask(2, put(&card));
         bench.resolve(2);
         bench.load();
+        bench.route(&[]);
         assert!(matches!(bench.resolved().as_slice(), [(_, Ok(_))]));
-        assert_eq!(bench.route(&[]), vec![]);
+    }
+
+    #[test]
+    fn a_node_whose_connections_were_closed_as_idle_still_looks_people_up() {
+        let mut bench = Bench::new(1);
+        bench.up([3]);
+        bench.step(In::PeerDown { node: node(3) });
+        bench.resolve(2);
+        bench.route(&peers([3]));
+        assert_eq!(bench.answer_all(&found(&card_of(2, 5, vec![]))), 1);
+        assert!(matches!(bench.resolved().as_slice(), [(_, Ok(_))]));
     }
 
     #[test]
