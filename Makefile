@@ -5,10 +5,11 @@
 
 CARGO ?= cargo
 UI    := web/ui
+INTEROP := simulations/interop
 # Where cargo builds.
 TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
-.PHONY: help check fmt lint ui-check test test-tools test-rust test-ui bench torture sim demo dev
+.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui bench torture sim demo dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -29,13 +30,21 @@ ui-check: $(UI)/node_modules/.package-lock.json
 $(UI)/node_modules/.package-lock.json: $(UI)/package-lock.json
 	cd $(UI) && npm ci --ignore-scripts --no-audit --no-fund
 
-test: test-tools check test-rust test-ui ## everything: installs what it needs, then all tests
+test: test-tools check test-rust test-interop test-ui ## everything: installs what it needs, then all tests
 
 test-tools:
 	@bash .ci/test-tools
 
 test-rust:
 	PC2_UI=off $(CARGO) test --workspace
+
+# By the program that test-rust has built. A libp2p of another origin speaks with it.
+test-interop: $(INTEROP)/node_modules/.package-lock.json
+	PC2_UI=off $(CARGO) build -p pc2
+	cd $(INTEROP) && PC2_BIN="$(TARGET)/debug/pc2" npm test
+
+$(INTEROP)/node_modules/.package-lock.json: $(INTEROP)/package-lock.json
+	cd $(INTEROP) && npm ci --ignore-scripts --no-audit --no-fund
 
 test-ui: $(UI)/node_modules/.package-lock.json
 	$(CARGO) build -p pc2
