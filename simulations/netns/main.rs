@@ -17,7 +17,7 @@ mod talk;
 
 use node::Program;
 use report::{Report, Row, Table, Verdict};
-use scenarios::{Given, line, matrix, moves, offline, relay_killed, wiretap};
+use scenarios::{Given, kinds, line, matrix, moves, offline, relay_killed, wiretap};
 use std::{
     env,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -28,6 +28,7 @@ use std::{
 type Scenario = fn(&Given<'_>) -> Table;
 
 const SCENARIOS: &[(&str, Scenario)] = &[
+    ("kinds", kinds::run),
     ("matrix", matrix::run),
     ("ipv6", matrix::run_ipv6),
     ("offline", offline::run),
@@ -37,6 +38,9 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("line", line::run),
     ("wiretap", wiretap::run),
 ];
+
+/// CI has time for so many of the first.
+const SHORT: usize = 2;
 
 fn main() -> ExitCode {
     path::check();
@@ -93,7 +97,7 @@ fn head(program: &Program) -> String {
 
 fn chosen(short: bool) -> Result<Vec<(&'static str, Scenario)>, String> {
     let Ok(only) = env::var("NETLAB_ONLY") else {
-        let count = if short { 1 } else { SCENARIOS.len() };
+        let count = if short { SHORT } else { SCENARIOS.len() };
         return Ok(SCENARIOS.iter().take(count).copied().collect());
     };
     only.split(',')
