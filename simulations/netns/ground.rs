@@ -62,15 +62,20 @@ fn kernel() -> Option<String> {
 
 /// Removes what laboratories left that were killed, and nothing of those that still run.
 pub(crate) fn sweep() {
-    for namespace in namespaces() {
-        let Some(owner) = namespace.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()) else {
-            continue;
-        };
-        let name = fs::read_to_string(Path::new("/proc").join(owner).join("comm")).unwrap_or_default();
-        if !name.starts_with(PROCESS) {
-            remove(&namespace);
+    namespaces().iter().filter(|name| is_left_over(name)).for_each(|name| remove(name));
+    for folder in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let left = folder.file_name().to_str().is_some_and(is_left_over);
+        if left && let Err(error) = fs::remove_dir_all(folder.path()) {
+            eprintln!("could not remove {}: {error}", folder.path().display());
         }
     }
+}
+
+/// Whether a name is of a laboratory whose process has ended.
+fn is_left_over(name: &str) -> bool {
+    let Some(owner) = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()) else { return false };
+    let process = fs::read_to_string(Path::new("/proc").join(owner).join("comm")).unwrap_or_default();
+    !process.starts_with(PROCESS)
 }
 
 /// Removes a namespace of ours and whatever still runs in it.
