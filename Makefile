@@ -5,10 +5,11 @@
 
 CARGO ?= cargo
 UI    := web/ui
+INTEROP := simulations/interop
 # Where cargo builds.
 TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
-.PHONY: help check fmt lint ui-check test test-tools test-rust test-ui bench torture sim demo dev
+.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui bench torture sim netlab netlab-short demo dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -29,13 +30,21 @@ ui-check: $(UI)/node_modules/.package-lock.json
 $(UI)/node_modules/.package-lock.json: $(UI)/package-lock.json
 	cd $(UI) && npm ci --ignore-scripts --no-audit --no-fund
 
-test: test-tools check test-rust test-ui ## everything: installs what it needs, then all tests
+test: test-tools check test-rust test-interop netlab-short test-ui ## everything: installs what it needs, then all tests
 
 test-tools:
 	@bash .ci/test-tools
 
 test-rust:
 	PC2_UI=off $(CARGO) test --workspace
+
+# By the program that test-rust has built. A libp2p of another origin speaks with it.
+test-interop: $(INTEROP)/node_modules/.package-lock.json
+	PC2_UI=off $(CARGO) build -p pc2
+	cd $(INTEROP) && PC2_BIN="$(TARGET)/debug/pc2" npm test
+
+$(INTEROP)/node_modules/.package-lock.json: $(INTEROP)/package-lock.json
+	cd $(INTEROP) && npm ci --ignore-scripts --no-audit --no-fund
 
 test-ui: $(UI)/node_modules/.package-lock.json
 	$(CARGO) build -p pc2
@@ -52,6 +61,17 @@ torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 
 sim: ## seeded worlds, many of them; SEED=7 repeats one
 	$(CARGO) test --release -p pc2-simulations -- --nocapture
+
+# ONLY=matrix,wiretap runs some of it, RUNS=20 each pair of NATs so often, SHORT=1 the four pairs that CI has time for.
+netlab: ## real nodes behind kernel NATs in network namespaces (root); target/netlab.md
+	@bash .ci/test-tools lab
+	PC2_UI=off $(CARGO) build -p pc2
+	PC2_BIN="$(TARGET)/debug/pc2" $(if $(ONLY),NETLAB_ONLY="$(ONLY)") $(if $(RUNS),NETLAB_RUNS="$(RUNS)") \
+	  $(if $(SHORT),NETLAB_SHORT=1) $(CARGO) test -p pc2-simulations --bench netlab
+
+# Without root it says that it was not run, and goes on.
+netlab-short:
+	@$(MAKE) --no-print-directory netlab SHORT=1
 
 demo: ## three nodes on this machine: a bootstrap, Alice and Bob
 	$(CARGO) run --release -- demo

@@ -162,3 +162,19 @@ fn production_files_stay_readable() {
         );
     }
 }
+
+/// `path/file.rs::test` between backticks is a promise that this test exists.
+#[test]
+fn tests_that_the_threat_model_names_exist() {
+    let text = fs::read_to_string(root().join("docs/threat-model.md")).expect("the threat model is there");
+    let named: Vec<(&str, &str)> = text
+        .split('`')
+        .filter_map(|word| word.split_once("::"))
+        .filter(|(path, _)| Path::new(path).extension().is_some_and(|extension| extension == "rs"))
+        .collect();
+    assert!(named.len() > 50, "only {} tests were found in docs/threat-model.md", named.len());
+    for (path, name) in named {
+        let source = fs::read_to_string(root().join(path)).unwrap_or_default();
+        assert!(source.contains(&format!("fn {name}(")), "docs/threat-model.md names {path}::{name}");
+    }
+}

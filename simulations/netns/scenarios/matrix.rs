@@ -1,0 +1,172 @@
+//! Every pair of places (N-1): Alice and Bob know only the bootstrap nodes, become contacts by DID, and talk for a while.
+//!
+//! Told for each: how long until they are contacts, the path at first and at the end, what was said and lost. Conversation starts at once and
+//! goes on while a hole is punched, so that a message lost in the change of paths is seen.
+
+use super::{CONNECTED_WITHIN, Given, PATIENCE, Pair, Relays};
+use crate::{
+    lab::Lab,
+    nat::{Expected, Kind, expected},
+    node::within,
+    path::{Path, Route},
+    report::{Row, Table, Verdict, seconds},
+    talk::{self, Account, Speech},
+};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Texts of each side, one a second: longer than punching takes.
+const TEXTS: usize = 10;
+const BETWEEN_TEXTS: Duration = Duration::from_secs(1);
+
+/// How long a pair that can do better than a relay may stay with it after the conversation.
+const BETTER_WITHIN: Duration = Duration::from_secs(20);
+
+const COLUMNS: &[&str] = &[
+    "Alice",
+    "Bob",
+    "expected",
+    "contacts after",
+    "first path",
+    "path at the end",
+    "by",
+    "round trip",
+    "messages",
+    "lost",
+    "twice",
+];
+
+/// All pairs.
+const PAIRS: &[(Kind, Kind)] = &[
+    (Kind::Public, Kind::Public),
+    (Kind::PortRestricted, Kind::Public),
+    (Kind::Symmetric, Kind::Public),
+    (Kind::Cgnat, Kind::Public),
+    (Kind::Public, Kind::PortRestricted),
+    (Kind::FullCone, Kind::FullCone),
+    (Kind::FullCone, Kind::PortRestricted),
+    (Kind::AddressRestricted, Kind::AddressRestricted),
+    (Kind::AddressRestricted, Kind::PortRestricted),
+    (Kind::PortRestricted, Kind::PortRestricted),
+    (Kind::FullCone, Kind::Symmetric),
+    (Kind::FullCone, Kind::Cgnat),
+    (Kind::AddressRestricted, Kind::Symmetric),
+    (Kind::PortRestricted, Kind::Symmetric),
+    (Kind::PortRestricted, Kind::Cgnat),
+    (Kind::Symmetric, Kind::Symmetric),
+    (Kind::Symmetric, Kind::Cgnat),
+];
+
+/// One of each sort: direct, punched twice, relayed.
+const SHORT: &[(Kind, Kind)] = &[
+    (Kind::PortRestricted, Kind::Public),
+    (Kind::PortRestricted, Kind::PortRestricted),
+    (Kind::FullCone, Kind::Symmetric),
+    (Kind::PortRestricted, Kind::Symmetric),
+];
+
+/// Pairs that speak IPv6 only.
+const IPV6: &[(Kind, Kind)] =
+    &[(Kind::Ipv6, Kind::Ipv6), (Kind::Ipv6Firewall, Kind::Ipv6), (Kind::Ipv6Firewall, Kind::Ipv6Firewall)];
+
+/// Runs the matrix of IPv4.
+pub(crate) fn run(given: &Given<'_>) -> Table {
+    let lab = Lab::new("matrix", given.logs);
+    let relays = Relays::start(&lab, given.program);
+    pairs(given, &lab, &relays, "Pairs of NATs", if given.short { SHORT } else { PAIRS })
+}
+
+/// Runs the pairs of IPv6.
+pub(crate) fn run_ipv6(given: &Given<'_>) -> Table {
+    let lab = Lab::new("ipv6", given.logs);
+    let relays = Relays::start_ipv6(&lab, given.program);
+    pairs(given, &lab, &relays, "Pairs of IPv6", IPV6)
+}
+
+fn pairs(given: &Given<'_>, lab: &Lab, relays: &Relays, title: &str, pairs: &[(Kind, Kind)]) -> Table {
+    let mut table = Table::new(title, COLUMNS);
+    for kinds in pairs {
+        for _ in 0..given.runs {
+            let pair = Pair::start(lab, given, relays, *kinds);
+            table.add(pair_row(given, &pair, *kinds));
+            drop(pair);
+            lab.clear_away("alice");
+            lab.clear_away("bob");
+        }
+    }
+    table
+}
+
+fn pair_row(given: &Given<'_>, pair: &Pair, (one, other): (Kind, Kind)) -> Row {
+    let expected = expected(one, other);
+    // Without relays only what one side can reach by itself is connected: Alice asks, so Bob must be reachable.
+    let needs_levels = expected != Expected::Direct || matches!(one, Kind::Public | Kind::Ipv6);
+    let mut cells = vec![one.to_string(), other.to_string(), expected.to_string()];
+    let Some(took) = talk::become_contacts(&pair.alice, &pair.bob, PATIENCE) else {
+        cells.resize(COLUMNS.len(), "–".to_owned());
+        let why = format!("not connected within {}", seconds(PATIENCE));
+        return Row { cells, verdict: given.excuse(needs_levels, Verdict::Missed(why)) };
+    };
+    let talked = talk(pair, expected);
+    let last = talked.last.as_ref();
+    cells.extend([
+        seconds(took),
+        talked.first.map_or_else(|| "none".to_owned(), |route| route.path.to_string()),
+        last.map_or_else(|| "none".to_owned(), |route| route.path.to_string()),
+        last.map_or_else(|| "–".to_owned(), |route| route.transport.clone()),
+        last.and_then(|route| route.latency_ms).map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms")),
+        talked.account.sent.to_string(),
+        talked.account.lost.to_string(),
+        talked.account.twice.to_string(),
+    ]);
+    let verdict = judge(took, expected, last, talked.account);
+    Row { cells, verdict: given.excuse(needs_levels, verdict) }
+}
+
+fn judge(took: Duration, expected: Expected, last: Option<&Route>, account: Account) -> Verdict {
+    if !account.is_clean() {
+        return Verdict::Missed(format!("{account:?}"));
+    }
+    let Some(route) = last else { return Verdict::Missed("not connected at the end".to_owned()) };
+    if !fits(expected, &route.path) {
+        return Verdict::Missed(format!("{} is expected", expected));
+    }
+    Verdict::by(took, CONNECTED_WITHIN)
+}
+
+/// A hole may be punched where one could have connected anyway, and both are without a relay in the end.
+fn fits(expected: Expected, path: &Path) -> bool {
+    match expected {
+        Expected::Direct | Expected::Punched => matches!(path, Path::Direct | Path::Punched),
+        Expected::Relayed => matches!(path, Path::Relayed { .. }),
+        Expected::PunchedOrRelayed => !matches!(path, Path::Unknown(_)),
+    }
+}
+
+struct Talked {
+    first: Option<Route>,
+    last: Option<Route>,
+    account: Account,
+}
+
+fn talk(pair: &Pair, expected: Expected) -> Talked {
+    let (alice, bob) = (&pair.alice, &pair.bob);
+    let (mut hers, mut his) = (Speech::default(), Speech::default());
+    let first = alice.route(&bob.did);
+    for _ in 0..TEXTS {
+        let next = Instant::now() + BETWEEN_TEXTS;
+        hers.say(alice, bob);
+        his.say(bob, alice);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    let account = || hers.account(alice, bob).with(his.account(bob, alice));
+    // Whatever is not there by then counts as lost.
+    let settled = within(CONNECTED_WITHIN, || (account().lost == 0).then_some(()));
+    let fitting = within(BETTER_WITHIN, || {
+        alice.route(&bob.did).filter(|route| settled.is_none() || fits(expected, &route.path))
+    });
+    let last = fitting.map(|(_, route)| route).or_else(|| alice.route(&bob.did));
+    Talked { first, last, account: account() }
+}
