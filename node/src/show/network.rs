@@ -14,6 +14,15 @@ pub(crate) fn network(network: &dto::Network) -> String {
         let peers = network.peers.iter().map(|peer| peer_line(peer, &network.peers));
         list(&mut text, &format!("Connected with {}:", network.peers.len()), peers);
     }
+    if network.relaying.on {
+        let dto::Relaying { reservations, circuits, served, .. } = network.relaying;
+        append(
+            &mut text,
+            format_args!(
+                "Relays for {reservations} nodes: {circuits} circuits now, {served} since its start.\n"
+            ),
+        );
+    }
     text.push_str(&mailboxes(&network.mailboxes));
     text
 }
@@ -79,7 +88,11 @@ fn peer_line(peer: &dto::Peer, all: &[dto::Peer]) -> String {
         }
     };
     let (latency, since) = (latency(peer.latency_ms), ago(peer.since));
-    format!("{name}  {path}, {}, {latency}, for {since}, {}", peer.transport, peer.address)
+    let (received, sent) = (size(peer.bytes_in), size(peer.bytes_out));
+    format!(
+        "{name}  {path}, {}, {latency}, for {since}, {received} in, {sent} out, {}",
+        peer.transport, peer.address
+    )
 }
 
 fn latency(millis: Option<u64>) -> String {
@@ -148,6 +161,9 @@ mod tests {
             transport: dto::Transport::Tcp,
             latency_ms: Some(12),
             since: 0,
+            path_since: 0,
+            bytes_in: 2_048,
+            bytes_out: 0,
         };
         dto::Network {
             reach: dto::Reach {
@@ -180,6 +196,7 @@ mod tests {
                 peer("did:p", None, dto::Path::Punched, None),
                 peer("did:q", Some("Quinn"), dto::Path::Relayed, Some("did:r")),
             ],
+            relaying: dto::Relaying { on: true, reservations: 2, circuits: 1, served: 9, refused: 0 },
             mailboxes: dto::Mailboxes {
                 held: 3,
                 held_bytes: 5_000,
@@ -203,6 +220,8 @@ mod tests {
             "  Rita  direct, TCP, 12 ms, for ",
             "  did:p  direct through a punched hole, TCP",
             "  Quinn  relayed by Rita, TCP",
+            " 2 KiB in, 0 bytes out, ",
+            "Relays for 2 nodes: 1 circuits now, 9 since its start.",
             "Kept here for others: 3 envelopes, 4 KiB of 256 MiB.",
             "2, of them 1 safe in mailboxes.",
             "Your mailboxes are at 1 nodes",

@@ -1,7 +1,7 @@
 //! The network as this node sees it, what it does for others, and whether the node is up.
 
 use crate::{answer, app::App, convert, doctor, dto, problem::Problem, request::Call};
-use pc2_actors::api::{ActorState, Path, PeerView, Transport};
+use pc2_actors::api::{ActorState, Path, PeerView, RelayingView, Transport};
 use pc2_protocols::{
     id::NodeId,
     level::LevelChoice,
@@ -36,6 +36,7 @@ pub(crate) async fn show(app: &App, _call: Call) -> Result<Response, Problem> {
         listening: texts(&view.listening),
         addresses: texts(&view.addresses),
         peers: view.peers.into_iter().map(|peer| peer_shown(peer, &labels)).collect(),
+        relaying: relaying_shown(&view.relaying),
         mailboxes: mailboxes_shown(&mailboxes),
     };
     Ok(answer::json(StatusCode::OK, &network))
@@ -106,6 +107,9 @@ fn peer_shown(peer: PeerView, labels: &Labels) -> dto::Peer {
         },
         latency_ms: peer.latency.map(millis),
         since: peer.since.0,
+        path_since: peer.path_since.0,
+        bytes_in: peer.bytes_in,
+        bytes_out: peer.bytes_out,
     }
 }
 
@@ -152,6 +156,16 @@ fn reach_shown(view: ReachView, labels: &Labels) -> dto::Reach {
             circuit_seconds: relay.circuit_seconds,
             mailbox_bytes,
         },
+    }
+}
+
+fn relaying_shown(view: &RelayingView) -> dto::Relaying {
+    dto::Relaying {
+        on: view.share.is_some(),
+        reservations: view.reservations as u64,
+        circuits: view.circuits as u64,
+        served: view.served,
+        refused: view.refused,
     }
 }
 

@@ -101,7 +101,7 @@ fn far(address: &Address) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pc2_actors::api::Counters;
+    use pc2_actors::api::{Counters, RelayingView};
     use pc2_protocols::{
         id::NodeId,
         level::{Level, LevelChoice},
@@ -138,6 +138,9 @@ mod tests {
             latency: None,
             since: UnixMillis(0),
             connections: 1,
+            path_since: UnixMillis(0),
+            bytes_in: 0,
+            bytes_out: 0,
         }
     }
 
@@ -146,6 +149,10 @@ mod tests {
             node: NodeId::from_bytes([9; 32]),
             listening: vec![address("/ip4/0.0.0.0/udp/4201/quic-v1")],
             addresses: Vec::new(),
+            proved: Vec::new(),
+            mapping: Mapping::Unknown,
+            places: Vec::new(),
+            relaying: RelayingView { share: None, reservations: 0, circuits: 0, served: 0, refused: 0 },
             peers,
             table: 0,
             counters: Counters::default(),

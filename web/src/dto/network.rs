@@ -16,6 +16,8 @@ out! {
         pub addresses: Vec<String>,
         /// With whom it is connected.
         pub peers: Vec<Peer>,
+        /// What it relays for others.
+        pub relaying: Relaying,
         /// What is kept for those who are offline.
         pub mailboxes: Mailboxes,
     }
@@ -40,6 +42,21 @@ out! {
         pub reservations: Vec<Reservation>,
         /// What the owner lends.
         pub shares: Shares,
+    }
+
+    /// What this node relays for others, now and since its start.
+    #[derive(Copy)]
+    pub struct Relaying {
+        /// It relays.
+        pub on: bool,
+        /// Nodes that hold a place here.
+        pub reservations: u64,
+        /// Circuits that stand.
+        pub circuits: u64,
+        /// Circuits that stood since the start.
+        pub served: u64,
+        /// Places and circuits refused since the start.
+        pub refused: u64,
     }
 
     /// How a node is reached, in one word.
@@ -125,6 +142,12 @@ out! {
         pub latency_ms: Option<u64>,
         /// Connected since.
         pub since: u64,
+        /// Since when requests go by this way.
+        pub path_since: u64,
+        /// Bytes of its requests and answers, since it is connected.
+        pub bytes_in: u64,
+        /// Bytes of requests and answers to it.
+        pub bytes_out: u64,
     }
 
     /// How two nodes reach each other.

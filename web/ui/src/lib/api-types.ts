@@ -248,7 +248,7 @@ export type MessagePage = {
 }
 
 /** How far a message has come. */
-export type MessageState = 'waiting' | 'delivered' | 'read' | 'not_delivered' | 'received'
+export type MessageState = 'waiting' | 'delivered' | 'read' | 'not_delivered' | 'received' | 'stored'
 
 /** Which message is in which state now. */
 export type MessageStateChange = {
@@ -272,6 +272,8 @@ export type Network = {
   peers: Peer[]
   /** How this node is reached, and what it does for others. */
   reach: Reach
+  /** What it relays for others. */
+  relaying: Relaying
 }
 
 /** How two nodes reach each other. */
@@ -281,6 +283,10 @@ export type Path = 'direct' | 'punched' | 'relayed'
 export type Peer = {
   /** Where it is. */
   address: string
+  /** Bytes of its requests and answers, since it is connected. */
+  bytes_in: number
+  /** Bytes of requests and answers to it. */
+  bytes_out: number
   /** The owner's contact of that DID, as lists show them. */
   contact: string | null
   /** Its DID. */
@@ -289,6 +295,8 @@ export type Peer = {
   latency_ms: number | null
   /** How the two reach each other. */
   path: Path
+  /** Since when requests go by this way. */
+  path_since: number
   /** The DID of the relay in between. */
   relayed_by: string | null
   /** Connected since. */
@@ -364,6 +372,20 @@ export type Record = {
   seq: number
   /** The value. */
   value: string
+}
+
+/** What this node relays for others, now and since its start. */
+export type Relaying = {
+  /** Circuits that stand. */
+  circuits: number
+  /** It relays. */
+  on: boolean
+  /** Places and circuits refused since the start. */
+  refused: number
+  /** Nodes that hold a place here. */
+  reservations: number
+  /** Circuits that stood since the start. */
+  served: number
 }
 
 /** The owner's name for a person. */

@@ -56,6 +56,9 @@ export const words = {
   levelNow: (reach: Reach) => `Level ${reach.level} now: ${reach.why}`,
   levelSaved: 'Saved',
 
+  relaying: 'Relaying',
+  relayingFor: (places: number, circuits: number) => `for ${places} ${places === 1 ? 'node' : 'nodes'}, ${circuits} circuits now`,
+
   mailboxes: 'Mailboxes',
   held: (count: number, used: string, share: string) =>
     count === 0 ? `Nothing kept for others yet; up to ${share} are lent` : `${count} for others, ${used} of ${share}`,
@@ -73,5 +76,9 @@ export const words = {
     relayed: 'Relayed',
   } satisfies Record<Path, string>,
   relayedBy: (name: string) => `Relayed by ${name}`,
-  detail: (peer: Peer) => [peer.transport === 'quic' ? 'QUIC' : 'TCP', peer.latency_ms === null ? null : `${peer.latency_ms} ms`],
+  detail: (peer: Peer) => [
+    peer.transport === 'quic' ? 'QUIC' : 'TCP',
+    peer.latency_ms === null ? null : `${peer.latency_ms} ms`,
+    peer.bytes_in + peer.bytes_out === 0 ? null : `${size(peer.bytes_in)} in, ${size(peer.bytes_out)} out`,
+  ],
 }
