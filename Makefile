@@ -50,8 +50,9 @@ torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 	$(CARGO) build --release -p pc2
 	PC2_KILLS=200 PC2_UI=off PC2_BIN="$(TARGET)/release/pc2" $(CARGO) test -p pc2 --test processes torture -- --nocapture
 
-sim: ## seeded worlds, many of them; SEED=7 repeats one
-	$(CARGO) test --release -p pc2-simulations -- --nocapture
+sim: ## a thousand record machines in one process; N=10000, SEED=7; writes docs/simulations
+	@# Optimised, but not linked as a release: that takes longer than the simulation.
+	N=$(N) SEED=$(SEED) HOURS=$(HOURS) $(CARGO) run -p pc2-simulations --bin sim --config 'profile.dev.package.pc2-simulations.opt-level=2'
 
 demo: ## three nodes on this machine: a bootstrap, Alice and Bob
 	$(CARGO) run --release -- demo
