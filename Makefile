@@ -59,8 +59,9 @@ torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 	$(CARGO) build --release -p pc2
 	PC2_KILLS=200 PC2_UI=off PC2_BIN="$(TARGET)/release/pc2" $(CARGO) test -p pc2 --test processes torture -- --nocapture
 
-sim: ## seeded worlds, many of them; SEED=7 repeats one
-	$(CARGO) test --release -p pc2-simulations -- --nocapture
+sim: ## a thousand record machines in one process; N=10000, SEED=7; writes docs/simulations
+	@# Optimised, but not linked as a release: that takes longer than the simulation.
+	N=$(N) SEED=$(SEED) HOURS=$(HOURS) $(CARGO) run -p pc2-simulations --bin sim --config 'profile.dev.package.pc2-simulations.opt-level=2'
 
 # ONLY=matrix,wiretap runs some of it, RUNS=20 each pair of NATs so often, SHORT=1 the four pairs that CI has time for.
 netlab: ## real nodes behind kernel NATs in network namespaces (root); target/netlab.md

@@ -16,6 +16,7 @@
 mod liar;
 mod net;
 mod node;
+pub mod scale;
 mod story;
 mod world;
 

@@ -352,6 +352,6 @@ impl World {
 }
 
 /// Which version a card says it is. `None`: not one of ours.
-fn version(card: &Card) -> Option<u64> {
+pub(super) fn version(card: &Card) -> Option<u64> {
     card.addresses.first()?.as_str().strip_prefix("/ip4/192.0.2.1/tcp/")?.parse().ok()
 }
