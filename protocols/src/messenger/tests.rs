@@ -193,6 +193,7 @@ impl Bench {
                 self.nodes[index].key_package = Some((device, key_package));
             }
             Out::Publish(event) => self.nodes[index].events.push(event),
+            Out::Deposit(_) | Out::Withdraw { .. } | Out::Taken { .. } => {}
         }
     }
 
