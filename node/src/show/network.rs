@@ -30,8 +30,8 @@ pub(crate) fn network(network: &dto::Network) -> String {
 /// `pc2 level`, and the beginning of `pc2 peers`.
 pub(crate) fn reach(reach: &dto::Reach) -> String {
     let mut text = format!("{}\n", reachability(reach.reachability));
-    let choice = if reach.choice == "auto" { "auto" } else { "chosen" };
-    append(&mut text, format_args!("Level {} ({choice}): {}.\n", reach.level, reach.why));
+    let auto = if reach.choice == "auto" { " (auto)" } else { "" };
+    append(&mut text, format_args!("Level {}{auto}: {}.\n", reach.level, reach.why));
     if let Some(router) = mapping(reach.mapping) {
         append(&mut text, format_args!("{router}\n"));
     }
