@@ -20,7 +20,7 @@ use super::{
 use crate::{
     id::{NodeId, SessionId},
     limits,
-    mailbox::EnvelopeKey,
+    mailbox::{EnvelopeKey, keys::week_of},
     time::Mono,
 };
 use std::time::Duration;
@@ -49,6 +49,7 @@ struct Outcomes {
     sessions: Vec<SessionHeld>,
     lost: Vec<SessionId>,
     again: bool,
+    passes: u32,
 }
 
 /// What is to be done with an envelope.
@@ -79,8 +80,8 @@ impl<P: CryptoProvider> Messenger<P> {
         }
         match mail {
             None => step.taken(envelope),
-            Some(Mail::Outcomes { chains, sessions, lost, again }) => {
-                self.outcomes_heard(from, Outcomes { chains, sessions, lost, again }, step);
+            Some(Mail::Outcomes { chains, sessions, lost, again, passes }) => {
+                self.outcomes_heard(from, Outcomes { chains, sessions, lost, again, passes }, step);
                 step.taken(envelope);
             }
             Some(Mail::Deliver { items, first }) => {
@@ -155,7 +156,7 @@ impl<P: CryptoProvider> Messenger<P> {
 
     /// A person tells what they have of ours.
     fn outcomes_heard(&mut self, from: NodeId, outcomes: Outcomes, step: &mut Step) {
-        let Outcomes { chains, sessions, lost, again } = outcomes;
+        let Outcomes { chains, sessions, lost, again, passes } = outcomes;
         let account = self.account;
         let Some(thread) = self.threads.get_mut(&from) else { return };
         if !matches!(thread.standing(), Some(Standing::Accepted | Standing::Requested)) {
@@ -177,6 +178,9 @@ impl<P: CryptoProvider> Messenger<P> {
                     thread.settle(account, key, MessageState::NotDelivered, step);
                 }
             }
+        }
+        if passes <= week_of(step.now.unix) {
+            thread.give_passes_again();
         }
         let current = thread.sessions.current().map(|session| session.session);
         if let Some(session) = current.filter(|session| !thread.lane.renew && lost.contains(session)) {

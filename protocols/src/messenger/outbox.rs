@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod packing;
 
 /// Room around an encrypted content, in bytes: what sealing and the envelope add, generously.
-const AROUND_CONTENT: usize = 512;
+const AROUND_CONTENT: usize = 320;
 
 /// Names one waiting thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -468,7 +468,7 @@ mod tests {
         [1, 2, 1 + limits::SEND_WINDOW].into_iter().for_each(|seq| _ = push(&mut wide, seq, 10));
         assert_eq!(numbers(&wide.select(Allowed::All)), [1, 2], "number 257 waits for number 1");
         let mut large = Outbox::default();
-        (1..=20).for_each(|seq| _ = push(&mut large, seq, 16_000));
+        (1..=20).for_each(|seq| _ = push(&mut large, seq, 16_384));
         assert_eq!(numbers(&large.select(Allowed::All)).len(), 3);
     }
 

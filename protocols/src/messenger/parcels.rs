@@ -113,13 +113,6 @@ impl Parcels {
         }
         due
     }
-
-    /// Whatever nothing was heard of can be handed over now.
-    pub(super) fn hurry(&mut self, now: Mono) {
-        for (at, _) in self.open.values_mut().filter_map(|open| open.unheard.as_mut()) {
-            *at = now.min(*at);
-        }
-    }
 }
 
 #[cfg(test)]

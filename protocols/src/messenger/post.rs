@@ -97,11 +97,11 @@ impl<S: CryptoSession> Thread<S> {
     }
 
     /// Their card names the key of their mailbox for strangers.
-    pub(super) fn found_mailbox(&mut self, key: [u8; 32], now: Mono) {
-        self.post.intro = Some(key);
-        self.post.try_now();
-        self.receipts.try_now();
-        self.outbox.parcels.hurry(now);
+    pub(super) fn found_mailbox(&mut self, key: [u8; 32]) {
+        if self.post.intro.replace(key) != Some(key) {
+            self.post.try_now();
+            self.receipts.try_now();
+        }
     }
 
     /// Whose mailbox a parcel for them goes to; `None`: not known yet.
@@ -173,7 +173,7 @@ impl<P: CryptoProvider> Messenger<P> {
             let Some(session) = usable else {
                 return thread.post.wait(now);
             };
-            let keys = thread.outbox.select_parcel(allowed, room(to) - AROUND_ITEMS);
+            let mut keys = thread.outbox.select_parcel(allowed, room(to) - AROUND_ITEMS);
             if keys.is_empty() {
                 // Nothing more for now; or a start too large for them, which goes directly only.
                 if thread.outbox.has_loose(allowed) {
@@ -186,7 +186,12 @@ impl<P: CryptoProvider> Messenger<P> {
                 thread.lane.back_off(Trouble::Unreachable, now, &mut self.rng);
                 return thread.post.wait(now);
             }
-            let payload = thread.outbox.letter(&keys).encode();
+            let mut payload = thread.outbox.letter(&keys).encode();
+            while payload.len() > room(to) && keys.len() > 1 {
+                // Sealing added more than it does: the last ones go with the next.
+                keys.pop();
+                payload = thread.outbox.letter(&keys).encode();
+            }
             let place = InParcel { id, week: week_of(step.now.unix), stored: false };
             thread.outbox.put_in_parcel(&keys, place, now.after(limits::PARCEL_PATIENCE));
             thread.post.last = Some(now);

@@ -119,6 +119,7 @@ impl<S: CryptoSession> Thread<S> {
             beyond: chain.beyond().collect(),
             refused: refused(device),
         });
+        let passes = self.contact.as_ref().and_then(|contact| contact.passes.last());
         let held =
             |row: &super::rows::SessionRow| SessionHeld { session: row.session, followed: row.followed };
         Mail::Outcomes {
@@ -126,6 +127,7 @@ impl<S: CryptoSession> Thread<S> {
             sessions: self.sessions.rows().map(held).collect(),
             lost: self.conversation.lost.clone(),
             again: self.conversation.let_go,
+            passes: passes.map_or(0, |pass| pass.week),
         }
     }
 

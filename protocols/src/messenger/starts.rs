@@ -68,7 +68,7 @@ impl<P: CryptoProvider> Messenger<P> {
             }
         };
         if let Some(key) = card.mailbox_key() {
-            thread.found_mailbox(key, step.now.mono);
+            thread.found_mailbox(key);
         }
         let Some(contact) = thread.contact.as_ref() else { return };
         let moved = contact.addresses != card.addresses;

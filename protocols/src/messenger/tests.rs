@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     dht::ResolveError,
-    id::{ConversationId, DeviceId, MsgId, NodeId, SessionId},
+    id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId, SessionId},
     limits,
     machine::{CallId, Machine as _, OpId},
-    mailbox::keys::MailboxKeys,
+    mailbox::{EnvelopeKey, Parcel, keys::MailboxKeys},
     net::{NetCommand, NetError, RequestToken},
     record::Card,
     time::{Mono, Now, UnixMillis},
@@ -30,6 +30,7 @@ mod contacts;
 mod delivery;
 mod golden;
 mod hostile;
+mod mailboxes;
 mod restart;
 
 /// One node of the bench: the machine, its disk, and what it said to its person.
@@ -44,7 +45,13 @@ struct Node {
     penalties: usize,
     kept: Vec<NodeId>,
     reachable: bool,
+    /// Requests to it vanish: no answer, no failure.
+    mute: bool,
     life: u32,
+    /// What it handed to mailboxes, what it took back, what it is done with.
+    parcels: Vec<Parcel>,
+    withdrawn: Vec<EnvelopeId>,
+    taken: Vec<EnvelopeKey>,
 }
 
 /// Several nodes, a clock, and everything under way.
@@ -119,7 +126,11 @@ impl Bench {
             penalties: 0,
             kept: Vec::new(),
             reachable: true,
+            mute: false,
             life,
+            parcels: Vec::new(),
+            withdrawn: Vec::new(),
+            taken: Vec::new(),
         }
     }
 
@@ -131,6 +142,10 @@ impl Bench {
         let old = std::mem::replace(&mut self.nodes[index], node);
         self.nodes[index].history = old.history;
         self.nodes[index].key_package = old.key_package;
+        self.nodes[index].parcels = old.parcels;
+        self.nodes[index].withdrawn = old.withdrawn;
+        self.nodes[index].taken = old.taken;
+        self.nodes[index].reachable = old.reachable;
         self.queue.push_back((index, In::Tick));
     }
 
@@ -199,14 +214,18 @@ impl Bench {
                 self.nodes[index].key_package = Some((device, key_package));
             }
             Out::Publish(event) => self.nodes[index].events.push(event),
-            Out::Deposit(_) | Out::Withdraw { .. } | Out::Taken { .. } => {}
+            Out::Deposit(parcel) => self.deposit(index, parcel),
+            Out::Withdraw { id, .. } => self.nodes[index].withdrawn.push(id),
+            Out::Taken { envelope } => self.nodes[index].taken.push(envelope),
         }
     }
 
     fn card(&self, node: NodeId) -> Option<Card> {
-        let (device, key_package) = self.nodes.iter().find(|n| n.account == node)?.key_package.clone()?;
+        let index = self.nodes.iter().position(|n| n.account == node)?;
+        let (device, key_package) = self.nodes[index].key_package.clone()?;
+        let sealing = serde_bytes::ByteBuf::from(mailbox(index).intro_sealing().to_vec());
         let key_package = serde_bytes::ByteBuf::from(key_package);
-        Some(Card { node, device, key_package, addresses: Vec::new(), level: 2, mailbox: None })
+        Some(Card { node, device, key_package, addresses: Vec::new(), level: 2, mailbox: Some(sealing) })
     }
 
     fn net(&mut self, index: usize, command: NetCommand) {
@@ -223,6 +242,7 @@ impl Bench {
                 self.sent.push((index, request));
                 let peer = self.nodes.iter().position(|node| node.account == to);
                 match peer.filter(|peer| self.nodes[*peer].reachable && self.nodes[index].reachable) {
+                    Some(peer) if self.nodes[peer].mute => {}
                     Some(peer) => {
                         self.next += 1;
                         let token = RequestToken(self.next);

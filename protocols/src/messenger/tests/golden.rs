@@ -1,7 +1,19 @@
 //! Frames and contents, byte for byte as a second implementation writes them.
 
 use super::*;
-use crate::{crypto::vectors, messenger::content::Hlc};
+use crate::{
+    codec,
+    crypto::{
+        sign::{Domain, Signer},
+        vectors,
+    },
+    mailbox::{Parcel, keys::MailboxPass},
+    messenger::{
+        content::{ContentError, Hlc},
+        wire::{ChainFirst, ChainHeard, Mail, SessionHeld},
+    },
+};
+use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
 const MESSAGE: MsgId = MsgId::from_bytes([1; 16]);
@@ -58,6 +70,38 @@ fn answers() -> Vec<(&'static str, Answer)> {
     ]
 }
 
+fn pass() -> MailboxPass {
+    let owner = Signer::new(SigningKey::from_bytes(&[7; 32]));
+    let mut pass = MailboxPass {
+        week: 2_976,
+        mailbox: *owner.node().as_bytes(),
+        sealing: [10; 32],
+        depositor_secret: [8; 32],
+        signature: [0; 64],
+    };
+    pass.signature = owner.sign(Domain::MailboxPass, &codec::encode(&pass.claim()));
+    pass
+}
+
+fn mails() -> Vec<(&'static str, Mail)> {
+    let sealed = buffer(b"sealed");
+    let content = Item::Content { session: SESSION, id: MESSAGE, device: DEVICE, seq: 1, sealed };
+    let items = vec![start("Alice", Some(&[6; 16])), content];
+    let first = vec![ChainFirst { device: DEVICE, seq: 1 }];
+    let chains = vec![ChainHeard { device: DEVICE, through: 7, beyond: vec![9, 300], refused: vec![8] }];
+    let sessions = vec![
+        SessionHeld { session: SESSION, followed: Some(1) },
+        SessionHeld { session: SessionId::from_bytes([11; 16]), followed: None },
+    ];
+    let lost = vec![SessionId::from_bytes([12; 16])];
+    let nothing = Mail::Outcomes { chains: vec![], sessions: vec![], lost: vec![], again: false, passes: 0 };
+    vec![
+        ("mail deliver", Mail::Deliver { items, first }),
+        ("mail outcomes", Mail::Outcomes { chains, sessions, lost, again: true, passes: 2_979 }),
+        ("mail outcomes of nothing", nothing),
+    ]
+}
+
 fn contents() -> Vec<(&'static str, Content)> {
     let text = |text: &str, reply_to| Body::Text { text: text.to_owned(), reply_to };
     let reaction = |emoji: Option<&str>| Body::Reaction { target: OTHER, emoji: emoji.map(str::to_owned) };
@@ -70,6 +114,7 @@ fn contents() -> Vec<(&'static str, Content)> {
         ("content reaction", reaction(Some("👍"))),
         ("content reaction withdrawn", reaction(None)),
         ("content read", Body::Read { ids: vec![OTHER, ANOTHER] }),
+        ("content mailbox", Body::Mailbox { passes: vec![pass()] }),
     ];
     let mut contents = Vec::new();
     let mut hlc = Hlc::default();
@@ -102,6 +147,11 @@ fn frames_are_written_and_read_byte_for_byte() {
         assert_eq!(answer.encode(), bytes, "{name}");
         assert_eq!(Answer::decode(&bytes), Ok(answer), "{name}");
     }
+    for (name, mail) in mails() {
+        let bytes = vector(name).bytes("bytes");
+        assert_eq!(mail.encode(), bytes, "{name}");
+        assert_eq!(Mail::decode(&bytes), Ok(mail), "{name}");
+    }
 }
 
 #[test]
@@ -120,6 +170,7 @@ fn every_vector_has_a_reader_and_stands_in_the_specification() {
     let mut names: Vec<&str> = requests().into_iter().map(|(name, _)| name).collect();
     names.extend(answers().into_iter().map(|(name, _)| name));
     names.extend(contents().into_iter().map(|(name, _)| name));
+    names.extend(mails().into_iter().map(|(name, _)| name));
     let specification = include_str!("../../../../docs/protocol/messages.md");
     for vector in vectors::read(include_str!("../../../testdata/messages.txt")) {
         let name = vector.text("name");
@@ -144,10 +195,100 @@ fn what_exceeds_a_limit_is_no_frame() {
     assert!(Answer::decode(&gone.encode()).is_err());
 }
 
+#[test]
+fn what_exceeds_a_limit_is_no_mail() {
+    let deliver = |count: usize, first: Vec<ChainFirst>| {
+        let content =
+            Item::Content { session: SESSION, id: MESSAGE, device: DEVICE, seq: 1, sealed: buffer(b"") };
+        Mail::decode(&Mail::Deliver { items: vec![content; count], first }.encode()).is_ok()
+    };
+    let first = ChainFirst { device: DEVICE, seq: 1 };
+    assert!(deliver(limits::MAX_BATCH_ITEMS, vec![first; limits::MAX_RECEIPT_CHAINS]));
+    assert!(!deliver(0, vec![]) && !deliver(limits::MAX_BATCH_ITEMS + 1, vec![]));
+    assert!(!deliver(1, vec![first; limits::MAX_RECEIPT_CHAINS + 1]));
+    assert!(!deliver(1, vec![ChainFirst { device: DEVICE, seq: 0 }]));
+    let outcomes = |chains: usize, beyond: usize, sessions: usize, lost: usize| {
+        let heard =
+            ChainHeard { device: DEVICE, through: 1, beyond: vec![3; beyond], refused: vec![3; beyond] };
+        let held = SessionHeld { session: SESSION, followed: None };
+        let (chains, sessions, lost) = (vec![heard; chains], vec![held; sessions], vec![SESSION; lost]);
+        let mail = Mail::Outcomes { chains, sessions, lost, again: false, passes: 0 };
+        let bytes = mail.encode();
+        (Mail::decode(&bytes).is_ok(), bytes.len())
+    };
+    let (most, window) = (limits::MAX_RECEIPT_CHAINS, usize::try_from(limits::SEND_WINDOW).expect("small"));
+    let (fits, bytes) = outcomes(most, window, most, limits::MAX_LOST);
+    assert!(fits && bytes <= Parcel::MAX_INTRO_PAYLOAD_BYTES, "the largest goes to strangers, too: {bytes}");
+    assert!(!outcomes(most + 1, 0, 0, 0).0 && !outcomes(1, window + 1, 0, 0).0);
+    assert!(!outcomes(0, 0, most + 1, 0).0 && !outcomes(0, 0, 0, limits::MAX_LOST + 1).0);
+    assert!(Mail::decode(&vec![0; Parcel::MAX_PAYLOAD_BYTES + 1]).is_err());
+}
+
+#[test]
+fn a_pass_that_its_mailbox_has_not_signed_is_no_content() {
+    let forged = MailboxPass { week: 2_977, ..pass() };
+    let many = vec![pass(); limits::MAX_PASSES + 1];
+    let read = |passes: Vec<MailboxPass>| {
+        let content = Content { body: Body::Mailbox { passes }, ..contents()[0].1.clone() };
+        Content::decode(&content.encode())
+    };
+    assert!(read(vec![pass(); limits::MAX_PASSES]).is_ok());
+    assert!(matches!(read(vec![pass(), forged]), Err(ContentError::BadPass)));
+    assert!(matches!(read(many), Err(ContentError::TooLong { .. })));
+}
+
+#[test]
+fn rows_of_before_mailboxes_are_read() {
+    use crate::messenger::rows::{ContactRow, OutboxRow};
+    use serde::Serialize;
+    #[derive(Serialize)]
+    struct Contact {
+        account: NodeId,
+        peer: NodeId,
+        standing: Standing,
+        alias: Option<String>,
+        name: Option<String>,
+        addresses: Vec<crate::net::Address>,
+        invitation: Option<serde_bytes::ByteBuf>,
+        request: Option<MsgId>,
+        before_block: Option<Standing>,
+        since: UnixMillis,
+    }
+    #[derive(Serialize)]
+    struct Outbox {
+        account: NodeId,
+        conversation: ConversationId,
+        order: u64,
+        what: Waiting,
+        since: UnixMillis,
+    }
+    let (account, peer) = (id(0), id(1));
+    let contact = Contact {
+        account,
+        peer,
+        standing: Standing::Accepted,
+        alias: None,
+        name: None,
+        addresses: vec![],
+        invitation: None,
+        request: None,
+        before_block: None,
+        since: DATE,
+    };
+    let read: ContactRow = codec::decode(&codec::encode(&contact), 1_000).expect("a contact");
+    assert_eq!((read.since, read.passes, read.given), (DATE, vec![], 0));
+    let what = Waiting::Control { item: start("Alice", None) };
+    let waiting = Outbox { account, conversation: conversation(1), order: 4, what, since: DATE };
+    let read: OutboxRow = codec::decode(&codec::encode(&waiting), 1_000).expect("something that waits");
+    assert_eq!((read.order, read.parcel, read.again), (4, None, false));
+    assert_eq!(codec::encode(&MessageState::Received), codec::encode(&4u8), "numbers of states stay");
+    assert_eq!(codec::encode(&MessageState::Stored), codec::encode(&5u8));
+}
+
 proptest! {
     #[test]
     fn garbage_is_never_more_than_an_error(bytes: Vec<u8>) {
-        let _nothing_but_no_panic = (Request::decode(&bytes), Answer::decode(&bytes), Content::decode(&bytes));
+        let _nothing_but_no_panic = (Request::decode(&bytes), Answer::decode(&bytes), Content::decode(&bytes), Mail::decode(&bytes));
     }
 
     #[test]

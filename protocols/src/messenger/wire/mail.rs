@@ -35,6 +35,8 @@ pub enum Mail {
         lost: Vec<SessionId>,
         /// I have let something go before I had decided about you: deposit again what I do not have.
         again: bool,
+        /// The last week for which I have a pass of yours; 0: none.
+        passes: u32,
     },
 }
 
@@ -99,7 +101,7 @@ impl Mail {
                     && first.len() <= limits::MAX_RECEIPT_CHAINS
                     && first.iter().all(|first| first.seq >= 1)
             }
-            Self::Outcomes { chains, sessions, lost, again: _ } => {
+            Self::Outcomes { chains, sessions, lost, again: _, passes: _ } => {
                 chains.len() <= limits::MAX_RECEIPT_CHAINS
                     && sessions.len() <= limits::MAX_RECEIPT_CHAINS
                     && lost.len() <= limits::MAX_LOST
