@@ -383,7 +383,6 @@ impl<K: Keys> World<K> {
                 let verdict = self.checks.published((node, self.nodes[node].installation), &event);
                 self.judge(verdict);
             }
-            Out::Deposit(_) | Out::Withdraw { .. } | Out::Taken { .. } => {}
         }
     }
 

@@ -297,7 +297,7 @@ impl World {
         let address = Address::try_from(text).expect("a valid address");
         self.step(number, In::OwnAddresses { addresses: vec![address] });
         let device = DeviceId::from_bytes([1; 16]);
-        self.step(number, In::OfferKeyPackage { device, key_package: vec![2; 400] });
+        self.step(number, In::OfferKeyPackage { device, key_package: vec![2; 400], mailbox: None });
     }
 
     pub(super) fn schedule(&mut self, delay: u64, event: Event) {
