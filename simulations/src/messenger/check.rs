@@ -165,10 +165,10 @@ impl Checks {
                         return Err(Violation::DeliveredTooEarly(format!("{id:?} of {node}")));
                     }
                 }
-                Change::SetState { id, state: MessageState::Stored, .. } => {
-                    if !self.in_mailbox.contains(&(*id, node)) {
-                        return Err(Violation::StoredTooEarly(format!("{id:?} of {node}")));
-                    }
+                Change::SetState { id, state: MessageState::Stored, .. }
+                    if !self.in_mailbox.contains(&(*id, node)) =>
+                {
+                    return Err(Violation::StoredTooEarly(format!("{id:?} of {node}")));
                 }
                 Change::PutChain(row) if row.beyond.len() as u64 > limits::SEND_WINDOW => {
                     return Err(Violation::Unbounded(format!("{} numbers beyond a gap", row.beyond.len())));

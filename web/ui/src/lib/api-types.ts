@@ -227,7 +227,7 @@ export type MessagePage = {
 }
 
 /** How far a message has come. */
-export type MessageState = 'waiting' | 'delivered' | 'read' | 'not_delivered' | 'received'
+export type MessageState = 'waiting' | 'delivered' | 'read' | 'not_delivered' | 'received' | 'stored'
 
 /** Which message is in which state now. */
 export type MessageStateChange = {
