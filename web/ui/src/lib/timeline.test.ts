@@ -35,6 +35,7 @@ describe('merge', () => {
   it('does not let an answer that was overtaken take a state back', () => {
     const known = [message(1, { mine: true, state: 'delivered' }), message(2)]
     expect(merge(known, [message(1, { mine: true, state: 'waiting' })])[0]?.state).toBe('delivered')
+    expect(merge(known, [message(1, { mine: true, state: 'stored' })])[0]?.state).toBe('delivered')
     expect(merge(known, [message(1, { mine: true, state: 'read' })])[0]?.state).toBe('read')
   })
 
