@@ -12,7 +12,7 @@ use super::{
     world::{Event, World},
 };
 use pc2_protocols::{
-    id::{EnvelopeId, MailboxAddress, MsgId, NodeId},
+    id::{EnvelopeId, MailboxAddress, MsgId},
     mailbox::{EnvelopeKey, Parcel, Recipient, keys::intro_address},
     messenger::{
         In,
@@ -37,6 +37,16 @@ struct Kept {
     withdrawn: bool,
 }
 
+/// What can happen to a parcel.
+#[derive(Debug)]
+pub(super) enum Post {
+    Progress { node: usize, id: EnvelopeId, stored: bool },
+    Store { node: usize, id: EnvelopeId },
+    Spoil { node: usize, id: EnvelopeId },
+    Bring { node: usize, process: u32, from: usize, id: EnvelopeId },
+    BringAgain { node: usize, from: usize, envelope: EnvelopeKey, payload: Vec<u8> },
+}
+
 /// All mailboxes of a world.
 #[derive(Debug, Default)]
 pub(super) struct Mailboxes {
@@ -51,6 +61,24 @@ impl Mailboxes {
 }
 
 impl<K: Keys> World<K> {
+    /// Something happens to a parcel.
+    pub(super) fn post(&mut self, post: Post) {
+        match post {
+            Post::Progress { node, id, stored } => self.progress(node, id, stored),
+            Post::Store { node, id } => self.store(node, id),
+            Post::Spoil { node, id } => self.spoil(node, id),
+            Post::Bring { node, process, from, id } => {
+                if self.nodes[node].process == process {
+                    self.bring(node, from, id);
+                }
+            }
+            Post::BringAgain { node, from, envelope, payload } => {
+                let from = self.nodes[from].id;
+                self.step(node, In::MailboxArrived { envelope, from, payload });
+            }
+        }
+    }
+
     /// A node wants something kept.
     pub(super) fn deposit(&mut self, node: usize, parcel: Parcel) {
         let verdict = self.check_parcel(node, &parcel);
@@ -70,15 +98,15 @@ impl<K: Keys> World<K> {
         let delay = self.below(20);
         if let Some(known) = self.mailboxes.kept.get(&(node, id)) {
             let stored = known.stored;
-            return self.at(delay, Event::Progress { node, id, stored });
+            return self.at(delay, Event::Post(Post::Progress { node, id, stored }));
         }
         self.mailboxes
             .kept
             .insert((node, id), Kept { to, address, payload, stored: false, withdrawn: false });
-        self.at(delay, Event::Progress { node, id, stored: false });
+        self.at(delay, Event::Post(Post::Progress { node, id, stored: false }));
         let slow = self.wild && self.chance(200);
         let delay = if slow { self.below(60_000) } else { self.below(1_500) };
-        self.at(delay, Event::Store { node, id });
+        self.at(delay, Event::Post(Post::Store { node, id }));
     }
 
     /// Whether a parcel is one that mailboxes take.
@@ -113,7 +141,7 @@ impl<K: Keys> World<K> {
     }
 
     /// A parcel comes to be in the mailbox.
-    pub(super) fn store(&mut self, node: usize, id: EnvelopeId) {
+    fn store(&mut self, node: usize, id: EnvelopeId) {
         let Some(kept) = self.mailboxes.kept.get_mut(&(node, id)) else { return };
         if kept.withdrawn || kept.stored {
             return;
@@ -124,12 +152,12 @@ impl<K: Keys> World<K> {
         self.progress(node, id, true);
         if self.wild && self.chance(30) {
             let delay = self.below(10_000);
-            self.at(delay, Event::Spoil { node, id });
+            self.at(delay, Event::Post(Post::Spoil { node, id }));
         }
     }
 
     /// Mailboxes lose a parcel that is theirs to keep; its depositor brings it again.
-    pub(super) fn spoil(&mut self, node: usize, id: EnvelopeId) {
+    fn spoil(&mut self, node: usize, id: EnvelopeId) {
         let Some(kept) = self.mailboxes.kept.get_mut(&(node, id)) else { return };
         if !kept.stored || kept.withdrawn {
             return;
@@ -137,11 +165,11 @@ impl<K: Keys> World<K> {
         kept.stored = false;
         self.progress(node, id, false);
         let delay = self.below(20_000);
-        self.at(delay, Event::Store { node, id });
+        self.at(delay, Event::Post(Post::Store { node, id }));
     }
 
     /// The depositor is told, if its process is there to hear it.
-    pub(super) fn progress(&mut self, node: usize, id: EnvelopeId, stored: bool) {
+    fn progress(&mut self, node: usize, id: EnvelopeId, stored: bool) {
         let until = UnixMillis(self.keys.beginning().0 + self.now + 14 * 86_400_000);
         self.step(node, In::MailboxProgress { id, stored_until: stored.then_some(until) });
     }
@@ -175,14 +203,14 @@ impl<K: Keys> World<K> {
                 let copies = if self.wild && self.chance(100) { 2 } else { 1 };
                 for _ in 0..copies {
                     let delay = self.below(200);
-                    self.at(delay, Event::Bring { node, process, from, id });
+                    self.at(delay, Event::Post(Post::Bring { node, process, from, id }));
                 }
             }
         }
     }
 
     /// An envelope is handed to its recipient.
-    pub(super) fn bring(&mut self, node: usize, from: usize, id: EnvelopeId) {
+    fn bring(&mut self, node: usize, from: usize, id: EnvelopeId) {
         let Some(kept) = self.mailboxes.kept.get(&(from, id)).filter(|kept| kept.stored) else { return };
         let (address, payload) = (kept.address, kept.payload.clone());
         self.arrived(node, from, EnvelopeKey { address, id }, payload);
@@ -192,15 +220,9 @@ impl<K: Keys> World<K> {
         if self.wild && self.chance(20) {
             // A holder that knows nothing of it being taken brings it once more.
             let (delay, payload) = (self.below(30_000), payload.clone());
-            self.at(delay, Event::BringAgain { node, from, envelope, payload });
+            self.at(delay, Event::Post(Post::BringAgain { node, from, envelope, payload }));
         }
         let from = self.nodes[from].id;
-        self.step(node, In::MailboxArrived { envelope, from, payload });
-    }
-
-    /// An envelope comes that was taken long ago.
-    pub(super) fn bring_again(&mut self, node: usize, from: usize, envelope: EnvelopeKey, payload: Vec<u8>) {
-        let from: NodeId = self.nodes[from].id;
         self.step(node, In::MailboxArrived { envelope, from, payload });
     }
 

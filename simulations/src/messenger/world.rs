@@ -6,7 +6,7 @@ use super::{
     check::{Checks, Violation},
     disk::{Batch, Disk},
     keys::Keys,
-    mailboxes::Mailboxes,
+    mailboxes::{Mailboxes, Post},
     network::{Exchange, Network},
     people::Person,
     terms::{Settings, Summary},
@@ -14,9 +14,8 @@ use super::{
 };
 use pc2_protocols::{
     dht::ResolveError,
-    id::{DeviceId, EnvelopeId, NodeId},
+    id::{DeviceId, NodeId},
     machine::{CallId, Machine as _, OpId},
-    mailbox::EnvelopeKey,
     messenger::{Command, In, Messenger, Out, device_row, rows::Snapshot},
     net::{NetCommand, NetError, RequestToken},
     record::Card,
@@ -56,11 +55,7 @@ pub(super) enum Event {
     Read { node: usize, process: u32, input: In },
     Act { node: usize },
     Link { a: usize, b: usize },
-    Progress { node: usize, id: EnvelopeId, stored: bool },
-    Store { node: usize, id: EnvelopeId },
-    Spoil { node: usize, id: EnvelopeId },
-    Bring { node: usize, process: u32, from: usize, id: EnvelopeId },
-    BringAgain { node: usize, from: usize, envelope: EnvelopeKey, payload: Vec<u8> },
+    Post(Post),
     Fault,
     Shift,
     Start { node: usize },
@@ -208,17 +203,7 @@ impl<K: Keys> World<K> {
             }
             Event::Act { node } => self.act(node),
             Event::Link { a, b } => self.link(a, b),
-            Event::Progress { node, id, stored } => self.progress(node, id, stored),
-            Event::Store { node, id } => self.store(node, id),
-            Event::Spoil { node, id } => self.spoil(node, id),
-            Event::Bring { node, process, from, id } => {
-                if self.nodes[node].process == process {
-                    self.bring(node, from, id);
-                }
-            }
-            Event::BringAgain { node, from, envelope, payload } => {
-                self.bring_again(node, from, envelope, payload);
-            }
+            Event::Post(post) => self.post(post),
             Event::Fault => self.fault(),
             Event::Shift => self.shift(),
             Event::Start { node } => self.start(node),
