@@ -179,6 +179,24 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
       await hears(alice, 'Bob', 'hello Bob')
     })
 
+    await t.test('the network says how Alice is reached and with whom, and its level can be chosen', async () => {
+      const { page } = alice
+      await page.getByRole('button', { name: 'Network' }).click()
+      const dialog = page.getByRole('dialog', { name: 'Network' })
+      await dialog.getByRole('heading', { name: /connection/ }).waitFor({ timeout: SOON })
+      await dialog.getByText('Direct', { exact: true }).first().waitFor()
+      await dialog.getByRole('radio', { name: /Nothing/ }).check()
+      await dialog.getByText(/^Level 1 now:/).waitFor({ timeout: SOON })
+      const level = async () => (await page.evaluate(async () => (await fetch('/api/network')).json())).reach.choice
+      assert.equal(await level(), '1', 'the node has it, not only the page')
+      await inspect(alice, 'network')
+      await dialog.getByRole('radio', { name: /Automatic/ }).check()
+      await dialog.getByText(/^Level [23] now:/).waitFor({ timeout: SOON })
+      assert.equal(await level(), 'auto')
+      await page.keyboard.press('Escape')
+      await dialog.waitFor({ state: 'detached' })
+    })
+
     await t.test('a phone shows one thing at a time', async () => {
       const viewport = { width: 390, height: 844 }
       const phone = await person(browser, 'Phone', { viewport, isMobile: true, hasTouch: true, deviceScaleFactor: 2 })
