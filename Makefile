@@ -49,8 +49,8 @@ torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 	$(CARGO) build --release -p pc2
 	PC2_KILLS=200 $(CARGO) test --release -p pc2 --test processes torture -- --nocapture
 
-sim: ## seeded worlds, many of them; SEED=7 repeats one
-	$(CARGO) test --release -p pc2-simulations -- --nocapture
+sim: ## seeded worlds, and weeks of mailboxes; SEED=7 repeats one, N= and DAYS= make them larger
+	$(CARGO) test --release -p pc2-simulations -- --nocapture --include-ignored
 
 demo: ## three nodes on this machine: a bootstrap, Alice and Bob
 	$(CARGO) run --release -- demo
