@@ -9,7 +9,7 @@ INTEROP := simulations/interop
 # Where cargo builds.
 TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
-.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui bench torture sim netlab netlab-short demo dev
+.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui bench torture sim sim-records sim-mailboxes netlab netlab-short demo dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -59,9 +59,14 @@ torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 	$(CARGO) build --release -p pc2
 	PC2_KILLS=200 PC2_UI=off PC2_BIN="$(TARGET)/release/pc2" $(CARGO) test -p pc2 --test processes torture -- --nocapture
 
-sim: ## a thousand record machines in one process; N=10000, SEED=7; writes docs/simulations
+sim: sim-records sim-mailboxes ## large worlds: a thousand record machines, weeks of mailboxes
+
+sim-records: ## a thousand record machines in one process; N=10000, SEED=7; writes docs/simulations
 	@# Optimised, but not linked as a release: that takes longer than the simulation.
 	N=$(N) SEED=$(SEED) HOURS=$(HOURS) $(CARGO) run -p pc2-simulations --bin sim --config 'profile.dev.package.pc2-simulations.opt-level=2'
+
+sim-mailboxes: ## two hundred mailbox machines for two weeks; SEED=7 repeats one, N= and DAYS= make them larger
+	$(CARGO) test -p pc2-simulations --lib weeks_of -- --ignored --nocapture
 
 # ONLY=matrix,wiretap runs some of it, RUNS=20 each pair of NATs so often, SHORT=1 the four pairs that CI has time for.
 netlab: ## real nodes behind kernel NATs in network namespaces (root); target/netlab.md
