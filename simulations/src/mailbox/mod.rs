@@ -114,7 +114,7 @@ mod tests {
         assert!(delivered.stored >= 30 && delivered.arrived == delivered.stored, "{delivered:#?}");
     }
 
-    /// The figures of `docs/simulations.md`: `make sim`, or
+    /// The figures of `docs/simulations/mailboxes.md`: `make sim`, or
     /// `N=200 DAYS=14 cargo test --release -p pc2-simulations weeks_of_mailboxes -- --ignored --nocapture`.
     #[test]
     #[ignore = "takes minutes of processor time: make sim runs it"]
