@@ -60,8 +60,12 @@ export const words = {
   relayingFor: (places: number, circuits: number) => `for ${places} ${places === 1 ? 'node' : 'nodes'}, ${circuits} circuits now`,
 
   mailboxes: 'Mailboxes',
-  held: (count: number, used: string, share: string) =>
-    count === 0 ? `Nothing kept for others yet; up to ${share} are lent` : `${count} for others, ${used} of ${share}`,
+  held: (count: number, used: number, share: number) =>
+    count > 0
+      ? `${count} for others, ${size(used)} of ${size(share)}`
+      : share === 0
+        ? 'Nothing is kept for others'
+        : `Nothing kept for others yet; up to ${size(share)} are lent`,
   waiting: (parcels: number, stored: number) =>
     parcels === 0 ? 'Nothing of yours waits' : `${stored} of your ${parcels} are kept by enough nodes`,
   holders: (count: number) => (count === 1 ? '1 node keeps yours' : `${count} nodes keep yours`),
