@@ -141,7 +141,7 @@ impl Driver {
                 Step::Start(op, key) => {
                     let kad = &mut self.swarm.behaviour_mut().kad;
                     let query = kad.get_n_closest_peers(key.as_bytes().to_vec(), CLOSEST);
-                    self.lookups.started(query, op);
+                    self.lookups.started(query, op, now);
                 }
                 Step::Empty(op) => self.deliver(NetInput::Closest { op, peers: Vec::new() }),
             }

@@ -149,6 +149,10 @@ pub(super) const MAX_WAITING_LOOKUPS: usize = 256;
 /// A walk ends with what it has after this.
 pub(super) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After this a walk is ended with who has answered by then. With everybody there a walk takes half a second; one node near the key that went without
+/// a word would make each last for [`LOOKUP_TIMEOUT`], and whoever was to be found through it waits as long.
+pub(super) const LOOKUP_ENOUGH: Duration = Duration::from_secs(3);
+
 /// With an empty table but connections under way, a lookup waits this long for the first neighbour.
 pub(super) const LOOKUP_PATIENCE: Duration = Duration::from_secs(3);
 

@@ -7,7 +7,10 @@
 //! Time is passed in. Not here: the walking (libp2p's kad).
 
 use super::{
-    limits::{LOOKUP_PATIENCE, MAX_LOOKUPS, MAX_WAITING_LOOKUPS, SELF_LOOKUP_DELAY, SELF_LOOKUP_INTERVAL},
+    limits::{
+        LOOKUP_ENOUGH, LOOKUP_PATIENCE, MAX_LOOKUPS, MAX_WAITING_LOOKUPS, SELF_LOOKUP_DELAY,
+        SELF_LOOKUP_INTERVAL,
+    },
     redial::jittered,
 };
 use libp2p::kad::QueryId;
@@ -43,11 +46,12 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Lookups<Q = QueryId> {
     waiting: VecDeque<(OpId, RecordKey, Instant)>,
-    running: HashMap<Q, OpId>,
+    /// Each with the time at which it is to come to its end.
+    running: HashMap<Q, (OpId, Option<Instant>)>,
     own_due: Option<Instant>,
 }
 
-impl<Q: Hash + Eq> Lookups<Q> {
+impl<Q: Hash + Eq + Clone> Lookups<Q> {
     /// None yet.
     pub(super) fn new() -> Self {
         Self { waiting: VecDeque::new(), running: HashMap::new(), own_due: None }
@@ -76,19 +80,31 @@ impl<Q: Hash + Eq> Lookups<Q> {
     }
 
     /// A walk runs.
-    pub(super) fn started(&mut self, query: Q, op: OpId) {
-        self.running.insert(query, op);
+    pub(super) fn started(&mut self, query: Q, op: OpId, now: Instant) {
+        self.running.insert(query, (op, Some(now + LOOKUP_ENOUGH)));
+    }
+
+    /// Walks that have lasted long enough: each is named once, to be ended with what it has.
+    pub(super) fn take_long(&mut self, now: Instant) -> Vec<Q> {
+        let mut long = Vec::new();
+        for (query, (_, enough)) in &mut self.running {
+            if enough.take_if(|at| *at <= now).is_some() {
+                long.push(query.clone());
+            }
+        }
+        long
     }
 
     /// A walk ended; whose it was. `None` for our own.
     pub(super) fn finished(&mut self, query: &Q) -> Option<OpId> {
-        self.running.remove(query)
+        self.running.remove(query).map(|(op, _)| op)
     }
 
     /// When there is something to look at again.
     pub(super) fn next(&self, neighbours: Neighbours) -> Option<Instant> {
         let patience = self.waiting.front().filter(|_| neighbours == Neighbours::Soon).map(|(.., at)| *at);
-        patience.into_iter().chain(self.own_due).min()
+        let enough = self.running.values().filter_map(|(_, enough)| *enough).min();
+        patience.into_iter().chain(self.own_due).chain(enough).min()
     }
 
     /// The first neighbour came, or the network changed: walk through our own neighbourhood soon.
@@ -109,7 +125,7 @@ impl<Q: Hash + Eq> Lookups<Q> {
     /// Takes out everything.
     pub(super) fn drain(&mut self) -> Vec<OpId> {
         let running = std::mem::take(&mut self.running);
-        running.into_values().chain(self.waiting.drain(..).map(|(op, ..)| op)).collect()
+        running.into_values().map(|(op, _)| op).chain(self.waiting.drain(..).map(|(op, ..)| op)).collect()
     }
 }
 
@@ -142,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_that_lasts_is_ended_once_with_what_it_has() {
+        let (mut lookups, now) = (Lookups::<u64>::new(), Instant::now());
+        let op = OpIds::new(Component::Dht, 0).next_id();
+        lookups.started(1, op, now);
+        assert!(lookups.take_long(now).is_empty());
+        let enough = lookups.next(Neighbours::Some).expect("it is looked at again");
+        assert_eq!(lookups.take_long(enough), [1]);
+        assert!(lookups.take_long(enough).is_empty());
+        assert_eq!(lookups.next(Neighbours::Some), None);
+        assert_eq!(lookups.finished(&1), Some(op), "its answer is still to come");
+    }
+
+    #[test]
     fn only_so_many_run_and_only_so_many_wait() {
         let (mut lookups, now) = (Lookups::<u64>::new(), Instant::now());
         let mut ids = OpIds::new(Component::Dht, 0);
@@ -149,7 +178,7 @@ mod tests {
         assert_eq!(taken, MAX_WAITING_LOOKUPS);
         let mut running = 0;
         while let Some(Step::Start(op, _)) = lookups.step(Neighbours::Some, now) {
-            lookups.started(running, op);
+            lookups.started(running, op, now);
             running += 1;
         }
         assert_eq!(running, u64::try_from(MAX_LOOKUPS).expect("small"));

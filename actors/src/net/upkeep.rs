@@ -48,6 +48,11 @@ impl Driver {
             let local = address::peer_id(self.local);
             self.swarm.behaviour_mut().kad.get_closest_peers(local);
         }
+        for query in self.lookups.take_long(now) {
+            if let Some(mut walk) = self.swarm.behaviour_mut().kad.query_mut(&query) {
+                walk.finish();
+            }
+        }
         self.run_lookups(now);
         if self.upkeep_due <= now {
             self.upkeep(now);
