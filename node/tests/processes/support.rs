@@ -6,9 +6,10 @@ use serde_json::Value;
 use std::{
     fs,
     io::Write,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -250,10 +251,21 @@ fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into()
 }
 
-/// A port that was free a moment ago. TCP and UDP share the number.
+/// A port for TCP and UDP that nobody listens on. Below those that the system gives to outgoing connections (from 32,768), or one of
+/// another test's connections could have it before the node does.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it has an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 12_000;
+    const PORTS: u16 = 18_000;
+    // Other test programs run at the same time: each begins elsewhere.
+    let begin = u16::try_from(std::process::id() % 180).expect("below 180") * 100;
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
+        let port = FIRST + (begin % PORTS + next) % PORTS;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Runs the command line on a data directory, with something on its standard input.
