@@ -1,4 +1,4 @@
-//! How the network looks from this node, for people: what `pc2 status`, the doctor and the network page show.
+//! How the network looks from this node, for people: what `pc2 peers`, the doctor and the network page show.
 //!
 //! Plain values, made by the driver when asked for.
 

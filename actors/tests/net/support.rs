@@ -149,7 +149,6 @@ pub(crate) struct Node {
     pub(crate) record: Inbox,
     pub(crate) message: Inbox,
     pub(crate) mailbox: Inbox,
-    #[allow(dead_code, reason = "nothing is told to it before relays are built")]
     pub(crate) relay: Inbox,
     saved: Arc<Mutex<Option<Vec<Peer>>>>,
     ids: OpIds,
