@@ -61,6 +61,9 @@ pub(crate) struct SharesConfig {
     /// Level 3 and above: seconds one circuit lasts. Default one hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) circuit_seconds: Option<u32>,
+    /// Level 3 and above: bytes a second through all circuits together. Default 4 MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_per_second: Option<u64>,
     /// Level 2 and above: disk for envelopes of others, in bytes. Default 256 MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mailbox_bytes: Option<u64>,
@@ -79,6 +82,7 @@ impl SharesConfig {
             circuits: self.circuits.unwrap_or(usual.relay.circuits),
             circuit_bytes: self.circuit_bytes.unwrap_or(usual.relay.circuit_bytes),
             circuit_seconds: self.circuit_seconds.unwrap_or(usual.relay.circuit_seconds),
+            bytes_per_second: self.bytes_per_second.unwrap_or(usual.relay.bytes_per_second),
         };
         let mailbox_bytes = self.mailbox_bytes.unwrap_or(usual.mailbox_bytes);
         (!self.is_empty()).then_some(Shares { relay, mailbox_bytes })

@@ -244,7 +244,7 @@ pub const MAX_CALLERS: usize = 1_024;
 /// Batches of one machine on their way to disk before further demands are turned away. They reach the disk by the hundred, in some milliseconds.
 pub const MAX_UNWRITTEN: usize = 4_096;
 
-/// How long a peer's word that it reached us, or did not, counts. Routers change their minds within hours; AutoNAT asks every few minutes.
+/// How long a peer's word that it reached us, or did not, counts. Routers change their minds within hours; peers are asked again every 25 minutes.
 pub const PROBE_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// A node that decides its level itself changes nothing this long after its start: the first verdicts are about an address book that is just being read.
@@ -305,6 +305,13 @@ pub const RELAY_CIRCUIT_SECONDS: u32 = 3_600;
 
 /// What a person may set instead: up to a week.
 pub const RELAY_CIRCUIT_SECONDS_BOUNDS: RangeInclusive<u64> = 3_600..=7 * 24 * 3_600;
+
+/// Bytes a second through all circuits of a relay together, both ways together. A relay receives and sends each byte: so this is half of an everyday
+/// home line of 64 Mbit/s in both directions, and leaves the other half to its owner.
+pub const RELAY_BYTES_PER_SECOND: u64 = 4 * 1024 * 1024;
+
+/// What a person may set instead: at least what a hundred chats take, at most what a line of 10 Gbit/s carries.
+pub const RELAY_BYTES_PER_SECOND_BOUNDS: RangeInclusive<u64> = 64 * 1024..=1024 * 1024 * 1024;
 
 /// Disk lent to envelopes of others, in bytes. Sixteen full mailboxes, or thousands of usual ones; a Raspberry Pi's card does not notice.
 pub const MAILBOX_SHARE_BYTES: u64 = 256 * 1024 * 1024;

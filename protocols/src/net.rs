@@ -249,6 +249,8 @@ pub struct RelayShare {
     pub circuit_bytes: u64,
     /// How long one circuit lasts at most, in seconds.
     pub circuit_seconds: u32,
+    /// Most bytes a second through all circuits together, both ways together.
+    pub bytes_per_second: u64,
 }
 
 /// What the driver finds out about how this node is reached.

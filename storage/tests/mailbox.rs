@@ -57,7 +57,13 @@ fn tombstone() -> TombstoneRow {
 }
 
 fn contribution() -> ContributionRow {
-    let relay = RelayShare { reservations: 1, circuits: 2, circuit_bytes: 3, circuit_seconds: 4 };
+    let relay = RelayShare {
+        reservations: 1,
+        circuits: 2,
+        circuit_bytes: 3,
+        circuit_seconds: 4,
+        bytes_per_second: 5,
+    };
     ContributionRow {
         choice: LevelChoice::Fixed(Level::Client),
         shares: Shares { relay, mailbox_bytes: 1 << 30 },

@@ -16,6 +16,7 @@ use super::{
     },
     prober::Prober,
     relaying::Relaying,
+    throttle::Throttle,
     ways::{Guests, OnWay, Sieve, Way},
 };
 use libp2p::{
@@ -28,7 +29,7 @@ use libp2p::{
     upnp,
 };
 use pc2_protocols::net::Protocol;
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 /// What carries a request: libp2p's names of requests are unique within one of these.
 pub(super) type Line = (Protocol, Way);
@@ -85,7 +86,12 @@ pub(super) struct Behaviour {
 
 impl Behaviour {
     /// Puts it together. Without mDNS when it is not wanted or the system has no multicast; that is logged.
-    pub(super) fn new(keypair: &Keypair, circuits: relay::client::Behaviour, options: Options) -> Self {
+    pub(super) fn new(
+        keypair: &Keypair,
+        circuits: relay::client::Behaviour,
+        throttle: Arc<Throttle>,
+        options: Options,
+    ) -> Self {
         let local = keypair.public().to_peer_id();
         let guests = Guests::default();
         let limits = connection_limits::ConnectionLimits::default()
@@ -110,7 +116,7 @@ impl Behaviour {
             memory_limit: memory_connection_limits::Behaviour::with_max_bytes(MAX_PROCESS_BYTES),
             // It would forget a place whose listener closed, and panic when the relay's word about that place still arrives.
             circuits: Sieve::new(circuits, |event| !matches!(event, FromSwarm::ListenerClosed(_))),
-            relaying: Relaying::new(local),
+            relaying: Relaying::new(local, throttle),
             // Candidates that identify guesses would be offered as holes; the driver tells those that were seen.
             punch: Sieve::new(dcutr::Behaviour::new(local), |event| {
                 !matches!(event, FromSwarm::NewExternalAddrCandidate(_))

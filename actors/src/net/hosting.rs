@@ -180,8 +180,13 @@ fn count(number: u32) -> usize {
 mod tests {
     use super::*;
 
-    const SHARE: RelayShare =
-        RelayShare { reservations: 100, circuits: 50, circuit_bytes: 1 << 30, circuit_seconds: 3_600 };
+    const SHARE: RelayShare = RelayShare {
+        reservations: 100,
+        circuits: 50,
+        circuit_bytes: 1 << 30,
+        circuit_seconds: 3_600,
+        bytes_per_second: 1 << 20,
+    };
 
     fn node(number: u8) -> NodeId {
         NodeId::from_bytes([number; 32])

@@ -6,7 +6,7 @@
 //!
 //! The addresses that go with a place are told by the driver: the Swarm's own list has only what was proved, and circuits through others.
 
-use super::{address, hosting::Hosting};
+use super::{address, hosting::Hosting, throttle::Throttle};
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
@@ -32,6 +32,7 @@ type PerCircuit = (u64, u32);
 pub(super) struct Relaying {
     local: PeerId,
     hosting: Arc<Mutex<Hosting>>,
+    throttle: Arc<Throttle>,
     /// By age. Only the last one gets new connections.
     relays: BTreeMap<u64, relay::Behaviour>,
     per_circuit: PerCircuit,
@@ -42,11 +43,19 @@ pub(super) struct Relaying {
 
 impl Relaying {
     /// A relay that lends nothing yet.
-    pub(super) fn new(local: PeerId) -> Self {
+    pub(super) fn new(local: PeerId, throttle: Arc<Throttle>) -> Self {
         let hosting = Arc::<Mutex<Hosting>>::default();
         let per_circuit = super::limits::FIRST_CIRCUIT;
         let relays = BTreeMap::from([(0, made(local, &hosting, per_circuit))]);
-        Self { local, hosting, relays, per_circuit, connections: BTreeMap::new(), addresses: BTreeSet::new() }
+        Self {
+            local,
+            hosting,
+            throttle,
+            relays,
+            per_circuit,
+            connections: BTreeMap::new(),
+            addresses: BTreeSet::new(),
+        }
     }
 
     /// Lends this from now on, or nothing. Whether connections that stand must be made anew to profit from it.
@@ -54,6 +63,7 @@ impl Relaying {
         self.hosting().lend(share);
         let mut renewed = false;
         if let Some(share) = share {
+            self.throttle.set_rate(share.bytes_per_second);
             let per_circuit = (share.circuit_bytes, share.circuit_seconds);
             if per_circuit != self.per_circuit {
                 self.per_circuit = per_circuit;

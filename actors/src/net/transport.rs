@@ -12,6 +12,8 @@ use super::{
     behaviour::{Behaviour, Options},
     closing::Closing,
     limits::{CONNECT_TIMEOUT, QUIC_IDLE_MILLIS, QUIC_KEEP_ALIVE, SWARM_IDLE},
+    shaped::Shaped,
+    throttle::Throttle,
     view::Transport as Kind,
 };
 use libp2p::{
@@ -23,13 +25,14 @@ use libp2p::{
     },
     identity::Keypair,
     multiaddr::Protocol,
-    noise, relay, tcp, yamux,
+    noise, quic, relay, tcp, yamux,
 };
-use pc2_protocols::net::Address;
+use pc2_protocols::{limits, net::Address};
 use std::{
     error::Error,
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
+    sync::Arc,
 };
 use zeroize::Zeroizing;
 
@@ -42,21 +45,19 @@ pub(super) fn swarm(
     // libp2p wipes the copy that it is given.
     let mut copy = Zeroizing::new(**secret);
     let keypair = Keypair::ed25519_from_bytes(&mut *copy).map_err(|error| setup(&error))?;
+    let throttle = Arc::new(Throttle::new(limits::RELAY_BYTES_PER_SECOND));
     let (through_relays, circuits) = relay::client::new(keypair.public().to_peer_id());
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
-        .with_quic_config(|mut quic| {
-            quic.max_idle_timeout = QUIC_IDLE_MILLIS;
-            quic.keep_alive_interval = QUIC_KEEP_ALIVE;
-            quic
-        })
-        .with_other_transport(tcp)
+        .with_other_transport(|keypair| quic(keypair, &throttle))
+        .map_err(|error| setup(&error))?
+        .with_other_transport(|keypair| tcp(keypair, &throttle))
         .map_err(|error| setup(&error))?
         .with_other_transport(|keypair| relayed(keypair, through_relays))
         .map_err(|error| setup(&error))?
         .with_dns()
         .map_err(|error| setup(&error))?
-        .with_behaviour(|keypair| Behaviour::new(keypair, circuits, options))
+        .with_behaviour(|keypair| Behaviour::new(keypair, circuits, Arc::clone(&throttle), options))
         .map_err(|error| setup(&error))?
         .with_swarm_config(|config| config.with_idle_connection_timeout(SWARM_IDLE).with_smart_dial())
         .with_connection_timeout(CONNECT_TIMEOUT)
@@ -77,13 +78,30 @@ fn relayed(keypair: &Keypair, through_relays: relay::client::Transport) -> Made 
         .boxed())
 }
 
+/// QUIC.
+fn quic(keypair: &Keypair, throttle: &Arc<Throttle>) -> Made {
+    let mut config = quic::Config::new(keypair);
+    config.max_idle_timeout = QUIC_IDLE_MILLIS;
+    config.keep_alive_interval = QUIC_KEEP_ALIVE;
+    let throttle = Arc::clone(throttle);
+    Ok(quic::tokio::Transport::new(config)
+        .map(move |(peer, connection), _| {
+            (peer, StreamMuxerBox::new(Shaped::new(connection, Arc::clone(&throttle))))
+        })
+        .boxed())
+}
+
 /// TCP with Noise and yamux.
-fn tcp(keypair: &Keypair) -> Made {
+fn tcp(keypair: &Keypair, throttle: &Arc<Throttle>) -> Made {
+    let throttle = Arc::clone(throttle);
     Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(yamux::Config::default())
-        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(Closing::new(connection))))
+        .map(move |(peer, connection), _| {
+            let shaped = Shaped::new(Closing::new(connection), Arc::clone(&throttle));
+            (peer, StreamMuxerBox::new(shaped))
+        })
         .boxed())
 }
 

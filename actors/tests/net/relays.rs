@@ -11,8 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SHARE: RelayShare =
-    RelayShare { reservations: 4, circuits: 4, circuit_bytes: 1 << 30, circuit_seconds: 3_600 };
+const SHARE: RelayShare = RelayShare {
+    reservations: 4,
+    circuits: 4,
+    circuit_bytes: 1 << 30,
+    circuit_seconds: 3_600,
+    bytes_per_second: 1 << 30,
+};
 
 /// Long enough for whatever should not happen to happen.
 const MOMENT: Duration = Duration::from_millis(300);

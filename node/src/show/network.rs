@@ -186,6 +186,7 @@ mod tests {
                     circuits: 1,
                     circuit_bytes: 1,
                     circuit_seconds: 1,
+                    bytes_per_second: 1,
                     mailbox_bytes: 1,
                 },
             },

@@ -13,6 +13,7 @@ impl Default for RelayShare {
             circuits: limits::RELAY_CIRCUITS,
             circuit_bytes: limits::RELAY_CIRCUIT_BYTES,
             circuit_seconds: limits::RELAY_CIRCUIT_SECONDS,
+            bytes_per_second: limits::RELAY_BYTES_PER_SECOND,
         }
     }
 }
@@ -37,6 +38,12 @@ impl Shares {
                 relay.circuit_seconds.into(),
                 limits::RELAY_CIRCUIT_SECONDS_BOUNDS,
                 " seconds",
+            ),
+            within(
+                "bytes_per_second",
+                relay.bytes_per_second,
+                limits::RELAY_BYTES_PER_SECOND_BOUNDS,
+                " bytes",
             ),
             within("mailbox_bytes", *mailbox_bytes, limits::MAILBOX_SHARE_BOUNDS, " bytes"),
         ];
@@ -66,9 +73,15 @@ mod tests {
 
     #[test]
     fn all_that_makes_no_sense_is_told_at_once_with_what_would() {
-        let relay = RelayShare { reservations: 0, circuits: u32::MAX, circuit_bytes: 1, circuit_seconds: 59 };
+        let relay = RelayShare {
+            reservations: 0,
+            circuits: u32::MAX,
+            circuit_bytes: 1,
+            circuit_seconds: 59,
+            bytes_per_second: 1,
+        };
         let shares = Shares { relay, mailbox_bytes: u64::MAX };
-        assert_eq!(shares.problems().len(), 5);
+        assert_eq!(shares.problems().len(), 6);
         let Err(CommandError::BadShare { what }) = shares.check() else { panic!("refused") };
         assert!(what.contains("reservations = 0: it can be 1 to 4096"), "{what}");
         assert!(what.contains("circuit_seconds = 59: it can be 3600 to 604800 seconds"), "{what}");

@@ -59,6 +59,7 @@ pub(crate) async fn set_shares(app: &App, call: Call) -> Result<Response, Proble
             circuits: wanted.circuits.unwrap_or(relay.circuits),
             circuit_bytes: wanted.circuit_bytes.unwrap_or(relay.circuit_bytes),
             circuit_seconds: wanted.circuit_seconds.unwrap_or(relay.circuit_seconds),
+            bytes_per_second: wanted.bytes_per_second.unwrap_or(relay.bytes_per_second),
         },
         mailbox_bytes: wanted.mailbox_bytes.unwrap_or(mailbox_bytes),
     };
@@ -154,6 +155,7 @@ fn reach_shown(view: ReachView, labels: &Labels) -> dto::Reach {
             circuits: relay.circuits,
             circuit_bytes: relay.circuit_bytes,
             circuit_seconds: relay.circuit_seconds,
+            bytes_per_second: relay.bytes_per_second,
             mailbox_bytes,
         },
     }

@@ -120,6 +120,8 @@ out! {
         pub circuit_bytes: u64,
         /// Level 3 and above: how long one circuit lasts at most.
         pub circuit_seconds: u32,
+        /// Level 3 and above: most bytes a second through all circuits together.
+        pub bytes_per_second: u64,
         /// Level 2 and above: disk for envelopes of others.
         pub mailbox_bytes: u64,
     }
@@ -219,6 +221,9 @@ incoming! {
         /// Seconds one circuit lasts, an hour to a week.
         #[serde(default)]
         pub circuit_seconds: Option<u32>,
+        /// Bytes a second through all circuits together, 64 KiB to 1 GiB.
+        #[serde(default)]
+        pub bytes_per_second: Option<u64>,
         /// Bytes of disk for envelopes of others, 16 MiB to 4 GiB.
         #[serde(default)]
         pub mailbox_bytes: Option<u64>,

@@ -445,6 +445,8 @@ export type SetName = {
 
 /** What the node is to lend. What is not named stays. */
 export type SetShares = {
+  /** Bytes a second through all circuits together, 64 KiB to 1 GiB. */
+  bytes_per_second?: number | null
   /** Bytes of one circuit, from 1 GiB. */
   circuit_bytes?: number | null
   /** Seconds one circuit lasts, an hour to a week. */
@@ -459,6 +461,8 @@ export type SetShares = {
 
 /** What a node lends to the network. */
 export type Shares = {
+  /** Level 3 and above: most bytes a second through all circuits together. */
+  bytes_per_second: number
   /** Level 3 and above: most bytes of one circuit. */
   circuit_bytes: number
   /** Level 3 and above: how long one circuit lasts at most. */
