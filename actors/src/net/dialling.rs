@@ -100,6 +100,19 @@ impl Driver {
         self.begin_dial(node, direct, BTreeSet::new())
     }
 
+    /// One more connection with a node that is connected: its side closes the others, as after a restart of ours, and so do we in time.
+    pub(super) fn dial_anew(&mut self, node: NodeId) {
+        let mut direct = self.book.multiaddrs(node);
+        direct.retain(|at| address::transport(at).is_some());
+        let options = DialOpts::peer_id(address::peer_id(node))
+            .condition(PeerCondition::Always)
+            .addresses(direct)
+            .build();
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(peer = node.short(), %error, "no new connection");
+        }
+    }
+
     fn begin_dial(
         &mut self,
         node: NodeId,

@@ -16,7 +16,7 @@ use super::{
     dialling::Dial,
     inbound::Inbound,
     limits::{
-        CLOSE_TIMEOUT, DRAIN_TIMEOUT, LINGER, LISTEN_SETTLES, MAX_BOOK, MAX_REDIALS, POOR_TABLE,
+        ASK_AGAIN, CLOSE_TIMEOUT, DRAIN_TIMEOUT, LINGER, LISTEN_SETTLES, MAX_BOOK, MAX_REDIALS, POOR_TABLE,
         RETRY_INTERVAL, UPKEEP_INTERVAL,
     },
     lookups::{Lookups, Neighbours},
@@ -111,6 +111,8 @@ pub(super) struct Driver {
     /// When to say that the network changed.
     pub(super) change_due: Option<Instant>,
     pub(super) upkeep_due: Instant,
+    /// When to look whether peers are to be asked again to reach us.
+    pub(super) ask_again_due: Instant,
     pub(super) watch: SleepWatch,
     pub(super) rng: ChaCha20Rng,
     pub(super) counters: Counters,
@@ -179,6 +181,7 @@ impl Driver {
             listening: BTreeSet::new(),
             change_due: None,
             upkeep_due: now + UPKEEP_INTERVAL,
+            ask_again_due: now + ASK_AGAIN,
             watch: SleepWatch::new(now, SystemTime::now()),
             rng: ChaCha20Rng::from_seed(seed),
             counters: Counters::default(),

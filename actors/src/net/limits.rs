@@ -283,6 +283,13 @@ pub(super) const PROBES_PER_ADDRESS: usize = 3;
 /// Addresses of ours that are put to the test at once. Both transports, both kinds of IP, two networks.
 pub(super) const MAX_PROBED: usize = 8;
 
+/// How long a peer's word about an address is good, before one is asked again. Less than half of what the level rests on
+/// ([`pc2_protocols::limits::PROBE_LIFETIME`]), so that one round without answers is no reason to step back.
+pub(super) const PROBE_AGAIN: Duration = Duration::from_secs(25 * 60);
+
+/// How often it is looked whether somebody is to be asked again.
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(5 * 60);
+
 /// A peer that was asked to reach us has tried, or failed to say so, after this.
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -21,7 +21,7 @@ use libp2p::{
     },
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     task::{Context, Poll},
     time::Instant,
 };
@@ -30,6 +30,8 @@ use std::{
 struct Server {
     peer: PeerId,
     client: client::Behaviour,
+    /// What it was asked about. libp2p's client tests an address once.
+    asked: BTreeSet<Multiaddr>,
     /// Nothing is expected of it after this, and how much is before.
     until: Option<Instant>,
     open: usize,
@@ -49,9 +51,12 @@ impl Prober {
         Self { guests, servers: BTreeMap::new(), maker: client::Behaviour::default() }
     }
 
-    /// Asks a peer to reach us at an address; whether there is a way to ask it. An address is tested once on each connection.
+    /// Asks a peer to reach us at an address. An address is tested once on each connection: `false` when there is none on which it was not.
     pub(super) fn ask(&mut self, peer: PeerId, addr: &Multiaddr, now: Instant) -> bool {
         let Some(server) = self.servers.values_mut().find(|server| server.peer == peer) else { return false };
+        if !server.asked.insert(addr.clone()) {
+            return false;
+        }
         let candidate = NewExternalAddrCandidate { addr };
         server.client.on_swarm_event(FromSwarm::NewExternalAddrCandidate(candidate));
         server.until = Some(now + PROBE_TIMEOUT);
@@ -103,15 +108,23 @@ impl NetworkBehaviour for Prober {
         match event {
             FromSwarm::ConnectionEstablished(established) => {
                 let peer = established.peer_id;
-                let of_use = established.endpoint.is_dialer()
-                    && Way::of(established.endpoint.get_remote_address()) == Way::Direct
-                    && self.servers.len() < MAX_PROBERS
-                    && self.servers.values().all(|server| server.peer != peer);
-                if of_use {
+                let direct = established.endpoint.is_dialer()
+                    && Way::of(established.endpoint.get_remote_address()) == Way::Direct;
+                // On a new connection it can be asked anew, unless it is trying just now.
+                let before = self.servers.iter().find(|(_, server)| server.peer == peer);
+                let before = before.map(|(id, server)| (*id, server.until.is_some()));
+                let of_use = match before {
+                    Some((_, tries)) => !tries,
+                    None => self.servers.len() < MAX_PROBERS,
+                };
+                if direct && of_use {
+                    if let Some((id, _)) = before {
+                        self.servers.remove(&id);
+                    }
                     let mut client = client::Behaviour::default();
                     client.on_swarm_event(event);
-                    self.servers
-                        .insert(established.connection_id, Server { peer, client, until: None, open: 0 });
+                    let server = Server { peer, client, asked: BTreeSet::new(), until: None, open: 0 };
+                    self.servers.insert(established.connection_id, server);
                 }
             }
             FromSwarm::ConnectionClosed(closed) => {

@@ -8,7 +8,7 @@
 
 use super::{
     address,
-    limits::{MAX_PROBED, PROBE_TIMEOUT, PROBES_PER_ADDRESS},
+    limits::{MAX_PROBED, PROBE_AGAIN, PROBE_TIMEOUT, PROBES_PER_ADDRESS},
 };
 use libp2p::Multiaddr;
 use pc2_protocols::{id::NodeId, net::Prefix};
@@ -29,22 +29,33 @@ pub(super) enum Standing {
     Refuted,
 }
 
-#[derive(Debug)]
-enum Answer {
-    Due(Instant),
-    Came(bool),
+/// What one peer was asked, and said.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    prefix: Prefix,
+    /// An answer is expected until then.
+    due: Option<Instant>,
+    /// The last answer, and when it came.
+    said: Option<(bool, Instant)>,
+}
+
+impl Asked {
+    /// Whether it need not be asked now.
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| now < due)
+            || self.said.is_some_and(|(_, at)| now.saturating_duration_since(at) < PROBE_AGAIN)
+    }
 }
 
 #[derive(Debug, Default)]
 struct Tested {
-    asked: BTreeMap<NodeId, (Prefix, Answer)>,
+    asked: BTreeMap<NodeId, Asked>,
 }
 
 impl Tested {
     fn standing(&self) -> Standing {
         let said = |what| {
-            let same =
-                |(_, answer): &&(Prefix, Answer)| matches!(answer, Answer::Came(came) if *came == what);
+            let same = |asked: &&Asked| asked.said.is_some_and(|(said, _)| said == what);
             self.asked.values().filter(same).count()
         };
         let (yes, no) = (said(true), said(false));
@@ -56,9 +67,25 @@ impl Tested {
     }
 
     /// Whether a peer of this part of the network is to be asked, too. On one machine or LAN all are the same part, and each may be asked.
-    fn wants(&self, node: NodeId, prefix: Prefix) -> bool {
-        let other_part = prefix == Prefix::Local || self.asked.values().all(|(other, _)| *other != prefix);
-        self.asked.len() < PROBES_PER_ADDRESS && !self.asked.contains_key(&node) && other_part
+    fn wants(&self, node: NodeId, prefix: Prefix, now: Instant) -> bool {
+        let fresh = || self.asked.iter().filter(|(_, asked)| asked.is_fresh(now));
+        let other_part = prefix == Prefix::Local || fresh().all(|(_, asked)| asked.prefix != prefix);
+        fresh().count() < PROBES_PER_ADDRESS && fresh().all(|(asked, _)| *asked != node) && other_part
+    }
+
+    /// A peer is asked. Its last answer counts until the next, and whose answer is the oldest makes room: what few said long ago must not outweigh
+    /// what others say today.
+    fn ask(&mut self, node: NodeId, prefix: Prefix, now: Instant) {
+        let said = self.asked.remove(&node).and_then(|asked| asked.said);
+        if self.asked.len() >= PROBES_PER_ADDRESS {
+            let answered = |asked: &Asked| asked.said.map(|(_, at)| at);
+            let stale = self.asked.iter().filter(|(_, asked)| !asked.is_fresh(now));
+            let oldest = stale.min_by_key(|(_, asked)| answered(asked)).map(|(node, _)| *node);
+            if let Some(oldest) = oldest {
+                self.asked.remove(&oldest);
+            }
+        }
+        self.asked.insert(node, Asked { prefix, due: Some(now + PROBE_TIMEOUT), said });
     }
 }
 
@@ -91,9 +118,10 @@ impl Proofs {
     pub(super) fn ask(&mut self, node: NodeId, prefix: Prefix, now: Instant) -> Vec<Multiaddr> {
         let mut about = Vec::new();
         for (address, tested) in &mut self.tested {
-            tested.asked.retain(|_, (_, answer)| !matches!(answer, Answer::Due(due) if *due <= now));
-            if same_internet(address, prefix) && tested.wants(node, prefix) {
-                tested.asked.insert(node, (prefix, Answer::Due(now + PROBE_TIMEOUT)));
+            // Who did not answer is asked again when there is nobody else.
+            tested.asked.retain(|_, asked| asked.said.is_some() || asked.is_fresh(now));
+            if same_internet(address, prefix) && tested.wants(node, prefix, now) {
+                tested.ask(node, prefix, now);
                 about.push(address.clone());
             }
         }
@@ -101,10 +129,24 @@ impl Proofs {
     }
 
     /// A peer tried. What is not asked for is ignored.
-    pub(super) fn answered(&mut self, address: &Multiaddr, by: NodeId, reachable: bool) -> Option<Prefix> {
-        let (prefix, answer) = self.tested.get_mut(address)?.asked.get_mut(&by)?;
-        *answer = Answer::Came(reachable);
-        Some(*prefix)
+    pub(super) fn answered(
+        &mut self,
+        address: &Multiaddr,
+        by: NodeId,
+        reachable: bool,
+        now: Instant,
+    ) -> Option<Prefix> {
+        let asked = self.tested.get_mut(address)?.asked.get_mut(&by)?;
+        (asked.due, asked.said) = (None, Some((reachable, now)));
+        Some(asked.prefix)
+    }
+
+    /// A peer could not be asked after all.
+    pub(super) fn not_asked(&mut self, address: &Multiaddr, node: NodeId) {
+        let tested = self.tested.get_mut(address);
+        if let Some(asked) = tested.and_then(|tested| tested.asked.get_mut(&node)) {
+            asked.due = None;
+        }
     }
 
     /// How an address stands.
@@ -149,6 +191,27 @@ mod tests {
     }
 
     #[test]
+    fn peers_are_asked_again_after_a_while_and_what_they_say_then_counts() {
+        let (mut proofs, now) = (Proofs::default(), Instant::now());
+        proofs.candidate(at(1));
+        for number in 1..=3 {
+            proofs.ask(node(number), part(number), now);
+            proofs.answered(&at(1), node(number), true, now);
+        }
+        let later = now + PROBE_AGAIN;
+        assert!(proofs.ask(node(1), part(1), later.checked_sub(PROBE_TIMEOUT).expect("later")).is_empty());
+        assert_eq!(proofs.ask(node(1), part(1), later), [at(1)]);
+        assert_eq!(proofs.standing(&at(1)), Standing::Proved, "until somebody says otherwise");
+        proofs.not_asked(&at(1), node(1));
+        assert_eq!(proofs.ask(node(1), part(1), later), [at(1)], "it was not asked before");
+        proofs.answered(&at(1), node(1), false, later);
+        assert_eq!(proofs.standing(&at(1)), Standing::Proved, "two said something else before");
+        assert_eq!(proofs.ask(node(4), part(4), later), [at(1)], "it need not be the same");
+        proofs.answered(&at(1), node(4), false, later);
+        assert_eq!(proofs.standing(&at(1)), Standing::Refuted, "the newest count");
+    }
+
+    #[test]
     fn peers_of_different_parts_of_the_network_are_asked_and_the_majority_counts() {
         let (mut proofs, now) = (Proofs::default(), Instant::now());
         assert!(proofs.candidate(at(1)));
@@ -156,13 +219,13 @@ mod tests {
         assert_eq!(proofs.ask(node(1), part(1), now), [at(1)]);
         assert!(proofs.ask(node(1), part(1), now).is_empty(), "asked already");
         assert!(proofs.ask(node(2), part(1), now).is_empty(), "the same part of the network");
-        assert_eq!(proofs.answered(&at(1), node(1), false), Some(part(1)));
+        assert_eq!(proofs.answered(&at(1), node(1), false, now), Some(part(1)));
         assert_eq!(proofs.standing(&at(1)), Standing::Refuted);
         assert_eq!(proofs.ask(node(3), part(3), now), [at(1)]);
-        proofs.answered(&at(1), node(3), true);
+        proofs.answered(&at(1), node(3), true, now);
         assert_eq!(proofs.standing(&at(1)), Standing::Proved, "somebody got through");
         assert_eq!(proofs.ask(node(4), part(4), now), [at(1)]);
-        proofs.answered(&at(1), node(4), false);
+        proofs.answered(&at(1), node(4), false, now);
         assert_eq!(proofs.standing(&at(1)), Standing::Refuted);
         assert!(proofs.ask(node(5), part(5), now).is_empty(), "enough were asked");
     }
@@ -186,8 +249,8 @@ mod tests {
         }
         assert!(proofs.ask(node(4), part(4), now).is_empty());
         assert_eq!(proofs.ask(node(4), part(4), now + PROBE_TIMEOUT), [at(1)]);
-        assert_eq!(proofs.answered(&at(1), node(1), true), None, "too late");
-        assert_eq!(proofs.answered(&at(2), node(4), true), None, "about something else");
+        assert_eq!(proofs.answered(&at(1), node(1), true, now), None, "too late");
+        assert_eq!(proofs.answered(&at(2), node(4), true, now), None, "about something else");
     }
 
     #[test]
@@ -198,7 +261,7 @@ mod tests {
         }
         assert_eq!(proofs.tested.len(), MAX_PROBED);
         proofs.ask(node(1), part(1), now);
-        proofs.answered(&at(1), node(1), false);
+        proofs.answered(&at(1), node(1), false, now);
         assert!(proofs.candidate(at(100)), "a false one makes room");
         assert_eq!(proofs.tested.len(), MAX_PROBED);
     }

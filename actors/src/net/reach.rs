@@ -7,6 +7,7 @@ use super::{
     address::{self, Scope},
     behaviour::TRY_PROTOCOL,
     driver::Driver,
+    limits::PROBES_PER_ADDRESS,
     peers::Connection,
     proofs::Standing,
     view::Direction,
@@ -132,14 +133,32 @@ impl Driver {
         }
     }
 
-    fn ask_testers(&mut self, now: Instant) {
+    /// Asks peers about addresses of which nobody has said anything lately. Those who would, and cannot be asked on the connection there is.
+    fn ask_testers(&mut self, now: Instant) -> BTreeSet<NodeId> {
+        let mut used_up = BTreeSet::new();
         for (node, prefix) in &self.testers {
             let peer = address::peer_id(*node);
             for at in self.proofs.ask(*node, *prefix, now) {
                 if !self.swarm.behaviour_mut().prober.ask(peer, &at, now) {
-                    tracing::trace!(peer = node.short(), "there is no connection on which to ask for a try");
+                    self.proofs.not_asked(&at, *node);
+                    used_up.insert(*node);
                 }
             }
+        }
+        used_up
+    }
+
+    /// Every few minutes: what others said of our addresses grows old. Where all who could be asked were asked on their connections before, a few of
+    /// them get a new one, which takes the place of the old.
+    pub(super) fn ask_again(&mut self, now: Instant) {
+        let used_up = self.ask_testers(now);
+        let at_rest = |node: &NodeId| {
+            let busy = self.outbound.is_busy_with(*node) || self.inbound.is_busy_with(*node);
+            !busy && !self.carries(*node)
+        };
+        let renewed: Vec<_> = used_up.into_iter().filter(at_rest).take(PROBES_PER_ADDRESS).collect();
+        for node in renewed {
+            self.dial_anew(node);
         }
     }
 
@@ -147,7 +166,8 @@ impl Driver {
     pub(super) fn on_probed(&mut self, event: &client::Event) {
         let Some(by) = address::node_id(&event.server) else { return };
         let reachable = event.result.is_ok();
-        let Some(prefix) = self.proofs.answered(&event.tested_addr, by, reachable) else { return };
+        let answered = self.proofs.answered(&event.tested_addr, by, reachable, Instant::now());
+        let Some(prefix) = answered else { return };
         let at = address::without_peer(&event.tested_addr);
         match self.proofs.standing(&event.tested_addr) {
             Standing::Proved => self.swarm.add_external_address(at.clone()),

@@ -5,7 +5,7 @@ use super::{
     driver::{Driver, Phase},
     events::unix_now,
     knock::Knocked,
-    limits::{MAX_REDIALS, START_DIALS, SWITCH_AFTER, UPKEEP_INTERVAL},
+    limits::{ASK_AGAIN, MAX_REDIALS, START_DIALS, SWITCH_AFTER, UPKEEP_INTERVAL},
     ways::Way,
 };
 use pc2_protocols::{
@@ -125,6 +125,10 @@ impl Driver {
         }
         for op in self.outbound.overdue(now) {
             self.deliver(NetInput::Response { op, result: Err(NetError::TimedOut) });
+        }
+        if self.ask_again_due <= now {
+            self.ask_again_due = now + ASK_AGAIN;
+            self.ask_again(now);
         }
         self.let_go(now);
         self.let_in(now);
