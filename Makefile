@@ -50,7 +50,7 @@ test-ui: $(UI)/node_modules/.package-lock.json
 	$(CARGO) build -p pc2
 	cd $(UI) && PC2_BIN="$(TARGET)/debug/pc2" npm test
 
-bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=idle a part
+bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory a part
 	$(CARGO) build --release -p pc2
 	@# The release build is what is measured; what drives it need not be one.
 	PC2_BIN="$(TARGET)/release/pc2" $(CARGO) bench --profile dev -p pc2-simulations --bench pc2

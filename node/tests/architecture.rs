@@ -22,7 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Which crates may depend on a library that shapes the code around it.
 const HOMES: &[(&str, &[&str])] = &[
     ("actix", &["pc2-actors"]),
-    ("libp2p", &["pc2-actors"]),
+    // In simulations it plays the strangers, who are no PC2.
+    ("libp2p", &["pc2-actors", "pc2-simulations"]),
     ("sled", &["pc2-storage"]),
     ("warp", &["pc2-web"]),
     ("serde_cbor", &["pc2-protocols"]),

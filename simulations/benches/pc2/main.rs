@@ -1,11 +1,14 @@
 //! `make bench`: the figures of docs/benchmarks.md, measured on this machine now, with the release build of `pc2` and real processes.
 //!
 //! Prints a table with machine and date. Figures of a peer stand beside ours where a peer could be run here (toxcore, when Debian's
-//! `libtoxcore-dev` and a C compiler are installed). `ONLY=latency|throughput|start|idle` runs a part. Timings are no tests: nothing here fails because it is slow.
+//! `libtoxcore-dev` and a C compiler are installed). `ONLY=latency|throughput|start|offline|memory|deposits|relay` runs a part. Timings are no tests: nothing here fails because it is slow.
 
+mod levels;
+mod offline;
 mod process;
 mod scenario;
 mod seeding;
+mod strangers;
 mod toxcore;
 
 use std::{env, fs, process::Command};
@@ -24,7 +27,7 @@ pub(crate) struct Figure {
 
 fn main() {
     println!("{}\n", machine());
-    // `make bench ONLY=idle`: a part alone, while one works on it.
+    // `make bench ONLY=memory`: a part alone, while one works on it.
     let only = env::var("ONLY").ok().filter(|only| !only.is_empty());
     let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
     let peer = (wanted("latency") || wanted("start")).then(toxcore::measure).flatten();
@@ -39,8 +42,17 @@ fn main() {
         figures.push(scenario::first_delivery(peer.as_ref()));
         figures.push(scenario::start_with_history());
     }
-    if wanted("idle") {
-        figures.extend(scenario::idle_with_records());
+    if wanted("offline") {
+        figures.push(offline::first_contact());
+    }
+    if wanted("memory") {
+        figures.extend(levels::memory());
+    }
+    if wanted("deposits") {
+        figures.push(levels::deposits_per_second());
+    }
+    if wanted("relay") {
+        figures.extend(levels::relay());
     }
     figures.push(binary_size());
 

@@ -21,6 +21,7 @@ pub(crate) struct Node {
     web: SocketAddr,
     p2p_port: u16,
     bootstrap: Vec<String>,
+    level: Option<u8>,
     process: Option<Child>,
     agent: ureq::Agent,
 }
@@ -40,6 +41,7 @@ impl Node {
             web: SocketAddr::from(([127, 0, 0, 1], free_port())),
             p2p_port: free_port(),
             bootstrap: bootstrap.to_vec(),
+            level: None,
             process: None,
             agent: ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into(),
         };
@@ -47,11 +49,21 @@ impl Node {
         node
     }
 
+    /// Runs at this level from the next start on, whatever it would choose by itself.
+    pub(crate) fn at_level(mut self, level: u8) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// Started.
+    pub(crate) fn started(mut self) -> Self {
+        self.run();
+        self
+    }
+
     /// Makes an identity and starts the node.
     pub(crate) fn start(name: &str, bootstrap: &[String]) -> Self {
-        let mut node = Self::stopped(name, bootstrap);
-        node.run();
-        node
+        Self::stopped(name, bootstrap).started()
     }
 
     /// Starts the process; returns after how long it could be driven.
@@ -66,6 +78,9 @@ impl Node {
             .args(["--listen", &format!("/ip4/127.0.0.1/udp/{}/quic-v1", self.p2p_port)]);
         for address in &self.bootstrap {
             command.args(["--bootstrap", address]);
+        }
+        if let Some(level) = self.level {
+            command.args(["--level", &level.to_string()]);
         }
         let log = fs::File::create(self.data().join("bench.log")).expect("a log file");
         let process =
@@ -114,6 +129,12 @@ impl Node {
     pub(crate) fn way_in(&self) -> Vec<String> {
         let peer = self.pc2(&["id"])["peer_id"].as_str().expect("a peer id").to_owned();
         vec![format!("/ip4/127.0.0.1/udp/{}/quic-v1/p2p/{peer}", self.p2p_port)]
+    }
+
+    /// Its address for libp2p over TCP.
+    pub(crate) fn tcp(&self) -> String {
+        let peer = self.pc2(&["id"])["peer_id"].as_str().expect("a peer id").to_owned();
+        format!("/ip4/127.0.0.1/tcp/{}/p2p/{peer}", self.p2p_port)
     }
 
     /// `GET`; `None` when refused or not answered.

@@ -1,7 +1,7 @@
 //! The things measured, each on fresh nodes.
 
 use crate::{
-    Figure, mebibytes,
+    Figure,
     process::{Node, become_contacts},
     seeding,
     toxcore::Toxcore,
@@ -23,10 +23,6 @@ const STREAM: u64 = 20_000;
 const CALLERS: u64 = 32;
 /// Runs for the first delivery.
 const STARTS: usize = 9;
-/// Records a level-2 node holds when its memory is read.
-const RECORDS: u32 = 1_000;
-/// How long an idle node is watched.
-const IDLE: Duration = Duration::from_secs(60);
 /// Messages stored before the start that is timed.
 const HISTORY: u64 = 100_000;
 
@@ -160,32 +156,6 @@ pub(crate) fn first_delivery(peer: Option<&Toxcore>) -> Figure {
     }
 }
 
-/// Memory and processor of a node that holds records for others and has nothing to do.
-pub(crate) fn idle_with_records() -> Vec<Figure> {
-    let bystander = Node::start("Bystander", &[]);
-    let mut node = Node::stopped("Holder", &bystander.way_in());
-    seeding::records(node.data(), RECORDS);
-    node.run();
-    thread::sleep(Duration::from_secs(5));
-    let before = node.cpu();
-    thread::sleep(IDLE);
-    let used = node.cpu() - before;
-    vec![
-        Figure {
-            what: "resident memory, level 2, 1,000 records",
-            ours: format!("{:.1} MiB", mebibytes(node.resident_bytes())),
-            target: "≤ 25 MiB",
-            peer: "earlier PC2: 336 MB".to_owned(),
-        },
-        Figure {
-            what: "idle processor use, over a minute",
-            ours: format!("{:.2} % of a core", 100.0 * used.as_secs_f64() / IDLE.as_secs_f64()),
-            target: "≤ 0.5 %",
-            peer: "none".to_owned(),
-        },
-    ]
-}
-
 /// The time until a node with a long history can be driven.
 pub(crate) fn start_with_history() -> Figure {
     let mut node = Node::stopped("Archivist", &[]);
@@ -206,6 +176,7 @@ pub(crate) fn start_with_history() -> Figure {
     }
 }
 
-fn millis(duration: Duration) -> f64 {
+/// For the table.
+pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }

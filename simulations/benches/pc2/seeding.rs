@@ -5,6 +5,11 @@ use pc2_protocols::{
     dht::{self, HeldRow},
     id::{ConversationId, DeviceId, MsgId},
     limits,
+    mailbox::{
+        self,
+        deposit::{self, Deposit},
+        rows::HeldRow as HeldEnvelope,
+    },
     messenger::{
         content::{Body, Content, Hlc},
         rows::{self, ContactRow, MessageRow, MessageState, Standing},
@@ -48,6 +53,24 @@ pub(crate) fn records(data: &Path, count: u32) {
             source: owner.node(),
             prefix: Prefix::Local,
             record: record.into_bytes(),
+        }))
+    });
+    write(data, changes);
+}
+
+/// A node that holds these envelopes for others.
+pub(crate) fn envelopes(data: &Path, deposits: impl Iterator<Item = (Deposit, Vec<u8>)>) {
+    let now = now();
+    let changes = deposits.map(|(deposit, bytes)| {
+        Change::Mailbox(mailbox::rows::Change::PutHeld(HeldEnvelope {
+            address: deposit.address,
+            id: deposit.id,
+            digest: deposit::digest(&deposit.sealed),
+            deposit: bytes,
+            depositor: Some([0x44; 32]),
+            until: now.after(limits::MAILBOX_LIFETIME),
+            source: stranger(0).node(),
+            prefix: Prefix::Local,
         }))
     });
     write(data, changes);
@@ -131,7 +154,8 @@ fn stranger(n: u32) -> Signer {
     IdentityKeys::from_seed(seed).signer()
 }
 
-fn now() -> UnixMillis {
+/// The time, as nodes count it.
+pub(crate) fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     UnixMillis(u64::try_from(since.as_millis()).expect("for half a billion years"))
 }
