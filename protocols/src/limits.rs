@@ -142,6 +142,9 @@ pub const MAX_INVITATIONS: usize = 64;
 /// What the recipient has not acknowledged for so long is put into mailboxes besides: a direct round trip rarely takes longer.
 pub const DEPOSIT_AFTER: Duration = Duration::from_secs(2);
 
+/// The same for whom there is no connection with: most of them are away, and a deposit beside a dial that succeeds costs little.
+pub const DEPOSIT_AFTER_UNCONNECTED: Duration = Duration::from_secs(1);
+
 /// What is written to somebody out of reach is collected for so long before it becomes a parcel; twice as long with every
 /// [`PARCELS_PER_PACE`] parcels that wait for them, since a pass is good for [`MAX_PARCELS_PER_PERSON`] only.
 pub const COLLECT_FOR_PARCEL: Duration = Duration::from_millis(500);

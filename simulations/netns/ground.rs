@@ -17,6 +17,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("tcpdump", "tcpdump"),
     ("ethtool", "ethtool"),
     ("python3", "python3-minimal"),
+    ("miniupnpd", "miniupnpd-nftables"),
     ("setpriv", "util-linux"),
     ("kill", "procps"),
 ];

@@ -23,6 +23,7 @@ use std::{
 /// Where the one machine of each home is.
 const HOME: &str = "192.168.1.23";
 const HOME_GATEWAY: &str = "192.168.1.1";
+const HOME_NETWORK: &str = "192.168.1.0/24";
 
 /// The frames of a veth are only whole for a shim when nothing is left for a network card to do.
 const OFFLOADS: &[&str] = &["tx", "off", "tso", "off", "gso", "off", "gro", "off"];
@@ -72,7 +73,7 @@ pub(crate) struct Lab {
     folder: PathBuf,
     logs: PathBuf,
     namespaces: RefCell<Vec<String>>,
-    shims: RefCell<Vec<Running>>,
+    helpers: RefCell<Vec<Running>>,
     uplinks: Cell<u8>,
     ports: Cell<u16>,
 }
@@ -89,7 +90,7 @@ impl Lab {
             folder,
             logs,
             namespaces: RefCell::default(),
-            shims: RefCell::default(),
+            helpers: RefCell::default(),
             uplinks: Cell::new(0),
             ports: Cell::new(24_000),
         };
@@ -174,6 +175,7 @@ impl Lab {
             Kind::AddressRestricted => self.home(name, kind, Filter::Addresses, weather),
             Kind::PortRestricted => self.home(name, kind, Filter::Answers, weather),
             Kind::Symmetric => self.home(name, kind, Filter::AnswersToRandomPorts, weather),
+            Kind::Upnp => self.obliging_home(name, weather),
             Kind::Cgnat => self.shared_home(name, weather),
         };
         if weather.is_some() {
@@ -190,6 +192,21 @@ impl Lab {
         let router = Router { namespace: self.full(&router), filter, inside: HOME.to_owned() };
         self.set(&router);
         Place { kind, outside: outside4(&uplink), uplink, routers: vec![router] }
+    }
+
+    /// A router that lets in answers only, until the machine behind it asks for more.
+    fn obliging_home(&self, machine: &str, weather: Option<Weather>) -> Place {
+        let place = self.home(machine, Kind::Upnp, Filter::Answers, weather);
+        let [router] = place.routers.as_slice() else { unreachable!("a home has one router") };
+        shell::rules(&router.namespace, nat::UPNP_RULES);
+        let settings = self.folder.join(format!("{machine}-upnp.conf"));
+        let leases = self.folder.join(format!("{machine}-upnp.leases"));
+        let text = nat::upnp_settings(HOME_NETWORK, &leases.display().to_string());
+        fs::write(&settings, text).expect("the folder takes a file");
+        let log = File::create(self.log_of(&format!("{machine}-upnp"))).expect("a log file");
+        let words = ["miniupnpd", "-d", "-f", &settings.display().to_string()];
+        self.helpers.borrow_mut().push(Running::start(&router.namespace, &words, &log));
+        place
     }
 
     /// A home router behind a provider's, which many homes share.
@@ -285,7 +302,7 @@ impl Lab {
             weather.reorder_per_mille.to_string(),
         ];
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.shims.borrow_mut().push(Running::start(&self.full(shim), &words, &log));
+        self.helpers.borrow_mut().push(Running::start(&self.full(shim), &words, &log));
     }
 
     /// A name for a router of a machine. A machine that moves has had others.
@@ -371,7 +388,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        self.shims.borrow_mut().clear();
+        self.helpers.borrow_mut().clear();
         for namespace in self.namespaces.borrow().iter().rev() {
             ground::remove(namespace);
         }
@@ -402,13 +419,14 @@ fn number_of(uplink: &str) -> u8 {
     uplink.trim_start_matches("up").parse().expect("uplinks are numbered here")
 }
 
-/// The first uplinks have ranges that documentation may use, the rest ranges for benchmarks: none of them exists outside.
+/// The first uplinks have ranges that documentation may use. The rest look as any on the internet, because a router with a reserved address is not
+/// believed to be on it (UPnP): no packet of the laboratory leaves this machine.
 fn range4(uplink: &str) -> String {
     match number_of(uplink) {
         1 => "203.0.113".to_owned(),
         2 => "198.51.100".to_owned(),
         3 => "192.0.2".to_owned(),
-        number => format!("198.18.{number}"),
+        number => format!("11.18.{number}"),
     }
 }
 

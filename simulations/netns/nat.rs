@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     PortRestricted,
     /// Another port for each destination.
     Symmetric,
+    /// The same, and the router passes ports on when it is asked to (UPnP).
+    Upnp,
     /// A home router behind a provider's symmetric one.
     Cgnat,
     /// Public IPv6 address and no IPv4.
@@ -34,6 +36,7 @@ impl fmt::Display for Kind {
             Self::AddressRestricted => "addr-restricted",
             Self::PortRestricted => "port-restricted",
             Self::Symmetric => "symmetric",
+            Self::Upnp => "UPnP",
             Self::Cgnat => "cgnat",
             Self::Ipv6 => "IPv6",
             Self::Ipv6Firewall => "IPv6 firewall",
@@ -67,9 +70,11 @@ impl fmt::Display for Expected {
 
 /// The one table of what each pair must come to.
 pub(crate) fn expected(one: Kind, other: Kind) -> Expected {
-    use Kind::{AddressRestricted, Cgnat, FullCone, Ipv6, Ipv6Firewall, PortRestricted, Public, Symmetric};
+    use Kind::{
+        AddressRestricted, Cgnat, FullCone, Ipv6, Ipv6Firewall, PortRestricted, Public, Symmetric, Upnp,
+    };
     match (one, other) {
-        (Public | Ipv6, _) | (_, Public | Ipv6) => Expected::Direct,
+        (Public | Ipv6 | Upnp, _) | (_, Public | Ipv6 | Upnp) => Expected::Direct,
         (FullCone, _) | (_, FullCone) => Expected::Punched,
         (Symmetric | Cgnat, AddressRestricted) | (AddressRestricted, Symmetric | Cgnat) => {
             Expected::PunchedOrRelayed
@@ -151,6 +156,35 @@ pub(crate) fn router(filter: Filter, inside: &str, port: u16) -> String {
             iifname \"wan\" drop
           }}
         }}"
+    )
+}
+
+/// What `miniupnpd` writes into: tables of its own, before the router's. What it passes on is let in as translated.
+pub(crate) const UPNP_RULES: &str = "table inet upnp {
+  chain forward { type filter hook forward priority -10; }
+  chain prerouting { type nat hook prerouting priority -110; }
+  chain postrouting { type nat hook postrouting priority 90; }
+}";
+
+/// The settings of `miniupnpd` in a router with the private network `inside`.
+pub(crate) fn upnp_settings(inside: &str, lease_file: &str) -> String {
+    format!(
+        "ext_ifname=wan
+listening_ip=lan
+port=0
+enable_upnp=yes
+enable_natpmp=no
+secure_mode=yes
+lease_file={lease_file}
+uuid=2f9a0a4c-5d3c-4a6e-9f14-7d0c6f0b1a23
+upnp_table_name=upnp
+upnp_nat_table_name=upnp
+upnp_forward_chain=forward
+upnp_nat_chain=prerouting
+upnp_nat_postrouting_chain=postrouting
+allow 1024-65535 {inside} 1024-65535
+deny 0-65535 0.0.0.0/0 0-65535
+"
     )
 }
 

@@ -153,6 +153,14 @@ pub(super) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// a word would make each last for [`LOOKUP_TIMEOUT`], and whoever was to be found through it waits as long.
 pub(super) const LOOKUP_ENOUGH: Duration = Duration::from_secs(3);
 
+/// A walk is looked at this often, to see who has answered.
+pub(super) const LOOKUP_LOOK: Duration = Duration::from_millis(200);
+
+/// Nobody new has answered for so long, and for so many times what the first answer took: those who are missing are gone. Making a connection with a node
+/// takes two to three round trips.
+pub(super) const LOOKUP_STALLED: Duration = Duration::from_millis(600);
+pub(super) const LOOKUP_STALLED_TRIPS: u32 = 3;
+
 /// With an empty table but connections under way, a lookup waits this long for the first neighbour.
 pub(super) const LOOKUP_PATIENCE: Duration = Duration::from_secs(3);
 

@@ -8,8 +8,8 @@
 
 use super::{
     limits::{
-        LOOKUP_ENOUGH, LOOKUP_PATIENCE, MAX_LOOKUPS, MAX_WAITING_LOOKUPS, SELF_LOOKUP_DELAY,
-        SELF_LOOKUP_INTERVAL,
+        LOOKUP_ENOUGH, LOOKUP_LOOK, LOOKUP_PATIENCE, LOOKUP_STALLED, LOOKUP_STALLED_TRIPS, MAX_LOOKUPS,
+        MAX_WAITING_LOOKUPS, SELF_LOOKUP_DELAY, SELF_LOOKUP_INTERVAL,
     },
     redial::jittered,
 };
@@ -19,7 +19,7 @@ use rand_core::Rng;
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// What there is to ask.
@@ -42,12 +42,40 @@ pub(super) enum Step {
     Empty(OpId),
 }
 
+/// A walk that runs.
+#[derive(Debug)]
+struct Walk {
+    op: OpId,
+    begun: Instant,
+    /// How many have answered, and since when it is so many.
+    answers: u32,
+    since: Instant,
+    /// How long the first answer took: what a round trip costs here.
+    first: Option<Duration>,
+    /// When to look at it again. `None`: it is coming to its end.
+    look: Option<Instant>,
+}
+
+impl Walk {
+    /// So many have answered by now; whether that is all there will be. Those who are near and gone would be waited for otherwise.
+    fn is_enough(&mut self, answers: u32, now: Instant) -> bool {
+        if now.saturating_duration_since(self.begun) >= LOOKUP_ENOUGH {
+            return true;
+        }
+        if answers > self.answers {
+            self.first.get_or_insert(now.saturating_duration_since(self.begun));
+            (self.answers, self.since) = (answers, now);
+        }
+        let Some(first) = self.first else { return false };
+        now.saturating_duration_since(self.since) >= LOOKUP_STALLED.max(first * LOOKUP_STALLED_TRIPS)
+    }
+}
+
 /// All lookups. `Q` names one that runs.
 #[derive(Debug)]
 pub(super) struct Lookups<Q = QueryId> {
     waiting: VecDeque<(OpId, RecordKey, Instant)>,
-    /// Each with the time at which it is to come to its end.
-    running: HashMap<Q, (OpId, Option<Instant>)>,
+    running: HashMap<Q, Walk>,
     own_due: Option<Instant>,
 }
 
@@ -81,30 +109,34 @@ impl<Q: Hash + Eq + Clone> Lookups<Q> {
 
     /// A walk runs.
     pub(super) fn started(&mut self, query: Q, op: OpId, now: Instant) {
-        self.running.insert(query, (op, Some(now + LOOKUP_ENOUGH)));
+        let look = Some(now + LOOKUP_LOOK);
+        self.running.insert(query, Walk { op, begun: now, answers: 0, since: now, first: None, look });
     }
 
-    /// Walks that have lasted long enough: each is named once, to be ended with what it has.
-    pub(super) fn take_long(&mut self, now: Instant) -> Vec<Q> {
-        let mut long = Vec::new();
-        for (query, (_, enough)) in &mut self.running {
-            if enough.take_if(|at| *at <= now).is_some() {
-                long.push(query.clone());
-            }
-        }
-        long
+    /// Walks to look at now; for each [`Lookups::is_enough`] is to be asked.
+    pub(super) fn to_look_at(&self, now: Instant) -> Vec<Q> {
+        let due = |walk: &Walk| walk.look.is_some_and(|at| at <= now);
+        self.running.iter().filter(|(_, walk)| due(walk)).map(|(query, _)| query.clone()).collect()
+    }
+
+    /// So many have answered a walk; whether it is to be ended with them. That is said once.
+    pub(super) fn is_enough(&mut self, query: &Q, answers: u32, now: Instant) -> bool {
+        let Some(walk) = self.running.get_mut(query) else { return false };
+        let enough = walk.is_enough(answers, now);
+        walk.look = (!enough).then(|| now + LOOKUP_LOOK);
+        enough
     }
 
     /// A walk ended; whose it was. `None` for our own.
     pub(super) fn finished(&mut self, query: &Q) -> Option<OpId> {
-        self.running.remove(query).map(|(op, _)| op)
+        self.running.remove(query).map(|walk| walk.op)
     }
 
     /// When there is something to look at again.
     pub(super) fn next(&self, neighbours: Neighbours) -> Option<Instant> {
         let patience = self.waiting.front().filter(|_| neighbours == Neighbours::Soon).map(|(.., at)| *at);
-        let enough = self.running.values().filter_map(|(_, enough)| *enough).min();
-        patience.into_iter().chain(self.own_due).chain(enough).min()
+        let look = self.running.values().filter_map(|walk| walk.look).min();
+        patience.into_iter().chain(self.own_due).chain(look).min()
     }
 
     /// The first neighbour came, or the network changed: walk through our own neighbourhood soon.
@@ -125,7 +157,7 @@ impl<Q: Hash + Eq + Clone> Lookups<Q> {
     /// Takes out everything.
     pub(super) fn drain(&mut self) -> Vec<OpId> {
         let running = std::mem::take(&mut self.running);
-        running.into_values().map(|(op, _)| op).chain(self.waiting.drain(..).map(|(op, ..)| op)).collect()
+        running.into_values().map(|walk| walk.op).chain(self.waiting.drain(..).map(|(op, ..)| op)).collect()
     }
 }
 
@@ -157,17 +189,36 @@ mod tests {
         assert_eq!(lookups.step(Neighbours::Some, now), Some(Step::Start(op, KEY)));
     }
 
-    #[test]
-    fn a_walk_that_lasts_is_ended_once_with_what_it_has() {
-        let (mut lookups, now) = (Lookups::<u64>::new(), Instant::now());
+    /// A walk that has so many answers after each look; after how long it is ended, and with how many looks.
+    fn ended_after(answers: impl Fn(Duration) -> u32) -> Duration {
+        let (mut lookups, start) = (Lookups::<u64>::new(), Instant::now());
         let op = OpIds::new(Component::Dht, 0).next_id();
-        lookups.started(1, op, now);
-        assert!(lookups.take_long(now).is_empty());
-        let enough = lookups.next(Neighbours::Some).expect("it is looked at again");
-        assert_eq!(lookups.take_long(enough), [1]);
-        assert!(lookups.take_long(enough).is_empty());
-        assert_eq!(lookups.next(Neighbours::Some), None);
-        assert_eq!(lookups.finished(&1), Some(op), "its answer is still to come");
+        lookups.started(1, op, start);
+        assert!(lookups.to_look_at(start).is_empty());
+        loop {
+            let now = lookups.next(Neighbours::Some).expect("it is looked at again");
+            assert_eq!(lookups.to_look_at(now), [1]);
+            if lookups.is_enough(&1, answers(now - start), now) {
+                assert_eq!(lookups.next(Neighbours::Some), None, "that was said");
+                assert_eq!(lookups.finished(&1), Some(op), "its answer is still to come");
+                return now - start;
+            }
+        }
+    }
+
+    #[test]
+    fn a_walk_is_ended_soon_after_nobody_answers_any_more() {
+        let all_at_once = ended_after(|_| 7);
+        assert!(all_at_once < Duration::from_secs(1), "{all_at_once:?}");
+        let far_away = ended_after(|passed| u32::try_from(passed.as_millis() / 500).expect("small"));
+        assert_eq!(far_away, LOOKUP_ENOUGH, "each answer is worth waiting for the next");
+        let slow_line = ended_after(|passed| u32::from(passed >= Duration::from_millis(600)));
+        assert!(slow_line > Duration::from_secs(2), "a round trip takes longer here: {slow_line:?}");
+    }
+
+    #[test]
+    fn a_walk_that_nobody_answers_is_given_all_its_time() {
+        assert_eq!(ended_after(|_| 0), LOOKUP_ENOUGH);
     }
 
     #[test]

@@ -48,8 +48,13 @@ impl Driver {
             let local = address::peer_id(self.local);
             self.swarm.behaviour_mut().kad.get_closest_peers(local);
         }
-        for query in self.lookups.take_long(now) {
-            if let Some(mut walk) = self.swarm.behaviour_mut().kad.query_mut(&query) {
+        for query in self.lookups.to_look_at(now) {
+            let mut walk = self.swarm.behaviour_mut().kad.query_mut(&query);
+            // One that has ended by itself is about to say so.
+            let answers = walk.as_ref().map_or(u32::MAX, |walk| walk.stats().num_successes());
+            if self.lookups.is_enough(&query, answers, now)
+                && let Some(walk) = &mut walk
+            {
                 walk.finish();
             }
         }

@@ -42,12 +42,19 @@ pub(super) struct Post {
     intro: Option<[u8; 32]>,
     /// When they last asked for all parcels again.
     repeated: Option<Mono>,
+    /// There is a connection with them.
+    connected: bool,
 }
 
 impl Post {
     /// A message got through directly.
     pub(super) const fn progress(&mut self, now: Mono) {
         self.progressed = Some(now);
+    }
+
+    /// A connection with them stands, or the last one is gone.
+    pub(super) const fn connection(&mut self, stands: bool) {
+        self.connected = stands;
     }
 
     /// Whatever held parcels up may be over.
@@ -80,7 +87,9 @@ impl<S: CryptoSession> Thread<S> {
         let patience = if self.lane.is_out_of_reach() {
             since.after(limits::COLLECT_FOR_PARCEL)
         } else {
-            since.max(self.post.progressed.unwrap_or(since)).after(limits::DEPOSIT_AFTER)
+            let patience =
+                if self.post.connected { limits::DEPOSIT_AFTER } else { limits::DEPOSIT_AFTER_UNCONNECTED };
+            since.max(self.post.progressed.unwrap_or(since)).after(patience)
         };
         let doublings =
             u32::try_from(self.outbox.parcels.len() / limits::PARCELS_PER_PACE).unwrap_or(u32::MAX);

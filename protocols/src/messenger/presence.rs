@@ -59,6 +59,7 @@ impl<P: CryptoProvider> Messenger<P> {
         }
         if let Some(thread) = self.threads.get_mut(&node) {
             thread.presence = Presence::default();
+            thread.post.connection(true);
             thread.lane.try_now();
             thread.gap.try_now(step.now.mono);
             step.touch(node);
@@ -77,6 +78,7 @@ impl<P: CryptoProvider> Messenger<P> {
         self.connected.remove(&node);
         if let Some(thread) = self.threads.get_mut(&node) {
             thread.presence = Presence::default();
+            thread.post.connection(false);
             thread.receipts.try_now();
             step.touch(node);
         }

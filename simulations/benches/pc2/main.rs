@@ -1,8 +1,9 @@
 //! `make bench`: the figures of docs/benchmarks.md, measured on this machine now, with the release build of `pc2` and real processes.
 //!
 //! Prints a table with machine and date. Figures of a peer stand beside ours where a peer could be run here (toxcore, when Debian's
-//! `libtoxcore-dev` and a C compiler are installed). `ONLY=latency|throughput|start|offline|memory|deposits|relay` runs a part. Timings are no tests: nothing here fails because it is slow.
+//! `libtoxcore-dev` and a C compiler are installed). `ONLY=latency|throughput|start|offline|memory|deposits|relay|flood` runs a part. Timings are no tests: nothing here fails because it is slow.
 
+mod flood;
 mod levels;
 mod offline;
 mod process;
@@ -53,6 +54,9 @@ fn main() {
     }
     if wanted("relay") {
         figures.extend(levels::relay());
+    }
+    if wanted("flood") {
+        figures.extend(flood::honest_under_flood());
     }
     figures.push(binary_size());
 

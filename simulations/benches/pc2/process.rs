@@ -131,6 +131,11 @@ impl Node {
         vec![format!("/ip4/127.0.0.1/udp/{}/quic-v1/p2p/{peer}", self.p2p_port)]
     }
 
+    /// Where it listens on TCP.
+    pub(crate) fn socket(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.p2p_port))
+    }
+
     /// Its address for libp2p over TCP.
     pub(crate) fn tcp(&self) -> String {
         let peer = self.pc2(&["id"])["peer_id"].as_str().expect("a peer id").to_owned();

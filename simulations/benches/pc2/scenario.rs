@@ -34,12 +34,13 @@ fn pair() -> (Node, Node) {
     (alice, bob)
 }
 
-fn message_id(n: u64) -> String {
+/// Ids as clients make them.
+pub(crate) fn message_id(n: u64) -> String {
     format!("00000000-0000-4000-8000-{n:012x}")
 }
 
 /// Waits for the event that a message is delivered.
-fn until_delivered(events: &mut WebSocket<TcpStream>, wanted: impl Fn(&Value) -> bool) {
+pub(crate) fn until_delivered(events: &mut WebSocket<TcpStream>, wanted: impl Fn(&Value) -> bool) {
     loop {
         let frame = events.read().expect("the node sends events");
         let Ok(text) = frame.to_text() else { continue };

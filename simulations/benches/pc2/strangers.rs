@@ -1,6 +1,6 @@
 //! Strangers: libp2p nodes that are no PC2, many in one process. They bring what a benchmark needs from outside: deposits, circuits, pings.
 //!
-//! Not here: hostile ones (`node/tests`, `actors/tests`), and what is measured (`levels`).
+//! Not here: what is measured by them (`levels`, `flood`).
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use libp2p::{
@@ -9,7 +9,7 @@ use libp2p::{
     multiaddr::Protocol as Part,
     noise, ping, relay,
     request_response::{self, Codec, Message, ProtocolSupport},
-    swarm::{NetworkBehaviour, SwarmEvent},
+    swarm::{DialError, NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
 use pc2_protocols::net::Protocol;
@@ -143,12 +143,21 @@ impl Stranger {
 
     /// Connects.
     pub(crate) async fn connect(&mut self, to: &Multiaddr) {
+        self.dial(to).await.unwrap_or_else(|error| panic!("{to}: {error}"));
+    }
+
+    /// Connects, if it is let in.
+    pub(crate) async fn may_connect(&mut self, to: &Multiaddr) -> bool {
+        self.dial(to).await.is_ok()
+    }
+
+    async fn dial(&mut self, to: &Multiaddr) -> Result<(), DialError> {
         self.swarm.dial(to.clone()).expect("dialling begins");
         let peer = peer_of(to);
         loop {
             match self.swarm.select_next_some().await {
-                SwarmEvent::ConnectionEstablished { peer_id, .. } if peer_id == peer => return,
-                SwarmEvent::OutgoingConnectionError { error, .. } => panic!("{to}: {error}"),
+                SwarmEvent::ConnectionEstablished { peer_id, .. } if peer_id == peer => return Ok(()),
+                SwarmEvent::OutgoingConnectionError { error, .. } => return Err(error),
                 _ => {}
             }
         }
@@ -169,7 +178,7 @@ impl Stranger {
         }
     }
 
-    /// Sends all of these, some at once; how many were answered, by the first byte that tells kinds of answers apart being judged by `good`.
+    /// Sends all of these, some at once; how many got a good answer.
     pub(crate) async fn ask_all(
         &mut self,
         whom: &Multiaddr,
