@@ -53,7 +53,7 @@ test-ui: $(UI)/node_modules/.package-lock.json
 bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory a part
 	$(CARGO) build --release -p pc2
 	@# The release build is what is measured; what drives it need not be one.
-	PC2_BIN="$(TARGET)/release/pc2" $(CARGO) bench --profile dev -p pc2-simulations --bench pc2
+	PC2_BIN="$(TARGET)/release/pc2" PC2_UI=off $(CARGO) bench --profile dev --workspace --bench pc2
 
 torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
 	$(CARGO) build --release -p pc2
@@ -68,12 +68,13 @@ sim-records: ## a thousand record machines in one process; N=10000, SEED=7; writ
 sim-mailboxes: ## two hundred mailbox machines for two weeks; SEED=7 repeats one, N= and DAYS= make them larger
 	$(CARGO) test -p pc2-simulations --lib weeks_of -- --ignored --nocapture
 
+# `--workspace` takes dependencies as test-rust has compiled them: each choice of crates has features of its own.
 # ONLY=matrix,wiretap runs some of it, RUNS=20 each pair of NATs so often, SHORT=1 the four pairs that CI has time for.
 netlab: ## real nodes behind kernel NATs in network namespaces (root); target/netlab.md
 	@bash .ci/test-tools lab
 	PC2_UI=off $(CARGO) build -p pc2
 	PC2_BIN="$(TARGET)/debug/pc2" $(if $(ONLY),NETLAB_ONLY="$(ONLY)") $(if $(RUNS),NETLAB_RUNS="$(RUNS)") \
-	  $(if $(SHORT),NETLAB_SHORT=1) $(CARGO) test -p pc2-simulations --bench netlab
+	  $(if $(SHORT),NETLAB_SHORT=1) PC2_UI=off $(CARGO) test --workspace --bench netlab
 
 # Without root it says that it was not run, and goes on.
 netlab-short:

@@ -204,7 +204,10 @@ impl Lab {
         let text = nat::upnp_settings(HOME_NETWORK, &leases.display().to_string());
         fs::write(&settings, text).expect("the folder takes a file");
         let log = File::create(self.log_of(&format!("{machine}-upnp"))).expect("a log file");
-        let words = ["miniupnpd", "-d", "-f", &settings.display().to_string()];
+        // It runs once for each file of this name, and a router that was killed has left its own.
+        let once = self.folder.join(format!("{}.pid", self.fresh(machine, "upnp")));
+        let (settings, once) = (settings.display().to_string(), once.display().to_string());
+        let words = ["miniupnpd", "-d", "-f", &settings, "-P", &once];
         self.helpers.borrow_mut().push(Running::start(&router.namespace, &words, &log));
         place
     }

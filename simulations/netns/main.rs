@@ -37,7 +37,11 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("partition", moves::run_partition),
     ("line", line::run),
     ("wiretap", wiretap::run),
+    (OFTEN, matrix::run_often),
 ];
+
+/// Takes half an hour: only when it is named.
+const OFTEN: &str = "often";
 
 /// CI has time for so many of the first.
 const SHORT: usize = 2;
@@ -98,7 +102,8 @@ fn head(program: &Program) -> String {
 fn chosen(short: bool) -> Result<Vec<(&'static str, Scenario)>, String> {
     let Ok(only) = env::var("NETLAB_ONLY") else {
         let count = if short { SHORT } else { SCENARIOS.len() };
-        return Ok(SCENARIOS.iter().take(count).copied().collect());
+        let usual = SCENARIOS.iter().filter(|(name, _)| *name != OFTEN);
+        return Ok(usual.take(count).copied().collect());
     };
     only.split(',')
         .map(|wanted| {

@@ -34,6 +34,9 @@ const HELD: usize = 400;
 /// Peers with a whole handshake who send garbage, and who never read.
 const RUDE: usize = 20;
 
+/// Frames of one of them at once.
+const RUDE_AT_ONCE: usize = 32;
+
 /// Bytes of garbage in one frame.
 const GARBAGE: usize = 4_096;
 
@@ -151,11 +154,11 @@ async fn rude(victim: Multiaddr, reads: bool, over: Arc<AtomicBool>) {
         }
         let garbage = (0..64).map(|_| vec![0xa5; GARBAGE]).collect();
         if reads {
-            let all = stranger.ask_all(&victim, garbage, |_| true);
+            let all = stranger.ask_all(&victim, garbage, RUDE_AT_ONCE, |_| true);
             let _refused = time::timeout(Duration::from_secs(2), all).await;
         } else {
             // Whatever is answered stays with the node.
-            let all = stranger.ask_all(&victim, garbage, |_| true);
+            let all = stranger.ask_all(&victim, garbage, RUDE_AT_ONCE, |_| true);
             let _sent = time::timeout(Duration::from_millis(20), all).await;
             time::sleep(Duration::from_secs(2)).await;
         }

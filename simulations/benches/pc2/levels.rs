@@ -37,6 +37,9 @@ const IDLE: Duration = Duration::from_secs(60);
 const DEPOSITORS: u32 = 160;
 const DEPOSITS_EACH: u32 = 120;
 
+/// Deposits of one depositor on their way at once: all of them together stay within the 2,048 requests that a node lets wait.
+const AT_ONCE: usize = 12;
+
 /// Contacts of one mailbox: together they stay within its 2,000 envelopes.
 const CONTACTS_EACH: u32 = 16;
 
@@ -123,7 +126,7 @@ async fn deposit_all(whom: &Multiaddr, requests: Vec<Vec<Vec<u8>>>) -> (usize, D
     for (mut stranger, mine) in connected {
         let whom = whom.clone();
         let is_receipt = |bytes: &[u8]| matches!(Answer::decode(bytes), Ok(Answer::Receipt { .. }));
-        tasks.spawn(async move { stranger.ask_all(&whom, mine, is_receipt).await });
+        tasks.spawn(async move { stranger.ask_all(&whom, mine, AT_ONCE, is_receipt).await });
     }
     let receipts = tasks.join_all().await.into_iter().sum();
     (receipts, started.elapsed())

@@ -15,8 +15,8 @@ use libp2p::{
 use pc2_protocols::net::Protocol;
 use std::{io, time::Duration};
 
-/// Streams of one connection that PC2 accepts at once, and half of them are for what it asks itself.
-const IN_FLIGHT: usize = 32;
+/// Streams of `/pc2/mbx/1` that PC2 accepts on one connection.
+const STREAMS: usize = 64;
 
 /// Between two pings: many samples in a minute, and still no load.
 const PING_EVERY: Duration = Duration::from_millis(250);
@@ -122,7 +122,7 @@ impl Stranger {
                 ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY)),
                 mailbox: request_response::Behaviour::new(
                     [(protocol, ProtocolSupport::Outbound)],
-                    request_response::Config::default().with_max_concurrent_streams(2 * IN_FLIGHT),
+                    request_response::Config::default().with_max_concurrent_streams(STREAMS),
                 ),
             })
             .expect("manners")
@@ -178,17 +178,18 @@ impl Stranger {
         }
     }
 
-    /// Sends all of these, some at once; how many got a good answer.
+    /// Sends all of these, so many at once; how many got a good answer.
     pub(crate) async fn ask_all(
         &mut self,
         whom: &Multiaddr,
         requests: Vec<Vec<u8>>,
+        at_once: usize,
         good: fn(&[u8]) -> bool,
     ) -> usize {
         let peer = peer_of(whom);
         let (mut rest, mut open, mut answered) = (requests.into_iter(), 0, 0);
         loop {
-            while open < IN_FLIGHT
+            while open < at_once
                 && let Some(request) = rest.next()
             {
                 self.swarm.behaviour_mut().mailbox.send_request(&peer, request);

@@ -27,6 +27,24 @@ const BETTER_WITHIN: Duration = Duration::from_secs(20);
 /// Each takes two of an internet's 254 places, and relays have some.
 const PAIRS_OF_AN_INTERNET: usize = 100;
 
+/// How often each pair is tried for [`run_often`] when nobody says otherwise, what is said each time, and how many of a hundred must have a hole.
+const RUNS_OFTEN: usize = 20;
+const TEXTS_OFTEN: usize = 3;
+const HOLES_PERCENT: usize = 95;
+
+const OFTEN_COLUMNS: &[&str] = &[
+    "Alice",
+    "Bob",
+    "runs",
+    "connected",
+    "contacts after (median)",
+    "longest",
+    "without a relay in the end",
+    "messages",
+    "lost",
+    "twice",
+];
+
 const COLUMNS: &[&str] = &[
     "Alice",
     "Bob",
@@ -111,6 +129,59 @@ fn pairs(
     table
 }
 
+/// Every pair that needs a hole, again and again: how often there is one in the end.
+pub(crate) fn run_often(given: &Given<'_>) -> Table {
+    let mut table = Table::new("Holes, again and again", OFTEN_COLUMNS);
+    let needs_hole = |(one, other): &&(Kind, Kind)| expected(*one, *other) == Expected::Punched;
+    for kinds in PAIRS.iter().filter(needs_hole) {
+        let lab = Lab::new("often", given.logs);
+        let relays = Relays::start(&lab, given.program);
+        table.add(often_row(given, &lab, &relays, *kinds));
+    }
+    table
+}
+
+fn often_row(given: &Given<'_>, lab: &Lab, relays: &Relays, (one, other): (Kind, Kind)) -> Row {
+    let runs = if given.runs > 1 { given.runs } else { RUNS_OFTEN };
+    let (mut times, mut holes, mut account) = (Vec::new(), 0, Account::default());
+    for _ in 0..runs {
+        let pair = Pair::start(lab, given, relays, (one, other));
+        if let Some(took) = talk::become_contacts(&pair.alice, &pair.bob, PATIENCE) {
+            times.push(took);
+            let talked = talk(&pair, Expected::Punched, TEXTS_OFTEN);
+            account = account.with(talked.account);
+            holes += usize::from(talked.last.is_some_and(|route| fits(Expected::Punched, &route.path)));
+        }
+        drop(pair);
+        lab.clear_away("alice");
+        lab.clear_away("bob");
+    }
+    times.sort_unstable();
+    let at = |place: Option<&Duration>| place.copied().map_or_else(|| "–".to_owned(), seconds);
+    let cells = vec![
+        one.to_string(),
+        other.to_string(),
+        runs.to_string(),
+        times.len().to_string(),
+        at(times.get(times.len() / 2)),
+        at(times.last()),
+        holes.to_string(),
+        account.sent.to_string(),
+        account.lost.to_string(),
+        account.twice.to_string(),
+    ];
+    let verdict = if times.len() < runs {
+        Verdict::Missed("not all were connected".to_owned())
+    } else if !account.is_clean() {
+        Verdict::Missed(format!("{account:?}"))
+    } else if holes * 100 < runs * HOLES_PERCENT {
+        Verdict::Missed(format!("{HOLES_PERCENT} % are wanted"))
+    } else {
+        Verdict::by(times.last().copied().unwrap_or_default(), CONNECTED_WITHIN)
+    };
+    Row { cells, verdict: given.excuse(true, verdict) }
+}
+
 fn pair_row(given: &Given<'_>, pair: &Pair, (one, other): (Kind, Kind)) -> Row {
     let expected = expected(one, other);
     // Without relays only what one side can reach by itself is connected: Alice asks, so Bob must be reachable.
@@ -121,7 +192,7 @@ fn pair_row(given: &Given<'_>, pair: &Pair, (one, other): (Kind, Kind)) -> Row {
         let why = format!("not connected within {}", seconds(PATIENCE));
         return Row { cells, verdict: given.excuse(needs_levels, Verdict::Missed(why)) };
     };
-    let talked = talk(pair, expected);
+    let talked = talk(pair, expected, TEXTS);
     let last = talked.last.as_ref();
     cells.extend([
         seconds(took),
@@ -163,11 +234,11 @@ struct Talked {
     account: Account,
 }
 
-fn talk(pair: &Pair, expected: Expected) -> Talked {
+fn talk(pair: &Pair, expected: Expected, texts: usize) -> Talked {
     let (alice, bob) = (&pair.alice, &pair.bob);
     let (mut hers, mut his) = (Speech::default(), Speech::default());
     let first = alice.route(&bob.did);
-    for _ in 0..TEXTS {
+    for _ in 0..texts {
         let next = Instant::now() + BETWEEN_TEXTS;
         hers.say(alice, bob);
         his.say(bob, alice);
