@@ -69,11 +69,11 @@ sim-mailboxes: ## two hundred mailbox machines for two weeks; SEED=7 repeats one
 	$(CARGO) test -p pc2-simulations --lib weeks_of -- --ignored --nocapture
 
 # `--workspace` takes dependencies as test-rust has compiled them: each choice of crates has features of its own.
-# ONLY=matrix,wiretap runs some of it, RUNS=20 each pair of NATs so often, SHORT=1 the four pairs that CI has time for.
+# ONLY=matrix,wiretap runs some of it, RUNS=20 each pair of NATs so often, KIND=upnp pairs with that one, SHORT=1 the four pairs that CI has time for.
 netlab: ## real nodes behind kernel NATs in network namespaces (root); target/netlab.md
 	@bash .ci/test-tools lab
 	PC2_UI=off $(CARGO) build -p pc2
-	PC2_BIN="$(TARGET)/debug/pc2" $(if $(ONLY),NETLAB_ONLY="$(ONLY)") $(if $(RUNS),NETLAB_RUNS="$(RUNS)") \
+	PC2_BIN="$(TARGET)/debug/pc2" $(if $(ONLY),NETLAB_ONLY="$(ONLY)") $(if $(RUNS),NETLAB_RUNS="$(RUNS)") $(if $(KIND),NETLAB_KIND="$(KIND)") \
 	  $(if $(SHORT),NETLAB_SHORT=1) PC2_UI=off $(CARGO) test --workspace --bench netlab
 
 # Without root it says that it was not run, and goes on.

@@ -204,11 +204,9 @@ impl Lab {
         let text = nat::upnp_settings(HOME_NETWORK, &leases.display().to_string());
         fs::write(&settings, text).expect("the folder takes a file");
         let log = File::create(self.log_of(&format!("{machine}-upnp"))).expect("a log file");
-        // It runs once for each file of this name, and a router that was killed has left its own.
-        let once = self.folder.join(format!("{}.pid", self.fresh(machine, "upnp")));
-        let (settings, once) = (settings.display().to_string(), once.display().to_string());
-        let words = ["miniupnpd", "-d", "-f", &settings, "-P", &once];
-        self.helpers.borrow_mut().push(Running::start(&router.namespace, &words, &log));
+        // It runs once for each /run, and one that was killed leaves its mark there. What is mounted here nobody else sees.
+        let command = format!("mount -t tmpfs tmpfs /run && exec miniupnpd -d -f {}", settings.display());
+        self.helpers.borrow_mut().push(Running::start(&router.namespace, &["sh", "-c", &command], &log));
         place
     }
 
@@ -351,6 +349,15 @@ impl Lab {
             // Says on standard error how many entries it flushed.
             shell::run_in(&router.namespace, &["conntrack", "-F"]);
         }
+    }
+
+    /// Bytes that a machine has sent and received so far, as its kernel counts them.
+    pub(crate) fn bytes_through(&self, machine: &str) -> u64 {
+        let count = |way| {
+            let file = format!("/sys/class/net/eth0/statistics/{way}_bytes");
+            shell::run_in(&self.full(machine), &["cat", &file]).trim().parse().unwrap_or(0_u64)
+        };
+        count("rx") + count("tx")
     }
 
     /// Parts the internet: these places hear nothing of those.

@@ -1,7 +1,7 @@
 //! The NAT laboratory: real `pc2` processes behind real kernel NATs, in network namespaces of this machine. `make netlab` runs it, as root.
 //!
 //! In: `PC2_BIN` (the program), `NETLAB_SHORT` (four pairs, for CI), `NETLAB_ONLY` (names of scenarios, with commas), `NETLAB_RUNS` (how often each
-//! pair). Out: tables on standard output and in `target/netlab.md`, logs of all nodes in `target/netlab/`, and failure when something is not as
+//! pair), `NETLAB_KIND` (pairs with this kind of NAT only). Out: tables on standard output and in `target/netlab.md`, logs of all nodes in `target/netlab/`, and failure when something is not as
 //! it must be. What the program has no part for yet is told and no failure. Nothing is left behind, and nothing outside the namespaces is
 //! touched. Not here: what nodes do inside (other simulations), figures of speed (`make bench`).
 
@@ -17,7 +17,7 @@ mod talk;
 
 use node::Program;
 use report::{Report, Row, Table, Verdict};
-use scenarios::{Given, kinds, line, matrix, moves, offline, relay_killed, wiretap};
+use scenarios::{Given, idle, kinds, line, matrix, moves, offline, relay_killed, wiretap};
 use std::{
     env,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -37,6 +37,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("partition", moves::run_partition),
     ("line", line::run),
     ("wiretap", wiretap::run),
+    ("idle", idle::run),
     (OFTEN, matrix::run_often),
 ];
 
@@ -74,6 +75,7 @@ fn run(short: bool) -> Result<bool, String> {
         logs: &target.join("netlab"),
         runs: env::var("NETLAB_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(1),
         short,
+        kind: env::var("NETLAB_KIND").ok(),
     };
     let mut report = Report::new(&head(&program));
     for (name, scenario) in chosen(short)? {

@@ -113,7 +113,8 @@ fn pairs(
 ) -> Table {
     let mut table = Table::new(title, COLUMNS);
     // One internet has room for a hundred pairs. Those who come later find the addresses of all before them, gone without a word.
-    for some in pairs.chunks((PAIRS_OF_AN_INTERNET / given.runs).max(1)) {
+    let wanted: Vec<_> = pairs.iter().copied().filter(|pair| given.wants(*pair)).collect();
+    for some in wanted.chunks((PAIRS_OF_AN_INTERNET / given.runs).max(1)) {
         let lab = Lab::new(name, given.logs);
         let relays = relays(&lab, given.program);
         for kinds in some {
@@ -133,7 +134,7 @@ fn pairs(
 pub(crate) fn run_often(given: &Given<'_>) -> Table {
     let mut table = Table::new("Holes, again and again", OFTEN_COLUMNS);
     let needs_hole = |(one, other): &&(Kind, Kind)| expected(*one, *other) == Expected::Punched;
-    for kinds in PAIRS.iter().filter(needs_hole) {
+    for kinds in PAIRS.iter().filter(needs_hole).filter(|pair| given.wants(**pair)) {
         let lab = Lab::new("often", given.logs);
         let relays = Relays::start(&lab, given.program);
         table.add(often_row(given, &lab, &relays, *kinds));

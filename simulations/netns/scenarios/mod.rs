@@ -1,5 +1,6 @@
 //! What is tried out. Each scenario builds a laboratory of its own, tells a story in it and says what came of it.
 
+pub(crate) mod idle;
 pub(crate) mod kinds;
 pub(crate) mod line;
 pub(crate) mod matrix;
@@ -35,9 +36,17 @@ pub(crate) struct Given<'a> {
     pub(crate) runs: usize,
     /// Only what CI has time for.
     pub(crate) short: bool,
+    /// Of the matrix only pairs with a place of this kind, as tables name it.
+    pub(crate) kind: Option<String>,
 }
 
 impl Given<'_> {
+    /// Whether a pair of the matrix is wanted.
+    pub(crate) fn wants(&self, (one, other): (Kind, Kind)) -> bool {
+        let is = |kind: Kind, wanted: &String| kind.to_string().eq_ignore_ascii_case(wanted);
+        self.kind.as_ref().is_none_or(|wanted| is(one, wanted) || is(other, wanted))
+    }
+
     /// What was missed because this program has no relays and no mailboxes is told, and no failure.
     pub(crate) fn excuse(&self, needs_levels: bool, verdict: Verdict) -> Verdict {
         match verdict {
@@ -86,6 +95,21 @@ impl Relays {
         relays.nodes.iter_mut().for_each(Node::ready);
         relays
     }
+}
+
+/// So many nodes of level 2 at public addresses.
+pub(crate) fn crowd(lab: &Lab, given: &Given<'_>, relays: &Relays, size: usize) -> Vec<Node> {
+    let mut crowd: Vec<Node> = (1..=size)
+        .map(|number| {
+            let name = format!("other{number}");
+            lab.server(&name);
+            let mut node = Node::new(lab, given.program, &name, &relays.bootstrap, Some(2));
+            node.launch();
+            node
+        })
+        .collect();
+    crowd.iter_mut().for_each(Node::ready);
+    crowd
 }
 
 /// Two people and where they are.

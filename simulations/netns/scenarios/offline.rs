@@ -1,10 +1,10 @@
 //! Bob is away, Alice writes a hundred messages and leaves, Bob comes back: he has all of them from mailboxes alone.
 
-use super::{Given, PATIENCE, Pair, Relays, STORY_COLUMNS, did_not};
+use super::{Given, PATIENCE, Pair, Relays, STORY_COLUMNS, crowd, did_not};
 use crate::{
     lab::Lab,
     nat::Kind,
-    node::{Node, within},
+    node::within,
     report::{Row, Table, Verdict, seconds},
     talk::{self, Speech},
 };
@@ -23,24 +23,10 @@ pub(crate) fn run(given: &Given<'_>) -> Table {
     let mut table = Table::new("Offline", STORY_COLUMNS);
     let lab = Lab::new("offline", given.logs);
     let relays = Relays::start(&lab, given.program);
-    let _crowd = crowd(&lab, given, &relays);
+    let _crowd = crowd(&lab, given, &relays, CROWD);
     let pair = Pair::start(&lab, given, &relays, (Kind::PortRestricted, Kind::FullCone));
     table.add(story(given, pair));
     table
-}
-
-fn crowd(lab: &Lab, given: &Given<'_>, relays: &Relays) -> Vec<Node> {
-    let mut crowd: Vec<Node> = (1..=CROWD)
-        .map(|number| {
-            let name = format!("other{number}");
-            lab.server(&name);
-            let mut node = Node::new(lab, given.program, &name, &relays.bootstrap, Some(2));
-            node.launch();
-            node
-        })
-        .collect();
-    crowd.iter_mut().for_each(Node::ready);
-    crowd
 }
 
 fn story(given: &Given<'_>, pair: Pair) -> Row {
