@@ -5,6 +5,8 @@
 //! CBOR as written here is not canonical, so signatures cover the bytes received, never a
 //! re-encoding (see [`crate::crypto::sign`]).
 //!
+//! Decoding goes through `erased_serde`: otherwise the reader would be compiled anew for each of our four hundred types, which was a fifth of the program.
+//!
 //! Not here: what the values mean. Only this file names `serde_cbor`.
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -64,7 +66,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], max: usize) -> Result<T, Decode
     if bytes.len() > max {
         return Err(DecodeError::TooLarge { got: bytes.len(), max });
     }
-    serde_cbor::from_slice(bytes).map_err(|error| DecodeError::Malformed { reason: error.to_string() })
+    let mut reader = serde_cbor::Deserializer::from_slice(bytes);
+    let value = erased_serde::deserialize(&mut <dyn erased_serde::Deserializer>::erase(&mut reader));
+    let value = value.map_err(|error| DecodeError::Malformed { reason: error.to_string() })?;
+    reader.end().map_err(|error| DecodeError::Malformed { reason: error.to_string() })?;
+    Ok(value)
 }
 
 #[cfg(test)]

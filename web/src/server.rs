@@ -8,9 +8,9 @@ use crate::{
     auth::Session,
     secret::{NoRandomness, SecretHash},
 };
+use hyper::server::conn::http1;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use pc2_actors::api::{CallError, NodeHandle};
@@ -198,9 +198,9 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 async fn connection(stream: TcpStream, app: Arc<App>, _place: OwnedSemaphorePermit) {
     let service = TowerToHyperService::new(warp::service(requests(Arc::clone(&app))));
-    let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let mut serving = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let mut serving = pin!(server.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
         () = app.closed() => {
