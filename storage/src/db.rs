@@ -31,7 +31,7 @@ use std::{
 /// How storage is opened.
 #[derive(Clone)]
 pub struct Options {
-    /// Memory for cached pages, in bytes. 4 MiB keep the working set of a node with thousands of messages; more is kept by the system's cache.
+    /// Memory for cached pages, in bytes. 2 MiB keep the working set of a node in use; the rest is kept by the system's cache.
     pub cache_bytes: u64,
     /// Writes are refused when less than this is free, in bytes: sled must never meet a full disk, it does not recover from it. A group
     /// writes 1 MiB of rows, some 4 MiB with sled's pages; the rest is for others who fill the disk meanwhile.
@@ -45,7 +45,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            cache_bytes: 4 * 1024 * 1024,
+            cache_bytes: 2 * 1024 * 1024,
             reserve_bytes: 16 * 1024 * 1024,
             ballast_bytes: 8 * 1024 * 1024,
             disk: Arc::new(SystemDisk),
