@@ -45,8 +45,9 @@ const MESSENGER_MAILBOX: usize = 256;
 /// Mailbox of the relay machine: short news, and a person who asks seldom.
 const RELAY_MAILBOX: usize = 256;
 
-/// Mailbox of the mailbox machine: frames of 320 KiB at most, so 40 MiB when full of the largest. Deposits are a fifth of that at most.
-const MAILBOX_MAILBOX: usize = 128;
+/// Mailbox of the mailbox machine: a burst of deposits of a few hundred people. What waits in it is bounded by the driver, in bytes (32 MiB of requests that are
+/// not answered).
+const MAILBOX_MAILBOX: usize = 512;
 
 /// What the tree grows from.
 pub(crate) struct Ground {
