@@ -53,6 +53,8 @@ pub(super) enum Pending {
     RoundPut { key: RecordKey, round: u64, peer: NodeId },
     /// A stale holder is being brought the newest record.
     Repair { peer: NodeId },
+    /// A nearer node is being asked whether it has a record.
+    HandoverAsk { peer: NodeId, key: RecordKey },
     /// A held record is being read for a nearer node.
     HandoverRead { peer: NodeId, key: RecordKey },
     /// A nearer node is being brought a record.
@@ -213,8 +215,7 @@ impl Dht {
         self.expire_lookups(now, out);
         self.run_rounds(now, out);
         for (peer, key) in self.handover.take(now.mono) {
-            let op = self.ask(now.mono, Pending::HandoverRead { peer, key });
-            out.push(Out::Load { op, key });
+            self.offer(now, peer, key, out);
         }
         if self.sweep.is_some_and(|sweep| sweep <= now.mono) {
             self.sweep(now, out);
@@ -297,6 +298,7 @@ impl Dht {
             Some(Pending::Repair { peer } | Pending::HandoverPut { peer }) => {
                 self.put_answer(peer, result, out);
             }
+            Some(Pending::HandoverAsk { peer, key }) => self.offer_answer(now, peer, key, result, out),
             Some(_) | None => {}
         }
     }
