@@ -7,8 +7,15 @@
 //! Survives restart: held and published rows. Lost on restart: lookups, rounds, cards remembered, whom we are connected with.
 
 use super::{
-    Change, In, Out, Snapshot, handover::Handover, holder::Holder, known::KnownCards, lookup::Lookup,
-    own::Own, own_card::CardDraft, status::Counters,
+    Change, In, Out, Snapshot,
+    crowd::{self, Crowd},
+    handover::Handover,
+    holder::Holder,
+    known::KnownCards,
+    lookup::Lookup,
+    own::Own,
+    own_card::CardDraft,
+    status::Counters,
 };
 use crate::{
     crypto::sign::Signer,
@@ -43,12 +50,18 @@ pub(super) enum Pending {
     Serve { token: RequestToken, key: RecordKey, min_seq: u64 },
     /// The closest nodes for a lookup.
     LookupClosest { lookup: u64 },
+    /// Nodes beside a crowded key, for a lookup.
+    LookupBeside { lookup: u64 },
     /// The copy held here, for a lookup.
     LookupHeld { lookup: u64 },
     /// A node's copy, for a lookup.
     LookupGet { lookup: u64, peer: NodeId },
     /// The closest nodes for a round.
     RoundClosest { key: RecordKey, round: u64 },
+    /// Nodes beside a crowded key, for a round.
+    RoundBeside { key: RecordKey, round: u64 },
+    /// The closest nodes to a key drawn by chance: how far apart nodes are.
+    Sounding { key: RecordKey },
     /// A node's verdict in a round.
     RoundPut { key: RecordKey, round: u64, peer: NodeId },
     /// A stale holder is being brought the newest record.
@@ -78,6 +91,7 @@ pub struct Dht {
     pub(super) card: CardDraft,
     pub(super) known: KnownCards,
     pub(super) handover: Handover,
+    pub(super) crowd: Crowd,
     pub(super) counters: Counters,
     pub(super) next_number: u64,
     started: bool,
@@ -115,6 +129,7 @@ impl Dht {
             card,
             known: KnownCards::default(),
             handover: Handover::default(),
+            crowd: Crowd::default(),
             counters: Counters::default(),
             next_number: 1,
             started: false,
@@ -139,7 +154,13 @@ impl Machine for Dht {
             In::PeerResponse { op, result } => self.response(now, op, result, out),
             In::Closest { op, peers } => match self.answered(op) {
                 Some(Pending::LookupClosest { lookup }) => self.lookup_routed(now, lookup, &peers, out),
+                Some(Pending::LookupBeside { lookup }) => self.lookup_beside(now, lookup, &peers, out),
                 Some(Pending::RoundClosest { key, round }) => self.round_routed(now, key, round, &peers, out),
+                Some(Pending::RoundBeside { key, round }) => self.round_beside(now, key, round, &peers, out),
+                Some(Pending::Sounding { key }) => {
+                    let nearest: Vec<_> = peers.iter().map(|peer| peer.node).collect();
+                    self.crowd.found(key, &nearest, &mut self.rng);
+                }
                 Some(_) | None => {}
             },
             In::PeerUp { node } => self.peer_up(now, node),
@@ -280,6 +301,36 @@ impl Dht {
         nodes.dedup();
         nodes.truncate(limits::REPLICATION);
         nodes
+    }
+
+    /// Asks for the closest nodes of a key, and, until enough of them are known to compare with, of one drawn by chance.
+    pub(super) fn find_closest(&mut self, now: Mono, key: RecordKey, what: Pending, out: &mut Vec<Out>) {
+        let op = self.ask(now, what);
+        out.push(Out::Net(NetCommand::FindClosest { op, key }));
+        if self.crowd.wants_more() {
+            let key = crowd::anywhere(&mut self.rng);
+            let op = self.ask(now, Pending::Sounding { key });
+            out.push(Out::Net(NetCommand::FindClosest { op, key }));
+        }
+    }
+
+    /// A walk to a key found these. If they crowd round it: walks to two points beside it, as many as are returned.
+    pub(super) fn look_beside(
+        &mut self,
+        now: Mono,
+        key: RecordKey,
+        found: &[Peer],
+        what: Pending,
+        out: &mut Vec<Out>,
+    ) -> usize {
+        let nearest: Vec<_> = found.iter().map(|peer| peer.node).collect();
+        let beside = self.crowd.found(key, &nearest, &mut self.rng);
+        self.counters.crowded = self.counters.crowded.saturating_add(u64::from(!beside.is_empty()));
+        for key in &beside {
+            let op = self.ask(now, what);
+            out.push(Out::Net(NetCommand::FindClosest { op, key: *key }));
+        }
+        beside.len()
     }
 
     /// A number for a lookup or round.

@@ -206,11 +206,14 @@ impl Bench {
         })
     }
 
-    /// Answers every question for the closest nodes so far; returns for which keys.
+    /// Answers every question for the closest nodes so far; returns for which keys. Those to see how far apart nodes are get no answer.
     fn route(&mut self, closest: &[Peer]) -> Vec<RecordKey> {
-        let asked = self.take(|wish| match wish {
+        let mut asked = self.take(|wish| match wish {
             Out::Net(NetCommand::FindClosest { op, key }) => Some((*op, *key)),
             _ => None,
+        });
+        asked.retain(|(op, _)| {
+            !matches!(self.dht.pending.get(op), Some((machine::Pending::Sounding { .. }, _)))
         });
         for (op, _) in &asked {
             self.step(In::Closest { op: *op, peers: closest.to_vec() });
@@ -655,6 +658,7 @@ mod finding {
     }
 }
 
+mod crowded;
 mod handing_over;
 mod publishing;
 
