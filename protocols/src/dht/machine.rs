@@ -43,6 +43,9 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
 const NEWCOMER_WAIT: Duration = Duration::from_secs(1);
 const NEWCOMER_PACE: Duration = Duration::from_secs(10);
 
+/// The same with so many connected that the network cannot be small: a walk was cut short by nodes that are gone, and each walk makes connections.
+const NEWCOMER_PACE_AMONG_MANY: Duration = limits::RETRY_MAX;
+
 /// A question on its way, and what its answer is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pending {
@@ -363,8 +366,10 @@ impl Dht {
             self.hurry_unconfirmed(now.mono);
         }
         let soon = now.mono.after(NEWCOMER_WAIT);
+        let few = self.connected.len() <= limits::REPLICATION;
+        let pace = if few { NEWCOMER_PACE } else { NEWCOMER_PACE_AMONG_MANY };
         for own in self.own.values_mut().filter(|own| own.thin || own.confirmed.is_none()) {
-            own.hurry(own.last_round.map_or(soon, |last| soon.max(last.after(NEWCOMER_PACE))));
+            own.hurry(own.last_round.map_or(soon, |last| soon.max(last.after(pace))));
         }
         self.welcome(now.mono, node);
     }
