@@ -134,8 +134,10 @@ impl World {
                 let Some(to) = self.index.get(&to).copied() else { return };
                 self.figures.requests += 1;
                 self.figures.bytes = self.figures.bytes.saturating_add(size(&payload));
-                if let Ok(Request::Get { key, .. }) = Request::decode(&payload) {
-                    self.spent(number, Some(key), 1, size(&payload));
+                match Request::decode(&payload) {
+                    Ok(Request::Get { key, .. }) => self.spent(number, Some(key), 1, size(&payload)),
+                    Ok(Request::Put { .. }) => self.figures.puts += 1,
+                    Err(_) => {}
                 }
                 self.open.insert((number, life, op));
                 let (wait, error) = if self.nodes[to].up || self.nodes[number].connected.contains_key(&to) {

@@ -154,6 +154,8 @@ fn cost_rows(day: &Figures) -> Vec<Row> {
     let (lasted, all) = (float(day.lasted_ms) / HOUR_MS, float(day.nodes));
     let requests = format!("{:.0}", float(day.requests) / all / lasted);
     rows.push(row("requests of records, per node and hour, lookups and all", requests, "written down"));
+    let puts = format!("{:.0}", float(day.puts) / all / lasted);
+    rows.push(row("of these, records brought", puts, "written down"));
     let bytes = format!("{:.1} KB", float(day.bytes) / all / lasted / 60.0 / 1_000.0);
     rows.push(row("bytes of these, per node and minute", bytes, "≤ 100 KB, idle"));
     rows
