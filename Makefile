@@ -65,8 +65,8 @@ sim-records: ## a thousand record machines in one process; N=10000, SEED=7; writ
 	@# Optimised, but not linked as a release: that takes longer than the simulation.
 	N=$(N) SEED=$(SEED) HOURS=$(HOURS) $(CARGO) run -p pc2-simulations --bin sim --config 'profile.dev.package.pc2-simulations.opt-level=2'
 
-sim-mailboxes: ## two hundred mailbox machines for two weeks; SEED=7 repeats one, N= and DAYS= make them larger
-	$(CARGO) test -p pc2-simulations --lib weeks_of -- --ignored --nocapture
+sim-mailboxes: ## two hundred mailbox machines for two weeks; SEED=7 repeats one, N= and DAYS= make them larger; draws docs/simulations
+	OUT="$(or $(OUT),$(CURDIR)/docs/simulations)" $(CARGO) test -p pc2-simulations --lib weeks_of -- --ignored --nocapture
 
 # `--workspace` takes dependencies as test-rust has compiled them: each choice of crates has features of its own.
 # ONLY=matrix,wiretap runs some of it, RUNS=20 each pair of NATs so often, KIND=upnp pairs with that one, SHORT=1 the four pairs that CI has time for.

@@ -100,8 +100,7 @@ impl Dht {
             out.push(Out::Load { op, key });
         }
         if depth != Depth::Local {
-            let op = self.ask(now.mono, Pending::LookupClosest { lookup: number });
-            out.push(Out::Net(NetCommand::FindClosest { op, key }));
+            self.find_closest(now.mono, key, Pending::LookupClosest { lookup: number }, out);
         }
         let mut lookup = Lookup::new(key, depth, waiter, known, reading, now.mono);
         // Nobody connected is not nobody to ask: others close idle connections, and the routing table still knows the way.
@@ -115,10 +114,19 @@ impl Dht {
     pub(super) fn lookup_routed(&mut self, now: Now, number: u64, peers: &[Peer], out: &mut Vec<Out>) {
         let Some(key) = self.lookups.get(&number).map(|lookup| lookup.key) else { return };
         let nearest = self.nearest(peers, &key);
+        let beside = self.look_beside(now.mono, key, peers, Pending::LookupBeside { lookup: number }, out);
         let Some(lookup) = self.lookups.get_mut(&number) else { return };
         lookup.alone = nearest.is_empty();
-        let first = lookup.routed(nearest);
-        self.get_from(now, number, first, out);
+        lookup.routed(nearest, beside);
+        self.advance(now, number, out);
+    }
+
+    /// Nodes beside a crowded key of a lookup are known.
+    pub(super) fn lookup_beside(&mut self, now: Now, number: u64, peers: &[Peer], out: &mut Vec<Out>) {
+        let Some(lookup) = self.lookups.get_mut(&number) else { return };
+        let here = self.signer.node();
+        let found = peers.iter().map(|peer| peer.node).filter(|node| *node != here);
+        lookup.routed(found.take(limits::REPLICATION), 0);
         self.advance(now, number, out);
     }
 

@@ -1,13 +1,15 @@
 //! Bringing held records to nodes that come to be nearer to them.
 //!
 //! In: peers that connect, with the records they are nearer to than this node. Out: one record at a time at a bounded rate,
-//! begun after a random wait, so that the other holders of the same record do not all do it in the same second.
+//! begun after a random wait, so that the other holders of the same record do not all do it in the same second. Who was met before
+//! is only brought what came since; connections come and go by the minute, records by the hour.
 //! Bounded: what does not fit is left to the owner's next refresh.
 //!
-//! Lost on restart: everything; the peer connects again. Not here: which records ([`super::holder`]), sending ([`super::serve`]).
+//! Lost on restart: everything; the peer connects again. Not here: which records ([`super::holder`]), asking and sending ([`super::serve`]).
 
 use crate::{
     id::{NodeId, RecordKey},
+    limits,
     time::Mono,
 };
 use std::{
@@ -21,7 +23,7 @@ const MAX_QUEUE: usize = 2_048;
 /// Most records for one newcomer.
 pub(super) const MAX_FOR_ONE: usize = 512;
 
-/// Records handed over in one go, once a second: some 16 KiB/s of cards.
+/// Records looked at in one go, once a second: some 16 KiB/s, if they are all cards that the peer lacks.
 const AT_ONCE: usize = 8;
 
 /// Time between two goes.
@@ -30,29 +32,47 @@ const PACE: Duration = Duration::from_secs(1);
 /// The longest wait before the first.
 pub(super) const MAX_START_DELAY: Duration = Duration::from_secs(20);
 
-/// A peer that comes and goes is brought records once in this time.
-const ONCE_IN: Duration = Duration::from_secs(3_600);
+/// Who was met longer ago than this is brought everything anew. Half a lease: what it had from us cannot have ended meanwhile.
+const ANEW_AFTER: Duration = Duration::from_secs(limits::RECORD_LEASE.as_secs() / 2);
 
-/// Peers whose last time is remembered; with more, none is handed over to until some are forgotten.
+/// Peers that are remembered; with more, the one met longest ago is met as if for the first time.
 const MAX_REMEMBERED: usize = 1_024;
 
 /// What waits to be handed over.
 #[derive(Debug, Default)]
 pub(super) struct Handover {
     queue: VecDeque<(NodeId, RecordKey)>,
-    last: BTreeMap<NodeId, Mono>,
+    met: BTreeMap<NodeId, Met>,
     due: Option<Mono>,
 }
 
+/// A peer that was looked at before.
+#[derive(Debug, Clone, Copy)]
+struct Met {
+    /// When it was last looked at for everything.
+    at: Mono,
+    /// How many records had come here when it was last looked at.
+    arrivals: u64,
+}
+
 impl Handover {
-    /// Whether a newly connected peer is to be looked at. Remembers that it was.
-    pub(super) fn welcomes(&mut self, peer: NodeId, now: Mono) -> bool {
-        self.last.retain(|_, at| now.since(*at) < ONCE_IN);
-        if self.last.contains_key(&peer) || self.last.len() >= MAX_REMEMBERED {
-            return false;
+    /// Which records a newly connected peer is to be looked at for: those that came after so many.
+    pub(super) fn since(&self, peer: NodeId, now: Mono) -> u64 {
+        let met = self.met.get(&peer).filter(|met| now.since(met.at) < ANEW_AFTER);
+        met.map_or(0, |met| met.arrivals)
+    }
+
+    /// A peer was looked at for all that came since `since`, `arrivals` records in all.
+    pub(super) fn looked_at(&mut self, peer: NodeId, since: u64, arrivals: u64, now: Mono) {
+        let before = self.met.get(&peer).filter(|_| since > 0);
+        let at = before.map_or(now, |met| met.at);
+        if !self.met.contains_key(&peer)
+            && self.met.len() >= MAX_REMEMBERED
+            && let Some(oldest) = self.met.iter().min_by_key(|(_, met)| met.at).map(|(peer, _)| *peer)
+        {
+            self.met.remove(&oldest);
         }
-        self.last.insert(peer, now);
-        true
+        self.met.insert(peer, Met { at, arrivals });
     }
 
     /// Queues records for a peer, to begin after `delay`.
@@ -85,7 +105,7 @@ impl Handover {
     /// A peer left before it had everything: it is looked at again when it is back.
     pub(super) fn left(&mut self, peer: NodeId) {
         if self.queue.iter().any(|(to, _)| *to == peer) {
-            self.last.remove(&peer);
+            self.met.remove(&peer);
             self.forget(peer);
         }
     }
@@ -101,6 +121,7 @@ mod tests {
     use super::*;
 
     const PEER: NodeId = NodeId::from_bytes([1; 32]);
+    const ANEW_MS: u64 = ANEW_AFTER.as_secs() * 1_000;
 
     fn keys(n: u8) -> Vec<RecordKey> {
         (0..n).map(|n| RecordKey::from_bytes([n; 32])).collect()
@@ -119,21 +140,40 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_comes_and_goes_is_brought_records_once_an_hour() {
+    fn a_peer_that_comes_and_goes_is_brought_what_came_since_and_everything_twice_a_day() {
         let mut handover = Handover::default();
-        assert!(handover.welcomes(PEER, Mono(0)));
-        assert!(!handover.welcomes(PEER, Mono(3_599_999)));
-        assert!(handover.welcomes(PEER, Mono(3_600_000)));
+        assert_eq!(handover.since(PEER, Mono(0)), 0);
+        handover.looked_at(PEER, 0, 30, Mono(0));
+        assert_eq!(handover.since(PEER, Mono(60_000)), 30);
+        handover.looked_at(PEER, 30, 32, Mono(60_000));
+        assert_eq!(handover.since(PEER, Mono(ANEW_MS - 1)), 32);
+        assert_eq!(handover.since(PEER, Mono(ANEW_MS)), 0, "everything once in half a lease");
     }
 
     #[test]
     fn a_peer_that_left_in_the_middle_is_looked_at_again() {
         let mut handover = Handover::default();
-        assert!(handover.welcomes(PEER, Mono(0)));
+        handover.looked_at(PEER, 0, 3, Mono(0));
         handover.queue(PEER, keys(3), Mono(0), Duration::ZERO);
         handover.left(PEER);
         assert_eq!(handover.due(), None);
-        assert!(handover.welcomes(PEER, Mono(1)));
+        assert_eq!(handover.since(PEER, Mono(1)), 0);
+    }
+
+    #[test]
+    fn so_many_peers_are_remembered_and_the_one_met_longest_ago_goes() {
+        let mut handover = Handover::default();
+        for n in 0..=u16::try_from(MAX_REMEMBERED).expect("a small limit") {
+            let mut id = [9; 32];
+            id[..2].copy_from_slice(&n.to_be_bytes());
+            handover.looked_at(NodeId::from_bytes(id), 0, 7, Mono(u64::from(n)));
+        }
+        assert_eq!(handover.met.len(), MAX_REMEMBERED);
+        let mut first = [9; 32];
+        first[..2].copy_from_slice(&[0, 0]);
+        assert_eq!(handover.since(NodeId::from_bytes(first), Mono(2_000)), 0);
+        first[1] = 1;
+        assert_eq!(handover.since(NodeId::from_bytes(first), Mono(2_000)), 7);
     }
 
     #[test]

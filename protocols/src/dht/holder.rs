@@ -19,7 +19,10 @@ use crate::{
     record::{Place, Record, Stamp, Standing},
     time::UnixMillis,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Most records removed in one step, so that a step stays short; the rest follows in the next.
 const MAX_EXPIRED_AT_ONCE: usize = 256;
@@ -42,6 +45,8 @@ struct Entry {
     place: Place,
     /// When it is removed: the end of its lease or of its signature, whichever comes first.
     ends: UnixMillis,
+    /// The how-manieth it was that came here. A refresh is no arrival.
+    arrival: u64,
     footprint: Footprint,
 }
 
@@ -53,6 +58,7 @@ pub(super) struct Holder {
     by_distance: BTreeSet<([u8; 32], RecordKey)>,
     by_end: BTreeSet<(UnixMillis, RecordKey)>,
     quota: Quota,
+    arrivals: u64,
 }
 
 impl Holder {
@@ -64,6 +70,7 @@ impl Holder {
             by_distance: BTreeSet::new(),
             by_end: BTreeSet::new(),
             quota: Quota::default(),
+            arrivals: 0,
         };
         let mut damaged = Vec::new();
         for row in rows {
@@ -154,12 +161,23 @@ impl Holder {
         self.by_end.first().map(|(ends, _)| *ends)
     }
 
-    /// The records that a node is nearer to than this one, nearest to it first of all, `max` at most.
-    pub(super) fn nearer_to(&self, node: NodeId, max: usize) -> Vec<RecordKey> {
+    /// How many records have come here. Counts up.
+    pub(super) const fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
+    /// How long a record still stays if nobody brings it again.
+    pub(super) fn stays(&self, key: &RecordKey, now: UnixMillis) -> Option<Duration> {
+        self.entries.get(key).filter(|entry| entry.ends > now).map(|entry| entry.ends.since(now))
+    }
+
+    /// The records that a node is nearer to than this one, of those that came after so many, nearest to it first of all, `max` at most.
+    pub(super) fn nearer_to(&self, node: NodeId, since: u64, max: usize) -> Vec<RecordKey> {
         let there = Place::of_node(node);
         let mut nearer: Vec<_> = self
             .entries
             .iter()
+            .filter(|(_, entry)| entry.arrival > since)
             .map(|(key, entry)| (there.distance(&entry.place), entry.distance, key))
             .filter(|(theirs, ours, _)| theirs < ours)
             .map(|(theirs, _, key)| (theirs, *key))
@@ -215,6 +233,9 @@ impl Holder {
     }
 
     fn insert(&mut self, key: RecordKey, record: &RecordSummary, lease_until: UnixMillis, source: Source) {
+        let before = self.entries.get(&key).filter(|before| before.stamp == record.stamp);
+        let arrival = before.map_or(self.arrivals.saturating_add(1), |before| before.arrival);
+        self.arrivals = self.arrivals.max(arrival);
         self.remove(&key);
         let place = Place::of_key(&key);
         let distance = self.here.distance(&place);
@@ -223,7 +244,7 @@ impl Holder {
         self.quota.add(&footprint);
         self.by_distance.insert((distance, key));
         self.by_end.insert((ends, key));
-        self.entries.insert(key, Entry { stamp: record.stamp, distance, place, ends, footprint });
+        self.entries.insert(key, Entry { stamp: record.stamp, distance, place, ends, arrival, footprint });
     }
 
     fn remove(&mut self, key: &RecordKey) {

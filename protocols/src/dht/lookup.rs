@@ -7,6 +7,8 @@
 //! A quorum of the k = 20 asked is 11: written to 11 of 20, read from 11 of 20, one of them at least has seen both. When
 //! a quorum has nothing, the rest is waited for all the same: holders may be few.
 //!
+//! Where a crowd is nearest to the key ([`super::crowd`]), nodes beside it are asked as well, and the quorum is one of all that are asked.
+//!
 //! Not here: sending ([`super::find`]).
 
 use super::{CallId, Depth, OpId, wire::Answer};
@@ -15,7 +17,10 @@ use crate::{
     record::{Record, RecordError},
     time::{Mono, UnixMillis},
 };
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 /// How long a lookup takes at most. The driver gives up on a single peer before.
 pub(super) const LOOKUP_TIME: Duration = Duration::from_secs(20);
@@ -63,10 +68,11 @@ pub(super) struct Lookup {
     /// The waiters have their answer; late answers still tell who is behind.
     pub(super) done: bool,
     best: Option<Record>,
-    routing: bool,
+    /// Walks that have not come back.
+    walks: usize,
     reading: bool,
     to_ask: VecDeque<NodeId>,
-    asked: usize,
+    asked: BTreeSet<NodeId>,
     open: usize,
     answered: usize,
     behind: Vec<(NodeId, Option<u64>)>,
@@ -92,10 +98,10 @@ impl Lookup {
             alone: false,
             done: false,
             best: known,
-            routing: depth != Depth::Local,
+            walks: usize::from(depth != Depth::Local),
             reading,
             to_ask: VecDeque::new(),
-            asked: 0,
+            asked: BTreeSet::new(),
             open: 0,
             answered: 0,
             behind: Vec::new(),
@@ -103,12 +109,10 @@ impl Lookup {
         }
     }
 
-    /// The closest nodes are known. Returns whom to ask first.
-    pub(super) fn routed(&mut self, peers: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
-        self.routing = false;
-        self.to_ask = peers.into_iter().collect();
-        self.asked = self.to_ask.len();
-        self.next_to_ask()
+    /// A walk has come back with these, and `further` others begin. Nobody is asked twice.
+    pub(super) fn routed(&mut self, peers: impl IntoIterator<Item = NodeId>, further: usize) {
+        self.walks = self.walks.saturating_sub(1).saturating_add(further);
+        self.to_ask.extend(peers.into_iter().filter(|peer| self.asked.insert(*peer)));
     }
 
     /// The copy held here was read.
@@ -187,14 +191,18 @@ impl Lookup {
         }
         match self.depth {
             Depth::First if self.best.is_some() => true,
-            Depth::Quorum if self.best.is_some() && !self.routing && self.answered > self.asked / 2 => true,
+            Depth::Quorum
+                if self.best.is_some() && self.walks == 0 && self.answered > self.asked.len() / 2 =>
+            {
+                true
+            }
             Depth::Local | Depth::First | Depth::Quorum | Depth::Exhaustive => self.drained(),
         }
     }
 
     /// Whether nothing more will come.
     pub(super) fn drained(&self) -> bool {
-        !self.routing && !self.reading && self.open == 0 && (self.done || self.to_ask.is_empty())
+        self.walks == 0 && !self.reading && self.open == 0 && (self.done || self.to_ask.is_empty())
     }
 
     /// The newest verified record so far.

@@ -7,8 +7,15 @@
 //! Survives restart: held and published rows. Lost on restart: lookups, rounds, cards remembered, whom we are connected with.
 
 use super::{
-    Change, In, Out, Snapshot, handover::Handover, holder::Holder, known::KnownCards, lookup::Lookup,
-    own::Own, own_card::CardDraft, status::Counters,
+    Change, In, Out, Snapshot,
+    crowd::{self, Crowd},
+    handover::Handover,
+    holder::Holder,
+    known::KnownCards,
+    lookup::Lookup,
+    own::Own,
+    own_card::CardDraft,
+    status::Counters,
 };
 use crate::{
     crypto::sign::Signer,
@@ -36,6 +43,9 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
 const NEWCOMER_WAIT: Duration = Duration::from_secs(1);
 const NEWCOMER_PACE: Duration = Duration::from_secs(10);
 
+/// The same with so many connected that the network cannot be small: a walk was cut short by nodes that are gone, and each walk makes connections.
+const NEWCOMER_PACE_AMONG_MANY: Duration = limits::RETRY_MAX;
+
 /// A question on its way, and what its answer is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pending {
@@ -43,16 +53,24 @@ pub(super) enum Pending {
     Serve { token: RequestToken, key: RecordKey, min_seq: u64 },
     /// The closest nodes for a lookup.
     LookupClosest { lookup: u64 },
+    /// Nodes beside a crowded key, for a lookup.
+    LookupBeside { lookup: u64 },
     /// The copy held here, for a lookup.
     LookupHeld { lookup: u64 },
     /// A node's copy, for a lookup.
     LookupGet { lookup: u64, peer: NodeId },
     /// The closest nodes for a round.
     RoundClosest { key: RecordKey, round: u64 },
+    /// Nodes beside a crowded key, for a round.
+    RoundBeside { key: RecordKey, round: u64 },
+    /// The closest nodes to a key drawn by chance: how far apart nodes are.
+    Sounding { key: RecordKey },
     /// A node's verdict in a round.
     RoundPut { key: RecordKey, round: u64, peer: NodeId },
     /// A stale holder is being brought the newest record.
     Repair { peer: NodeId },
+    /// A nearer node is being asked whether it has a record.
+    HandoverAsk { peer: NodeId, key: RecordKey },
     /// A held record is being read for a nearer node.
     HandoverRead { peer: NodeId, key: RecordKey },
     /// A nearer node is being brought a record.
@@ -76,6 +94,7 @@ pub struct Dht {
     pub(super) card: CardDraft,
     pub(super) known: KnownCards,
     pub(super) handover: Handover,
+    pub(super) crowd: Crowd,
     pub(super) counters: Counters,
     pub(super) next_number: u64,
     started: bool,
@@ -113,6 +132,7 @@ impl Dht {
             card,
             known: KnownCards::default(),
             handover: Handover::default(),
+            crowd: Crowd::default(),
             counters: Counters::default(),
             next_number: 1,
             started: false,
@@ -137,7 +157,13 @@ impl Machine for Dht {
             In::PeerResponse { op, result } => self.response(now, op, result, out),
             In::Closest { op, peers } => match self.answered(op) {
                 Some(Pending::LookupClosest { lookup }) => self.lookup_routed(now, lookup, &peers, out),
+                Some(Pending::LookupBeside { lookup }) => self.lookup_beside(now, lookup, &peers, out),
                 Some(Pending::RoundClosest { key, round }) => self.round_routed(now, key, round, &peers, out),
+                Some(Pending::RoundBeside { key, round }) => self.round_beside(now, key, round, &peers, out),
+                Some(Pending::Sounding { key }) => {
+                    let nearest: Vec<_> = peers.iter().map(|peer| peer.node).collect();
+                    self.crowd.found(key, &nearest, &mut self.rng);
+                }
                 Some(_) | None => {}
             },
             In::PeerUp { node } => self.peer_up(now, node),
@@ -213,8 +239,7 @@ impl Dht {
         self.expire_lookups(now, out);
         self.run_rounds(now, out);
         for (peer, key) in self.handover.take(now.mono) {
-            let op = self.ask(now.mono, Pending::HandoverRead { peer, key });
-            out.push(Out::Load { op, key });
+            self.offer(now, peer, key, out);
         }
         if self.sweep.is_some_and(|sweep| sweep <= now.mono) {
             self.sweep(now, out);
@@ -281,6 +306,36 @@ impl Dht {
         nodes
     }
 
+    /// Asks for the closest nodes of a key, and, until enough of them are known to compare with, of one drawn by chance.
+    pub(super) fn find_closest(&mut self, now: Mono, key: RecordKey, what: Pending, out: &mut Vec<Out>) {
+        let op = self.ask(now, what);
+        out.push(Out::Net(NetCommand::FindClosest { op, key }));
+        if self.crowd.wants_more() {
+            let key = crowd::anywhere(&mut self.rng);
+            let op = self.ask(now, Pending::Sounding { key });
+            out.push(Out::Net(NetCommand::FindClosest { op, key }));
+        }
+    }
+
+    /// A walk to a key found these. If they crowd round it: walks to two points beside it, as many as are returned.
+    pub(super) fn look_beside(
+        &mut self,
+        now: Mono,
+        key: RecordKey,
+        found: &[Peer],
+        what: Pending,
+        out: &mut Vec<Out>,
+    ) -> usize {
+        let nearest: Vec<_> = found.iter().map(|peer| peer.node).collect();
+        let beside = self.crowd.found(key, &nearest, &mut self.rng);
+        self.counters.crowded = self.counters.crowded.saturating_add(u64::from(!beside.is_empty()));
+        for key in &beside {
+            let op = self.ask(now, what);
+            out.push(Out::Net(NetCommand::FindClosest { op, key: *key }));
+        }
+        beside.len()
+    }
+
     /// A number for a lookup or round.
     pub(super) fn number(&mut self) -> u64 {
         let number = self.next_number;
@@ -297,6 +352,7 @@ impl Dht {
             Some(Pending::Repair { peer } | Pending::HandoverPut { peer }) => {
                 self.put_answer(peer, result, out);
             }
+            Some(Pending::HandoverAsk { peer, key }) => self.offer_answer(now, peer, key, result, out),
             Some(_) | None => {}
         }
     }
@@ -310,8 +366,10 @@ impl Dht {
             self.hurry_unconfirmed(now.mono);
         }
         let soon = now.mono.after(NEWCOMER_WAIT);
+        let few = self.connected.len() <= limits::REPLICATION;
+        let pace = if few { NEWCOMER_PACE } else { NEWCOMER_PACE_AMONG_MANY };
         for own in self.own.values_mut().filter(|own| own.thin || own.confirmed.is_none()) {
-            own.hurry(own.last_round.map_or(soon, |last| soon.max(last.after(NEWCOMER_PACE))));
+            own.hurry(own.last_round.map_or(soon, |last| soon.max(last.after(pace))));
         }
         self.welcome(now.mono, node);
     }

@@ -5,13 +5,14 @@
 //!
 //! This file is what others see of the machine: inputs and outputs; [`rows`] is what it keeps. [`Dht`] is in `machine`, which hands each input to
 //! the part that owns it: `serve` and `holder` (what others store here, with `quota` and `handover`), `find` and
-//! `lookup` (finding records, with `known`), `publish` and `own` (our own records, with `own_card`), `commands` (what
-//! people ask). [`wire`] has the frames.
+//! `lookup` (finding records, with `known`), `publish` and `own` (our own records, with `own_card`), `crowd` (where both look when somebody surrounds
+//! a key), `commands` (what people ask). [`wire`] has the frames.
 //!
 //! Not here: routing (libp2p's Kademlia finds the closest nodes), the formats ([`crate::record`]).
 //! Spec with golden bytes: `docs/protocol/records.md`.
 
 mod commands;
+mod crowd;
 mod find;
 mod handover;
 mod holder;

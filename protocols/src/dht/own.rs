@@ -60,8 +60,8 @@ pub(super) struct Own {
 pub(super) enum Phase {
     /// Nothing until then.
     Waiting { due: Mono },
-    /// Being written, then the closest nodes are asked for.
-    Routing { round: u64, deadline: Mono },
+    /// Being written, then the closest nodes are asked for; beside a crowded key in further walks, so that some are known before.
+    Routing { round: u64, deadline: Mono, found: Vec<NodeId>, walks: usize },
     /// The closest nodes are being asked.
     Asking(Round),
     /// A lookup finds out what contests the key.
@@ -122,6 +122,11 @@ impl Own {
     /// Whether nothing is being done for it.
     pub(super) const fn idle(&self) -> bool {
         matches!(self.phase, Phase::Waiting { .. })
+    }
+
+    /// Whether this round of it waits for walks.
+    pub(super) fn routing(&self, number: u64) -> bool {
+        matches!(self.phase, Phase::Routing { round, .. } if round == number)
     }
 
     /// Whether it is due and nothing is being done for it.

@@ -25,6 +25,9 @@ use crate::{
 /// Most rounds at once that nobody waits for: a start with many records is spread out.
 const MAX_ROUNDS: usize = 8;
 
+/// Nodes that are asked to keep a record at each point beside its key when that is crowded: with two such points, as many again as without a crowd.
+const BESIDE: usize = limits::REPLICATION / 2;
+
 impl Dht {
     /// Signs and publishes the card when it changed and its time has come.
     pub(super) fn publish_card(&mut self, now: Now, out: &mut Vec<Out>) {
@@ -97,12 +100,12 @@ impl Dht {
     /// Asks for the closest nodes.
     fn route(&mut self, now: Now, key: RecordKey, out: &mut Vec<Out>) {
         let round = self.number();
-        let op = self.ask(now.mono, Pending::RoundClosest { key, round });
         if let Some(own) = self.own.get_mut(&key) {
-            own.phase = Phase::Routing { round, deadline: now.mono.after(Round::time()) };
+            let deadline = now.mono.after(Round::time());
+            own.phase = Phase::Routing { round, deadline, found: Vec::new(), walks: 1 };
             own.last_round = Some(now.mono);
         }
-        out.push(Out::Net(NetCommand::FindClosest { op, key }));
+        self.find_closest(now.mono, key, Pending::RoundClosest { key, round }, out);
     }
 
     /// Begins the rounds that are due and ends those whose time is over.
@@ -173,14 +176,51 @@ impl Dht {
         peers: &[Peer],
         out: &mut Vec<Out>,
     ) {
+        if !self.own.get(&key).is_some_and(|own| own.routing(number)) {
+            return;
+        }
         let nearest = self.nearest(peers, &key);
+        let beside = self.look_beside(now.mono, key, peers, Pending::RoundBeside { key, round: number }, out);
+        self.round_found(now, key, number, nearest, beside, out);
+    }
+
+    /// Nodes beside a crowded key of a round are known.
+    pub(super) fn round_beside(
+        &mut self,
+        now: Now,
+        key: RecordKey,
+        number: u64,
+        peers: &[Peer],
+        out: &mut Vec<Out>,
+    ) {
+        let here = self.signer.node();
+        let found = peers.iter().map(|peer| peer.node).filter(|node| *node != here);
+        self.round_found(now, key, number, found.take(BESIDE).collect(), 0, out);
+    }
+
+    /// A walk of a round has come back, and `further` others begin; after the last one, everybody found is asked to keep the record.
+    fn round_found(
+        &mut self,
+        now: Now,
+        key: RecordKey,
+        number: u64,
+        nodes: Vec<NodeId>,
+        further: usize,
+        out: &mut Vec<Out>,
+    ) {
         let Some(own) = self.own.get_mut(&key) else { return };
-        if !matches!(own.phase, Phase::Routing { round, .. } if round == number) {
+        let Phase::Routing { round, found, walks, .. } = &mut own.phase else { return };
+        if *round != number {
             return;
         }
         // The question was held back until the record was on disk.
         own.durable = true;
-        let round = Round::new(number, nearest, now.mono);
+        found.extend(nodes);
+        *walks = walks.saturating_sub(1).saturating_add(further);
+        if *walks > 0 {
+            return;
+        }
+        let round = Round::new(number, std::mem::take(found), now.mono);
         let peers = round.peers();
         own.thin = peers.len() < limits::REPLICATION;
         own.phase = Phase::Asking(round);

@@ -143,12 +143,65 @@ impl Dht {
 
     /// A peer connected: what it is nearer to than we are is to be brought to it.
     pub(super) fn welcome(&mut self, now: Mono, peer: NodeId) {
-        if self.level < HOLDS_FROM_LEVEL || self.holder.len() == 0 || !self.handover.welcomes(peer, now) {
+        if self.level < HOLDS_FROM_LEVEL {
             return;
         }
-        let keys = self.holder.nearer_to(peer, MAX_FOR_ONE);
+        let since = self.handover.since(peer, now);
+        let keys = self.holder.nearer_to(peer, since, MAX_FOR_ONE);
+        if keys.is_empty() {
+            return;
+        }
+        self.handover.looked_at(peer, since, self.holder.arrivals(), now);
         let delay = random_below(MAX_START_DELAY, &mut self.rng);
         self.handover.queue(peer, keys, now, delay);
+    }
+
+    /// It is a nearer node's turn to be brought a record. As long as the owner refreshes it, that node mostly has it from the owner: it is asked
+    /// first, for a question costs a tenth of a card and no write. Once refreshes fail to come the record itself is brought, which is what keeps it until its signature ends.
+    pub(super) fn offer(&mut self, now: Now, peer: NodeId, key: RecordKey, out: &mut Vec<Out>) {
+        let Some(held) = self.holder.get(&key, now.unix) else { return };
+        if self.holder.stays(&key, now.unix).is_none_or(|stays| stays < limits::RECORD_LEASE / 2) {
+            return self.read_for(now, peer, key, out);
+        }
+        // Only a number is wanted: nobody has a record above the newest.
+        let payload = Request::Get { key, min_seq: held.seq.saturating_add(1) }.encode();
+        let op = self.ask(now.mono, Pending::HandoverAsk { peer, key });
+        out.push(Out::Net(NetCommand::Request { op, to: peer, protocol: Protocol::Record, payload }));
+    }
+
+    /// A nearer node said whether it has a record.
+    pub(super) fn offer_answer(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        key: RecordKey,
+        result: Result<Vec<u8>, NetError>,
+        out: &mut Vec<Out>,
+    ) {
+        match result.map(|bytes| Answer::decode(&bytes)) {
+            Ok(Ok(Answer::Nothing { held_seq })) => {
+                if self
+                    .holder
+                    .get(&key, now.unix)
+                    .is_some_and(|held| held_seq.is_none_or(|seq| seq < held.seq))
+                {
+                    self.read_for(now, peer, key, out);
+                }
+            }
+            // It has a newer one, or says so: its owner or a reader will bring it here.
+            Ok(Ok(Answer::Found { .. })) => {}
+            Ok(Ok(Answer::Stored { .. } | Answer::Refused { .. }) | Err(_)) => {
+                self.blame(peer, "answered a get with something else", out);
+            }
+            Err(NetError::Unsupported) => self.handover.forget(peer),
+            // It cannot be asked now.
+            Err(_) => {}
+        }
+    }
+
+    fn read_for(&mut self, now: Now, peer: NodeId, key: RecordKey, out: &mut Vec<Out>) {
+        let op = self.ask(now.mono, Pending::HandoverRead { peer, key });
+        out.push(Out::Load { op, key });
     }
 
     /// A held record was read for a nearer node.

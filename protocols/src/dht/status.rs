@@ -13,6 +13,7 @@ pub(super) struct Counters {
     pub(super) forged: u64,
     pub(super) served: u64,
     pub(super) conflicts: u64,
+    pub(super) crowded: u64,
     pub(super) from_the_future: u64,
     /// Of the last round: how many nodes said that our record is not valid yet.
     pub(super) we_seem_ahead: usize,
@@ -55,6 +56,7 @@ impl Dht {
                 ("records stored", self.counters.stored),
                 ("records served", self.counters.served),
                 ("records refused", self.counters.refused),
+                ("crowded keys seen", self.counters.crowded),
                 ("misbehaviour seen", self.counters.forged),
             ],
             concerns,

@@ -1,17 +1,17 @@
-//! `make sim`: large worlds of record machines, and what came of them as a page with pictures.
+//! `make sim-records`: large worlds of record machines, and what came of them as a page with pictures.
 //!
 //! `N=1000` nodes, `SEED=1`, `HOURS=24` of coming and going. Prints the page, and writes it with its pictures to `docs/simulations` (or `OUT`; `OUT=-`:
 //! nowhere). Fails when a promise was broken; figures that miss their target are printed, for they are no promises.
 
 use pc2_simulations::records::scale::{
-    Figures, Scale, Walks, everyday, half_hostile,
+    Figures, Scale, everyday, half_hostile,
     report::{Run, Runs, markdown, pictures},
     sybils,
 };
 use std::{env, fs, path::PathBuf, process::Command};
 
 /// Stands before the last table in the documentation.
-const BEGIN: &str = "<!-- written by `make sim` from here -->";
+const BEGIN: &str = "<!-- written by `make sim-records` from here -->";
 
 fn main() {
     let nodes = usize::try_from(number("N", 1_000)).expect("a number of nodes");
@@ -19,8 +19,7 @@ fn main() {
     let runs = Runs {
         everyday: measured("a day, a quarter killed", || everyday(scale)),
         hostile: measured("half hostile", || half_hostile(scale)),
-        sybils: measured("sybils", || sybils(scale, Walks::AsToday)),
-        sybils_diverse: measured("sybils, two of a prefix", || sybils(scale, Walks::TwoOfAPrefix)),
+        sybils: measured("sybils", || sybils(scale)),
     };
     let page = markdown(scale, &machine(), &runs);
     println!("{page}");

@@ -3,6 +3,8 @@
 //! A letter is written to somebody who is down; as soon as enough holders have signed for it, its sender forgets it. So what arrives, holders alone have
 //! kept. Most recipients are down for hours, some are on holiday until shortly before the end.
 //!
+//! Out: what arrived, what the holders had on their disks meanwhile, and pictures of both ([`pictures`]).
+//!
 //! Not here: faults of the network and liars ([`super::story`] has them).
 
 use super::{
@@ -10,6 +12,13 @@ use super::{
     net::Faults,
     world::{Event, World},
 };
+use crate::records::scale::{
+    figures::float,
+    svg::{Series, Words, lines},
+};
+
+/// Between two looks at the whole world.
+const LOOK_EVERY: u64 = 3 * HOUR;
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
@@ -53,7 +62,7 @@ impl Churn {
 }
 
 /// What a long world came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Delivered {
     /// Letters that were said to be stored, to people who live.
     pub stored: u64,
@@ -67,6 +76,23 @@ pub struct Delivered {
     pub not_stored: u64,
     /// What the world went through.
     pub report: Report,
+    /// How the world was, now and then.
+    pub moments: Vec<Moment>,
+}
+
+/// The world at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    /// Milliseconds since the beginning.
+    pub at_ms: u64,
+    /// Letters that were said to be stored by then.
+    pub stored: u64,
+    /// Of them, those that had arrived.
+    pub arrived: u64,
+    /// Envelopes on the disks of all nodes that live.
+    pub held: u64,
+    /// Of them, those on nodes that were up.
+    pub held_up: u64,
 }
 
 /// Runs it.
@@ -78,7 +104,7 @@ pub fn run(seed: u64, churn: &Churn) -> Result<Delivered, String> {
     world.faults = Faults { loss: 1, doubling: 1, delay_ms: 200, overlooked: 2, stale: 5 };
     world.senders_leave = true;
     let nodes = u64::try_from(churn.nodes).unwrap_or(u64::MAX);
-    let (write, die, back) = (nodes, nodes + 1, nodes + 2);
+    let (write, die, back, look) = (nodes, nodes + 1, nodes + 2, nodes + 3);
     let end = churn.days * DAY;
     let holiday = |number: usize| number.is_multiple_of(20);
     for number in 0..churn.nodes {
@@ -95,7 +121,9 @@ pub fn run(seed: u64, churn: &Churn) -> Result<Delivered, String> {
         world.schedule(end / 2, Event::Cue { cue: die });
     }
     world.schedule(end - LAST_HOURS * HOUR, Event::Cue { cue: back });
+    world.schedule(LOOK_EVERY, Event::Cue { cue: look });
     let mut waiting = Vec::new();
+    let mut moments = vec![Moment::default()];
     while world.now < end && world.broken.is_none() {
         world.run(end - world.now);
         for cue in std::mem::take(&mut world.cues) {
@@ -108,6 +136,9 @@ pub fn run(seed: u64, churn: &Churn) -> Result<Delivered, String> {
                 }
             } else if cue == die {
                 waiting = dying(&mut world, churn);
+            } else if cue == look {
+                moments.push(moment(&world));
+                world.schedule(LOOK_EVERY, Event::Cue { cue: look });
             } else if cue == back {
                 for number in (0..churn.nodes).filter(|number| holiday(*number)) {
                     world.start(number);
@@ -132,10 +163,14 @@ pub fn run(seed: u64, churn: &Churn) -> Result<Delivered, String> {
     for number in 0..churn.nodes {
         world.start(number);
     }
-    world.run(HOUR);
+    while world.cues.is_empty() && world.broken.is_none() && world.now < end + HOUR {
+        world.run(end + HOUR - world.now);
+        world.cues.clear();
+    }
+    moments.push(moment(&world));
     match world.broken {
         Some(broken) => Err(format!("seed {seed}: {broken}")),
-        None => Ok(count(&world, &waiting)),
+        None => Ok(Delivered { moments, ..count(&world, &waiting) }),
     }
 }
 
@@ -178,6 +213,45 @@ fn dying(world: &mut World, churn: &Churn) -> Vec<usize> {
         }
     }
     waiting
+}
+
+/// Looks at the whole world.
+fn moment(world: &World) -> Moment {
+    let living = |letter: &&super::world::Letter| letter.stored.is_some() && !world.nodes[letter.to].dead;
+    let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let held = |up: bool| -> usize {
+        let nodes = world.nodes.iter().filter(|node| !node.dead && (node.is_up() || !up));
+        nodes.map(|node| node.disk.held.len()).sum()
+    };
+    Moment {
+        at_ms: world.now,
+        stored: number(world.letters.iter().filter(living).count()),
+        arrived: number(world.letters.iter().filter(living).filter(|letter| letter.taken.is_some()).count()),
+        held: number(held(false)),
+        held_up: number(held(true)),
+    }
+}
+
+/// Pictures for the documentation, each with its file's name.
+#[must_use]
+pub fn pictures(churn: &Churn, delivered: &Delivered) -> Vec<(&'static str, String)> {
+    let over_days = |of: fn(&Moment) -> u64| -> Vec<(f64, f64)> {
+        delivered.moments.iter().map(|moment| (float(moment.at_ms) / float(DAY), float(of(moment)))).collect()
+    };
+    let most = |points: &[(f64, f64)]| points.iter().map(|(_, count)| *count).fold(1.0, f64::max);
+    let mark = (churn.die > 0).then(|| (float(churn.days) / 2.0, "some die"));
+    let (stored, arrived) = (over_days(|moment| moment.stored), over_days(|moment| moment.arrived));
+    let letters = Words { title: "Letters, by mailboxes alone", across: "days", up: "letters" };
+    let series = [Series { name: "stored", points: &stored }, Series { name: "arrived", points: &arrived }];
+    let letters = lines(letters, &series, 0.0, most(&stored), mark);
+    let (held, up) = (over_days(|moment| moment.held), over_days(|moment| moment.held_up));
+    let envelopes = Words { title: "Envelopes held, all copies", across: "days", up: "envelopes" };
+    let series = [
+        Series { name: "on all disks", points: &held },
+        Series { name: "on nodes that are up", points: &up },
+    ];
+    let envelopes = lines(envelopes, &series, 0.0, most(&held), mark);
+    vec![("mailboxes-letters.svg", letters), ("mailboxes-held.svg", envelopes)]
 }
 
 fn count(world: &World, waiting: &[usize]) -> Delivered {

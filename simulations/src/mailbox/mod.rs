@@ -114,10 +114,10 @@ mod tests {
         assert!(delivered.stored >= 30 && delivered.arrived == delivered.stored, "{delivered:#?}");
     }
 
-    /// The figures of `docs/simulations/mailboxes.md`: `make sim`, or
+    /// The figures of `docs/simulations/mailboxes.md`, and with `OUT=docs/simulations` its pictures: `make sim-mailboxes`, or
     /// `N=200 DAYS=14 cargo test --release -p pc2-simulations weeks_of_mailboxes -- --ignored --nocapture`.
     #[test]
-    #[ignore = "takes minutes of processor time: make sim runs it"]
+    #[ignore = "takes minutes of processor time: make sim-mailboxes runs it"]
     fn weeks_of_mailboxes() {
         let full = Churn {
             nodes: number("N", 200),
@@ -132,6 +132,13 @@ mod tests {
         println!("seed {seed}: {full:?}");
         let began = Instant::now();
         let delivered = churn::run(seed, &full).expect("the promises hold");
+        if let Some(directory) = std::env::var("OUT").ok().filter(|to| !["", "-"].contains(&to.as_str())) {
+            for (name, svg) in churn::pictures(&full, &delivered) {
+                let file = std::path::Path::new(&directory).join(name);
+                std::fs::write(file, svg).expect("a picture can be written");
+            }
+        }
+        let delivered = churn::Delivered { moments: vec![], ..delivered };
         println!("{delivered:#?}\nin {:.0} s", began.elapsed().as_secs_f64());
         let missing = delivered.stored - delivered.arrived;
         println!("from mailboxes alone: {} of {}, {missing} missing", delivered.arrived, delivered.stored);

@@ -244,7 +244,10 @@ impl World {
                     self.step(node, In::PeerResponse { op, result });
                 }
             }
-            Event::Wake { node, life } if self.nodes[node].life == life => {
+            // An alarm that was set anew since is none.
+            Event::Wake { node, life }
+                if self.nodes[node].life == life && self.nodes[node].wakes_at == Some(self.now) =>
+            {
                 self.nodes[node].wakes_at = None;
                 self.step(node, In::Tick);
             }

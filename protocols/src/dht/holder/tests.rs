@@ -204,11 +204,26 @@ fn a_newcomer_is_told_apart_by_the_records_it_is_nearer_to() {
     fill(&mut holder, 200);
     let newcomer = NodeId::from_bytes([42; 32]);
     let (here, there) = (Place::of_node(HERE), Place::of_node(newcomer));
-    let nearer = holder.nearer_to(newcomer, usize::MAX);
+    let nearer = holder.nearer_to(newcomer, 0, usize::MAX);
     assert!(!nearer.is_empty() && nearer.len() < 200);
     for key in &nearer {
         let place = Place::of_key(key);
         assert!(there.distance(&place) < here.distance(&place));
     }
-    assert_eq!(holder.nearer_to(newcomer, 3), nearer[..3]);
+    assert_eq!(holder.nearer_to(newcomer, 0, 3), nearer[..3]);
+}
+
+#[test]
+fn what_came_since_is_told_from_what_was_refreshed() {
+    let mut holder = empty();
+    let newcomer = NodeId::from_bytes([42; 32]);
+    fill(&mut holder, 200);
+    let before = holder.arrivals();
+    let old = holder.nearer_to(newcomer, 0, usize::MAX);
+    fill(&mut holder, 200);
+    assert_eq!(holder.nearer_to(newcomer, before, usize::MAX), vec![], "a refresh is nothing new");
+    fill(&mut holder, 250);
+    let new = holder.nearer_to(newcomer, before, usize::MAX);
+    assert!(!new.is_empty() && new.iter().all(|key| !old.contains(key)));
+    assert_eq!(holder.nearer_to(newcomer, 0, usize::MAX).len(), old.len() + new.len());
 }

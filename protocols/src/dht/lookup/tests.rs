@@ -48,7 +48,8 @@ fn node(n: u8) -> NodeId {
 fn lookup(depth: Depth, peers: u8) -> Lookup {
     let waiter = Waiter::GetValue { call: CallId(1) };
     let mut lookup = Lookup::new(key(), depth, waiter, None, false, Mono(0));
-    lookup.routed((0..peers).map(node));
+    lookup.routed((0..peers).map(node), 0);
+    lookup.next_to_ask();
     lookup
 }
 
@@ -94,7 +95,8 @@ fn a_quorum_that_cannot_be_had_ends_with_what_there_is() {
 fn the_first_valid_answer_is_enough_when_asked_so_and_three_are_asked_at_once() {
     let waiter = Waiter::GetValue { call: CallId(1) };
     let mut lookup = Lookup::new(key(), Depth::First, waiter, None, false, Mono(0));
-    assert_eq!(lookup.routed((0..20).map(node)), vec![node(0), node(1), node(2)]);
+    lookup.routed((0..20).map(node), 0);
+    assert_eq!(lookup.next_to_ask(), vec![node(0), node(1), node(2)]);
     lookup.answered(node(0), &NOTHING, NOW).expect("valid");
     assert!(!lookup.settled());
     assert_eq!(lookup.next_to_ask(), vec![node(3)]);
@@ -159,7 +161,8 @@ fn all_readers_of_a_conflict_believe_the_same_record() {
 fn the_copy_held_here_counts_and_is_waited_for() {
     let waiter = Waiter::GetValue { call: CallId(1) };
     let mut lookup = Lookup::new(key(), Depth::Quorum, waiter, None, true, Mono(0));
-    lookup.routed([node(0)]);
+    lookup.routed([node(0)], 0);
+    lookup.next_to_ask();
     lookup.answered(node(0), &found(&record(1)), NOW).expect("valid");
     assert!(!lookup.settled());
     lookup.read(Some(record(2)), NOW);
@@ -172,7 +175,8 @@ fn what_is_known_already_is_never_gone_back_from() {
     let waiter = Waiter::GetValue { call: CallId(1) };
     let mut lookup = Lookup::new(key(), Depth::Quorum, waiter, Some(record(5)), false, Mono(0));
     assert_eq!(lookup.min_seq, 5);
-    lookup.routed([node(0), node(1)]);
+    lookup.routed([node(0), node(1)], 0);
+    lookup.next_to_ask();
     lookup.answered(node(0), &found(&record(4)), NOW).expect("valid");
     lookup.answered(node(1), &Answer::Nothing { held_seq: Some(3) }, NOW).expect("valid");
     assert_eq!(lookup.best(), Some(&record(5)));

@@ -422,3 +422,17 @@ fn a_key_package_beyond_its_limit_is_not_put_into_the_card_and_told() {
     assert_eq!(bench.route(&peers([2])), vec![]);
     assert!(bench.dht.status().concerns.iter().any(|concern| concern.contains("key package")));
 }
+
+#[test]
+fn among_many_a_round_that_found_few_is_not_begun_anew_with_each_connection() {
+    let mut bench = Bench::new(1);
+    bench.up(2..=30);
+    bench.offer_card();
+    bench.live(Duration::from_secs(5), &peers([2, 3, 4]));
+    let mut rounds = 0;
+    for n in 31..=60 {
+        bench.up([n]);
+        rounds += bench.live(Duration::from_secs(10), &peers([2, 3, 4])).len();
+    }
+    assert_eq!(rounds, 1, "in five minutes");
+}

@@ -66,6 +66,8 @@ pub struct Figures {
     pub steps: u64,
     /// Requests of `/pc2/record/1`, from honest nodes.
     pub requests: u64,
+    /// Of them, those that bring a record.
+    pub puts: u64,
     /// Bytes of these and their answers.
     pub bytes: u64,
     /// Walks to nodes near a key.

@@ -28,7 +28,7 @@ mod walk;
 mod world;
 
 pub use figures::Figures;
-pub use story::{Walks, everyday, half_hostile, sybils};
+pub use story::{everyday, half_hostile, sybils};
 
 /// How large a world is and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,12 @@ impl Scale {
         if twice > 4_000 { 4_000 } else { twice }
     }
 
-    /// Friends that look up a victim of sybils.
+    /// Victims of each set of sybils.
+    const fn victims(self) -> usize {
+        if self.nodes < 400 { 1 } else { 4 }
+    }
+
+    /// Friends that look up each victim at a time: 200 lookups of each set of sybils, within reason.
     const fn readers(self) -> usize {
         if self.nodes < 400 { 20 } else { 50 }
     }

@@ -9,7 +9,7 @@
 use super::{
     node::Role,
     table::{self, Entry, Spot, spot},
-    walk::{Found, walk},
+    walk::{ENOUGH_MS, Found, LONGEST_MS, walk},
     world::{Event, World},
 };
 use pc2_protocols::{
@@ -134,8 +134,10 @@ impl World {
                 let Some(to) = self.index.get(&to).copied() else { return };
                 self.figures.requests += 1;
                 self.figures.bytes = self.figures.bytes.saturating_add(size(&payload));
-                if let Ok(Request::Get { key, .. }) = Request::decode(&payload) {
-                    self.spent(number, Some(key), 1, size(&payload));
+                match Request::decode(&payload) {
+                    Ok(Request::Get { key, .. }) => self.spent(number, Some(key), 1, size(&payload)),
+                    Ok(Request::Put { .. }) => self.figures.puts += 1,
+                    Err(_) => {}
                 }
                 self.open.insert((number, life, op));
                 let (wait, error) = if self.nodes[to].up || self.nodes[number].connected.contains_key(&to) {
@@ -161,7 +163,7 @@ impl World {
             NetCommand::Drop { token } => drop(self.tokens.remove(&token)),
             NetCommand::FindClosest { op, key } => {
                 let to = spot(&Place::of_key(&key), &self.origin);
-                let found = self.walk(number, to);
+                let found = self.walk(number, to, ENOUGH_MS);
                 let steps = u64::try_from(found.answered.len() + found.gone.len()).unwrap_or(u64::MAX);
                 self.spent(number, Some(key), steps, steps.saturating_mul(WALK_STEP_BYTES));
                 self.figures.walks.add(&found);
@@ -192,17 +194,17 @@ impl World {
     /// A node walks through its own neighbourhood, as it does every quarter of an hour.
     pub(super) fn walk_home(&mut self, number: usize) {
         let home = self.nodes[number].place.spot;
-        self.walk(number, home);
+        self.walk(number, home, LONGEST_MS);
     }
 
     /// Walks from one node to a place: contacts become connections, and who is gone is forgotten.
-    fn walk(&mut self, number: usize, to: Spot) -> Found {
+    fn walk(&mut self, number: usize, to: Spot, longest: u64) -> Found {
         let asking = self.nodes[number].place.node;
         let begin = self.nodes[number].table.nearest(to, asking);
         let mut lies: Option<Vec<Entry>> = None;
         let nodes = &self.nodes;
         let hostile = &self.hostile;
-        let found = walk(to, &begin, self.diversity, |other| {
+        let found = walk(to, &begin, longest, |other| {
             let node = nodes.get(place(other)).filter(|node| node.up)?;
             if node.honest() {
                 return Some(node.table.nearest(to, asking));

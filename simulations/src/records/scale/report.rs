@@ -1,11 +1,11 @@
-//! What `make sim` says about records: a page in Markdown, and three pictures.
+//! What `make sim-records` says about records: a page in Markdown, and three pictures.
 //!
 //! In: the figures of each world and what it cost. Out: text. Not here: running worlds, writing files, reading clocks (`bin/sim`).
 
 use super::{
     Figures, Scale,
     figures::{Sample, float, percent, percentile},
-    svg::{Words, histogram, line},
+    svg::{Series, Words, histogram, lines},
 };
 use std::fmt::Write as _;
 
@@ -29,15 +29,13 @@ pub struct Runs {
     pub everyday: Run,
     /// Half of the network hostile.
     pub hostile: Run,
-    /// Sybils, with walks as they are.
+    /// Sybils round keys.
     pub sybils: Run,
-    /// Sybils, with walks that count two of a prefix.
-    pub sybils_diverse: Run,
 }
 
 impl Runs {
-    const fn all(&self) -> [&Run; 4] {
-        [&self.everyday, &self.hostile, &self.sybils, &self.sybils_diverse]
+    const fn all(&self) -> [&Run; 3] {
+        [&self.everyday, &self.hostile, &self.sybils]
     }
 
     /// The promises that were broken, with the world that broke them.
@@ -65,65 +63,17 @@ const HOUR_MS: f64 = 3_600_000.0;
 #[must_use]
 pub fn markdown(scale: Scale, machine: &str, runs: &Runs) -> String {
     let Scale { nodes, seed, hours } = scale;
-    let day = &runs.everyday.figures;
     let mut page = format!(
-        "{machine}, {nodes} nodes, seed {seed}: `make sim N={nodes} SEED={seed} HOURS={hours}` repeats it.\n\n\
+        "{machine}, {nodes} nodes, seed {seed}: `make sim-records N={nodes} SEED={seed} HOURS={hours}` repeats it.\n\n\
          | what | measured | should be |\n|---|---|---|\n"
     );
-    let mut row = |what: &str, measured: String, target: &str| {
+    let rows = found_rows(hours, runs)
+        .into_iter()
+        .chain(promise_rows(runs))
+        .chain(cost_rows(&runs.everyday.figures));
+    for [what, measured, target] in rows {
         writeln!(page, "| {what} | {measured} | {target} |").expect("writing to a string cannot fail");
-    };
-    let before = day.sample("before the kill: cards");
-    row("friends found, before", share(&before), "≥ 99.9 %");
-    row("values found, before", share(&day.sample("before the kill: values")), "≥ 99.9 %");
-    row("friends found, right after 25 % were killed", share(&day.sample("right after: cards")), "≥ 99.9 %");
-    row("values found, right after", share(&day.sample("right after: values")), "≥ 99.9 %");
-    row("friends found, an hour after", share(&day.sample("an hour after: cards")), "≥ 99.9 %");
-    row("values found, an hour after", share(&day.sample("an hour after: values")), "≥ 99.9 %");
-    let churn = day.sample("coming and going");
-    row(&format!("friends found while nodes come and go, {hours} hours"), share(&churn), "≥ 99.9 %");
-    let hostile = &runs.hostile.figures;
-    row(
-        "friends found, half of the network hostile",
-        share(&hostile.sample("half hostile: cards")),
-        "≥ 99 %",
-    );
-    row(
-        "the same, after the owners' next refresh",
-        share(&hostile.sample("half hostile, 9 hours later")),
-        "≥ 99 %",
-    );
-    let outdated: u64 =
-        runs.all().iter().flat_map(|run| &run.figures.samples).map(|sample| sample.outdated).sum();
-    row("cards shown that were older than a confirmed one, all worlds", outdated.to_string(), "written down");
-    let forged: u64 = runs.all().iter().map(|run| run.figures.forged).sum();
-    row("forged records believed or stored, all worlds", forged.to_string(), "0");
-    let accused: u64 = runs.all().iter().map(|run| run.figures.accused_honest).sum();
-    row("honest nodes accused, all worlds", accused.to_string(), "0");
-    row("requests of a lookup, p50 / p95", two(&before.requests), "written down");
-    row("bytes of a lookup in both directions, p50 / p95", two(&before.bytes), "written down");
-    row("milliseconds of a lookup, before, p50 / p95", two(&before.millis), "written down");
-    let after = day.sample("right after: cards");
-    row("the same, right after the kill", two(&after.millis), "≤ 20,000");
-    row("the same, while nodes come and go", two(&churn.millis), "written down");
-    let most = day.held.iter().max().copied().unwrap_or(0);
-    row(
-        "records held by a node, p50 / most",
-        format!("{} / {most}", percentile(&day.held, 50)),
-        "written down",
-    );
-    row("records held by nodes of level 1", day.held_by_clients.to_string(), "0");
-    let (lasted, all) = (float(day.lasted_ms) / HOUR_MS, float(day.nodes));
-    row(
-        "requests of records, per node and hour, with churn",
-        format!("{:.0}", float(day.requests) / all / lasted),
-        "written down",
-    );
-    row(
-        "bytes of these, per node and minute",
-        format!("{:.1} KB", float(day.bytes) / all / lasted / 60.0 / 1_000.0),
-        "≤ 100 KB, idle",
-    );
+    }
     page.push_str(&sybil_table(runs));
     page.push_str("\nWhat the simulation itself costs:\n\n| world | nodes | simulated | steps | CPU | CPU per node | memory per node |\n|---|---|---|---|---|---|---|\n");
     for run in runs.all() {
@@ -142,17 +92,99 @@ pub fn markdown(scale: Scale, machine: &str, runs: &Runs) -> String {
     page
 }
 
-/// What sybils do to their victim's friends, today and with a change of the walk.
+/// A row of the table: what, measured, should be.
+type Row = [String; 3];
+
+fn row(what: &str, measured: String, target: &str) -> Row {
+    [what.to_owned(), measured, target.to_owned()]
+}
+
+/// Who was found. What nobody asked in a run this short is no row.
+fn found_rows(hours: u64, runs: &Runs) -> Vec<Row> {
+    let churn = format!("friends found while nodes come and go, {hours} hours");
+    let (day, hostile) = (&runs.everyday.figures, &runs.hostile.figures);
+    let rows = [
+        ("friends found, before", day, "before the kill: cards", "≥ 99.9 %"),
+        ("values found, before", day, "before the kill: values", "≥ 99.9 %"),
+        ("friends found, right after 25 % were killed", day, "right after: cards", "≥ 99.9 %"),
+        ("values found, right after", day, "right after: values", "≥ 99.9 %"),
+        ("friends found, an hour after", day, "an hour after: cards", "≥ 99.9 %"),
+        ("values found, an hour after", day, "an hour after: values", "≥ 99.9 %"),
+        (churn.as_str(), day, "coming and going", "≥ 99.9 %"),
+        ("friends found, half of the network hostile", hostile, "half hostile: cards", "≥ 99 %"),
+        ("the same, after the owners' next refresh", hostile, "half hostile, 9 hours later", "≥ 99 %"),
+    ];
+    rows.into_iter()
+        .map(|(what, figures, label, target)| (what, figures.sample(label), target))
+        .filter(|(_, sample, _)| sample.asked > 0)
+        .map(|(what, sample, target)| row(what, share(&sample), target))
+        .collect()
+}
+
+/// What must be zero in every world, and what should be.
+fn promise_rows(runs: &Runs) -> Vec<Row> {
+    let sum =
+        |of: fn(&Figures) -> u64| runs.all().iter().map(|run| of(&run.figures)).sum::<u64>().to_string();
+    let outdated = sum(|figures| figures.samples.iter().map(|sample| sample.outdated).sum());
+    vec![
+        row("cards shown that were older than a confirmed one, all worlds", outdated, "written down"),
+        row("forged records believed or stored, all worlds", sum(|figures| figures.forged), "0"),
+        row("honest nodes accused, all worlds", sum(|figures| figures.accused_honest), "0"),
+        row("records held by nodes of level 1", sum(|figures| figures.held_by_clients), "0"),
+    ]
+}
+
+/// What lookups and holding cost, in a world without liars.
+fn cost_rows(day: &Figures) -> Vec<Row> {
+    let (before, after) = (day.sample("before the kill: cards"), day.sample("right after: cards"));
+    let churn = day.sample("coming and going");
+    let mut rows = vec![
+        row("requests of a lookup, p50 / p95", two(&before.requests), "written down"),
+        row("the same, right after the kill", two(&after.requests), "written down"),
+        row("bytes of a lookup in both directions, p50 / p95", two(&before.bytes), "written down"),
+        row("milliseconds of a lookup, before, p50 / p95", two(&before.millis), "written down"),
+        row("the same, right after the kill", two(&after.millis), "≤ 20,000"),
+    ];
+    if churn.asked > 0 {
+        rows.push(row("the same, while nodes come and go", two(&churn.millis), "written down"));
+    }
+    let most = day.held.iter().max().copied().unwrap_or(0);
+    let held = format!("{} / {most}", percentile(&day.held, 50));
+    rows.push(row("records held by a node, p50 / most", held, "written down"));
+    let (lasted, all) = (float(day.lasted_ms) / HOUR_MS, float(day.nodes));
+    let requests = format!("{:.0}", float(day.requests) / all / lasted);
+    rows.push(row("requests of records, per node and hour, lookups and all", requests, "written down"));
+    let puts = format!("{:.0}", float(day.puts) / all / lasted);
+    rows.push(row("of these, records brought", puts, "written down"));
+    let bytes = format!("{:.1} KB", float(day.bytes) / all / lasted / 60.0 / 1_000.0);
+    rows.push(row("bytes of these, per node and minute", bytes, "≤ 100 KB, idle"));
+    rows
+}
+
+/// What sybils do to their victims' friends: a row for each attack, a column for each time.
 fn sybil_table(runs: &Runs) -> String {
-    let tries = float(runs.sybils.figures.mined) / float(runs.sybils.figures.hostile.max(1));
+    let figures = &runs.sybils.figures;
+    let tries = float(figures.mined) / float(figures.hostile.max(1));
+    let mut times: Vec<&str> = Vec::new();
+    let mut attacks: Vec<(&str, Vec<String>)> = Vec::new();
+    for sample in &figures.samples {
+        let (attack, when) = sample.label.split_once(": ").unwrap_or((&sample.label, ""));
+        if !times.contains(&when) {
+            times.push(when);
+        }
+        match attacks.iter_mut().find(|(other, _)| *other == attack) {
+            Some((_, shares)) => shares.push(share(sample)),
+            None => attacks.push((attack, vec![share(sample)])),
+        }
+    }
     let mut table = format!(
-        "\nSybils round one victim's card, all nearer than any honest node and all saying that they stored it ({tries:.0} keys tried for each). \
-         Friends who find the card:\n\n| attack | when | walks as they are | walks that count two of a prefix |\n|---|---|---|---|\n"
+        "\nSybils round the cards of some, all saying that they stored them; nearer than any honest node, if nothing else is said ({tries:.0} keys tried for \
+         each on average). Friends who find the card:\n\n| attack | {} |\n|---|{}\n",
+        times.join(" | "),
+        "---|".repeat(times.len())
     );
-    for (today, diverse) in runs.sybils.figures.samples.iter().zip(&runs.sybils_diverse.figures.samples) {
-        let (attack, when) = today.label.split_once(": ").unwrap_or((&today.label, ""));
-        writeln!(table, "| {attack} | {when} | {} | {} |", share(today), share(diverse))
-            .expect("writing to a string cannot fail");
+    for (attack, shares) in attacks {
+        writeln!(table, "| {attack} | {} |", shares.join(" | ")).expect("writing to a string cannot fail");
     }
     table
 }
@@ -174,7 +206,10 @@ pub fn pictures(runs: &Runs) -> Vec<Picture> {
     };
     let held = Words { title: "Records held by a node", across: "records", up: "nodes" };
     vec![
-        Picture { name: "records-success.svg", svg: line(success, &points, low, 100.0, kill) },
+        Picture {
+            name: "records-success.svg",
+            svg: lines(success, &[Series { name: "", points: &points }], low, 100.0, kill),
+        },
         Picture {
             name: "records-requests.svg",
             svg: histogram(requests, &day.sample("before the kill: cards").requests),

@@ -14,7 +14,6 @@ use super::{
     figures::Figures,
     hostile::{Hostile, mine},
     table::spot,
-    walk::Diversity,
     world::{What, World},
 };
 use pc2_protocols::record::{Place, Record, card_key};
@@ -40,7 +39,7 @@ const CLIENT_EVERY: usize = 5;
 /// A day with a kill in it.
 #[must_use]
 pub fn everyday(scale: Scale) -> Figures {
-    let mut world = World::new(scale.seed, Diversity::AnyPrefix);
+    let mut world = World::new(scale.seed);
     let mut prefixes = Prefixes::new(scale.nodes);
     join(&mut world, &mut prefixes, scale.nodes, false);
     publish_values(&mut world);
@@ -84,7 +83,7 @@ pub fn everyday(scale: Scale) -> Figures {
 /// Every other node is hostile.
 #[must_use]
 pub fn half_hostile(scale: Scale) -> Figures {
-    let mut world = World::new(scale.seed, Diversity::AnyPrefix);
+    let mut world = World::new(scale.seed);
     let mut prefixes = Prefixes::new(scale.nodes);
     join(&mut world, &mut prefixes, scale.nodes, true);
     world.run(10 * MINUTE);
@@ -103,53 +102,54 @@ pub fn half_hostile(scale: Scale) -> Figures {
     world.figures
 }
 
-/// A set of sybils and whom they are after.
+/// A set of sybils and how they go about it.
 #[derive(Debug, Clone, Copy)]
 struct Attack {
     keys: usize,
     one_prefix: bool,
+    /// Not all nearest, but all over the neighbourhood: up to where the twentieth honest node is.
+    spread: bool,
 }
 
-/// Sybils round a key, four victims at once.
+impl Attack {
+    fn label(self, when: &str) -> String {
+        let Self { keys, one_prefix, spread } = self;
+        let from = if one_prefix { "one /24" } else { "as many /24s" };
+        let how = if spread { ", all over the neighbourhood" } else { "" };
+        format!("{keys} keys from {from}{how}: {when}")
+    }
+}
+
+/// Sybils round keys, all victims at once.
 #[must_use]
-pub fn sybils(scale: Scale, walks: Walks) -> Figures {
-    let diversity = match walks {
-        Walks::AsToday => Diversity::AnyPrefix,
-        Walks::TwoOfAPrefix => Diversity::TwoOfAPrefix,
-    };
-    let mut world = World::new(scale.seed, diversity);
+pub fn sybils(scale: Scale) -> Figures {
+    let mut world = World::new(scale.seed);
     let mut prefixes = Prefixes::new(scale.nodes);
     join(&mut world, &mut prefixes, scale.nodes, false);
     world.run(20 * MINUTE);
-    let most = (scale.nodes / 5).clamp(40, 200);
-    let attacks = [(20, true), (20, false), (most, true), (most, false)]
-        .map(|(keys, one_prefix)| Attack { keys, one_prefix });
+    let many = (scale.nodes / 10).clamp(40, 100);
+    let attacks = [(20, true, false), (20, false, false), (many, false, false), (many, false, true)]
+        .map(|(keys, one_prefix, spread)| Attack { keys, one_prefix, spread });
     // The bootstrap nodes and clients are left alone: any other will do.
-    let victims: Vec<usize> = (0..attacks.len()).map(|n| 11 + n * 5).collect();
-    let readers = scale.readers();
-    ask_for(&mut world, "before", &attacks, &victims, readers);
-    for (attack, victim) in attacks.iter().zip(&victims) {
-        surround(&mut world, &mut prefixes, *attack, *victim);
+    let victims: Vec<Vec<usize>> = (0..attacks.len())
+        .map(|attack| (0..scale.victims()).map(|n| 11 + 5 * (attack * scale.victims() + n)).collect())
+        .collect();
+    ask_for(&mut world, "before", &attacks, &victims, scale);
+    for (attack, victims) in attacks.iter().zip(&victims) {
+        for victim in victims {
+            surround(&mut world, &mut prefixes, *attack, *victim);
+        }
     }
     world.run(10 * MINUTE);
-    ask_for(&mut world, "10 minutes after", &attacks, &victims, readers);
+    ask_for(&mut world, "10 minutes after", &attacks, &victims, scale);
     if scale.long() {
         world.run(10 * HOUR);
-        ask_for(&mut world, "10 hours after", &attacks, &victims, readers);
+        ask_for(&mut world, "10 hours after", &attacks, &victims, scale);
         world.run(16 * HOUR);
-        ask_for(&mut world, "26 hours after", &attacks, &victims, readers);
+        ask_for(&mut world, "26 hours after", &attacks, &victims, scale);
     }
     check_disks(&mut world);
     world.figures
-}
-
-/// How walks treat prefixes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Walks {
-    /// They do not look at them: what the driver does.
-    AsToday,
-    /// A path counts two nodes of a prefix at most: what it could do.
-    TwoOfAPrefix,
 }
 
 /// Which prefix a node has. Most have one of their own, some share.
@@ -229,31 +229,35 @@ fn ask(world: &mut World, label: &str, count: usize, pause: u64, what: What) {
 }
 
 /// Friends of each victim look it up.
-fn ask_for(world: &mut World, when: &str, attacks: &[Attack], victims: &[usize], readers: usize) {
-    for (attack, victim) in attacks.iter().zip(victims) {
-        let from = if attack.one_prefix { "one /24" } else { "as many /24s" };
-        world.begin_sample(&format!("{} keys from {from}: {when}", attack.keys));
-        let friends = present(world);
-        for _ in 0..readers {
-            let reader = friends[world.pick(friends.len())];
-            if reader != *victim && world.asked.insert((reader, *victim)) {
+fn ask_for(world: &mut World, when: &str, attacks: &[Attack], victims: &[Vec<usize>], scale: Scale) {
+    for (attack, victims) in attacks.iter().zip(victims) {
+        world.begin_sample(&attack.label(when));
+        for victim in victims {
+            let mut friends = present(world);
+            friends.retain(|reader| reader != victim && !world.asked.contains(&(*reader, *victim)));
+            for _ in 0..scale.readers().min(friends.len()) {
+                let reader = friends.swap_remove(world.pick(friends.len()));
+                world.asked.insert((reader, *victim));
                 world.look_up(reader, *victim, What::Card);
+                world.run(200);
             }
-            world.run(200);
         }
         world.run(PATIENCE);
         world.end_sample();
     }
 }
 
-/// Attackers make keys nearer to the victim's card than anybody's, and join with them all at once.
+/// Attackers make keys near the victim's card, by default nearer than anybody's, and join with them all at once.
 fn surround(world: &mut World, prefixes: &mut Prefixes, attack: Attack, victim: usize) {
     let key = spot(&Place::of_key(&card_key(world.nodes[victim].id)), &world.origin);
-    let nearest =
-        world.nodes.iter().filter(|node| node.level > 1).map(|node| node.place.spot ^ key).min().unwrap_or(0);
+    let holders = world.nodes.iter().filter(|node| node.honest() && node.level > 1);
+    let mut distances: Vec<_> = holders.map(|node| node.place.spot ^ key).collect();
+    distances.sort_unstable();
+    let twentieth = distances.get(19).or(distances.last());
+    let within = if attack.spread { twentieth } else { distances.first() }.copied().unwrap_or(0);
     let shared = prefixes.fresh();
     for n in 0..attack.keys {
-        let (id, tries) = mine(&mut world.rng, key, nearest, &world.origin);
+        let (id, tries) = mine(&mut world.rng, key, within, &world.origin);
         world.figures.mined = world.figures.mined.saturating_add(tries);
         let prefix = if attack.one_prefix { shared } else { prefixes.fresh() };
         // The even ones withhold: all do.

@@ -1,8 +1,8 @@
-//! Small pictures for the documentation: a line over time, and bars.
+//! Small pictures for the documentation: lines over time, and bars.
 //!
-//! In: numbers and words. Out: the text of an SVG file. Greys and one colour that can be read on white and on black, no background, no script.
+//! In: numbers and words. Out: the text of an SVG file. Grey and colours that can be read on white and on black, no background, no script.
 //!
-//! Not here: what the numbers mean ([`super::report`]).
+//! Not here: what the numbers mean ([`super::report`], [`crate::mailbox::churn`]).
 
 use super::figures::float;
 use std::fmt::Write as _;
@@ -14,9 +14,13 @@ const RIGHT: f64 = 16.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 48.0;
 
+/// Points up to which each is shown as a dot.
+const MOST_DOTS: usize = 60;
+
 /// Readable on light and dark pages alike.
 const INK: &str = "#7d8590";
 const COLOUR: &str = "#3b82c4";
+const SECOND: &str = "#2f9e6e";
 const ALARM: &str = "#d1702a";
 
 /// A picture's words.
@@ -30,16 +34,25 @@ pub struct Words<'a> {
     pub up: &'a str,
 }
 
-/// Points joined by a line; `low` to `high` is what the side shows. `mark`: a moment with a word.
+/// Points of one line, and what they are. Without a name it stands alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Series<'a> {
+    /// What it is.
+    pub name: &'a str,
+    /// Across and up, in order.
+    pub points: &'a [(f64, f64)],
+}
+
+/// Points joined by lines, two at most; `low` to `high` is what the side shows. `mark`: a moment with a word.
 #[must_use]
-pub fn line(
+pub fn lines(
     words: Words<'_>,
-    points: &[(f64, f64)],
+    series: &[Series<'_>],
     low: f64,
     high: f64,
     mark: Option<(f64, &str)>,
 ) -> String {
-    let last = points.iter().map(|(x, _)| *x).fold(0.0, f64::max).max(1e-9);
+    let last = series.iter().flat_map(|series| series.points).map(|(x, _)| *x).fold(0.0, f64::max).max(1e-9);
     let x = |value: f64| LEFT + value / last * (WIDTH - LEFT - RIGHT);
     let y = |value: f64| up(value, low, high);
     let mut svg = frame(words, low, high);
@@ -65,20 +78,33 @@ pub fn line(
             ),
         );
     }
-    let path: Vec<String> =
-        points.iter().map(|(at, value)| format!("{:.1},{:.1}", x(*at), y(*value))).collect();
-    push(
-        &mut svg,
-        format_args!(
-            r#"<polyline points="{}" fill="none" stroke="{COLOUR}" stroke-width="2"/>"#,
-            path.join(" ")
-        ),
-    );
-    for (at, value) in points {
+    for ((series, colour), row) in series.iter().zip([COLOUR, SECOND]).zip([54.0, 70.0]) {
+        let path: Vec<String> =
+            series.points.iter().map(|(at, value)| format!("{:.1},{:.1}", x(*at), y(*value))).collect();
         push(
             &mut svg,
-            format_args!(r#"<circle cx="{:.1}" cy="{:.1}" r="3" fill="{COLOUR}"/>"#, x(*at), y(*value)),
+            format_args!(
+                r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"/>"#,
+                path.join(" ")
+            ),
         );
+        // Many points are a line by themselves.
+        for (at, value) in series.points.iter().filter(|_| series.points.len() <= MOST_DOTS) {
+            push(
+                &mut svg,
+                format_args!(r#"<circle cx="{:.1}" cy="{:.1}" r="3" fill="{colour}"/>"#, x(*at), y(*value)),
+            );
+        }
+        if !series.name.is_empty() {
+            push(
+                &mut svg,
+                format_args!(
+                    r#"<text x="{:.1}" y="{row}" fill="{colour}">{}</text>"#,
+                    LEFT + 12.0,
+                    escaped(series.name)
+                ),
+            );
+        }
     }
     svg + "</svg>\n"
 }
@@ -188,8 +214,11 @@ mod tests {
 
     #[test]
     fn a_line_has_a_point_for_each_value_and_its_mark() {
-        let svg = line(WORDS, &[(0.0, 100.0), (1.0, 99.0), (2.0, 98.0)], 95.0, 100.0, Some((1.0, "killed")));
-        assert_eq!(svg.matches("<circle").count(), 3);
+        let points = [(0.0, 100.0), (1.0, 99.0), (2.0, 98.0)];
+        let series = [Series { name: "one", points: &points }, Series { name: "other", points: &points }];
+        let svg = lines(WORDS, &series, 95.0, 100.0, Some((1.0, "killed")));
+        assert_eq!((svg.matches("<circle").count(), svg.matches("<polyline").count()), (6, 2));
+        assert!(svg.contains(">one<") && svg.contains(">other<"));
         assert!(svg.contains("killed") && svg.contains("a &lt; b &amp; c") && svg.ends_with("</svg>\n"));
     }
 

@@ -64,7 +64,7 @@ fn friends_are_found_with_half_of_the_network_hostile() {
 #[test]
 fn sybils_round_a_key_forge_nothing() {
     let scale = scale();
-    let figures = sybils(scale, Walks::AsToday);
+    let figures = sybils(scale);
     // While they are there their victim is often not found (docs/simulations/records.md); but nobody is shown a lie.
     let least =
         ["20 keys from one /24: before", "20 keys from as many /24s: before"].map(|label| (label, 90.0));

@@ -1,28 +1,29 @@
 //! One walk through the network to the nodes nearest to a place.
 //!
 //! In: whom the walker knows, and what each contacted node answers from its own table. Out: up to twenty nodes that answered, nearest first, who
-//! was contacted, who was gone, and how long it took. As libp2p's kad does it with disjoint paths: three paths begin with the
-//! same twenty, a node is contacted by one path only and its answer stays on that path, each path asks three at a time (twenty when it
-//! gets no nearer) until the twenty nearest it heard of have answered. Only who answered is found. A liar can name liars and
-//! keep silent about others on its own path; it cannot take anything from the other two.
+//! was contacted, who was silent, and how long it took. As libp2p's kad does it with disjoint paths (`query/peers/closest.rs` there): three paths begin with
+//! the same twenty; a node is contacted by one path only and its answer stays on that path; each path has three questions in flight, twenty when
+//! three answers in a row brought it no nearer, and has arrived when the twenty nearest it heard of have answered. A silent node holds its
+//! place: as long as one is among the nearest, its path goes on asking whoever is next, until the driver ends the walk with what it has. Only who answered is found. A liar can
+//! name liars and keep silent about others on its own path; it cannot take anything from the other two.
 //!
 //! Not here: what is modelled away is said in [`super`].
 
 use super::table::{Entry, Spot};
 use pc2_protocols::limits;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Paths of one walk, and nodes asked at once on each. Source: libp2p's α.
+/// Paths of one walk, and questions in flight on each. Source: libp2p's α.
 const PATHS: usize = 3;
-
-/// Rounds after which a walk ends with what it has: its ten seconds.
-const MAX_ROUNDS: u64 = 60;
 
 /// One question and its answer, in milliseconds.
 const ROUND_MS: u64 = 150;
 
-/// A walk ends after this in any case, and it waits that long for a silent node that is among the nearest. Source: the driver's limits.
-const LONGEST_MS: u64 = 10_000;
+/// When the driver ends a walk with what it has. Source: `LOOKUP_ENOUGH` of the driver.
+pub(super) const ENOUGH_MS: u64 = 3_000;
+
+/// When a walk ends in any case: those through the own neighbourhood are not ended before. Source: `LOOKUP_TIMEOUT` of the driver.
+pub(super) const LONGEST_MS: u64 = 10_000;
 
 /// What a walk found.
 #[derive(Debug, Default)]
@@ -41,128 +42,136 @@ pub(super) struct Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Heard,
+    /// Asked, by this path or another. A silent one stays like this: the walk is over before its dial is.
+    Asked,
     Answered,
-    Gone,
-}
-
-/// A way to count nodes of one prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Diversity {
-    /// As the driver walks today: prefixes limit tables, not walks.
-    AnyPrefix,
-    /// What if a path counted two nodes of a prefix at most among its nearest?
-    TwoOfAPrefix,
 }
 
 struct Path {
+    /// By distance.
     known: BTreeMap<Spot, (Entry, Seen)>,
-    stalled: bool,
+    in_flight: usize,
+    /// Answers in a row that brought it no nearer.
+    in_vain: usize,
+    arrived: bool,
 }
 
 impl Path {
-    /// The twenty nearest that are not gone.
-    fn top(&self, diversity: Diversity) -> Vec<(Entry, Seen)> {
-        let mut top: Vec<(Entry, Seen)> = Vec::with_capacity(limits::REPLICATION);
-        for (entry, seen) in self.known.values().filter(|(_, seen)| *seen != Seen::Gone) {
-            let alike = || top.iter().filter(|(other, _)| other.prefix == entry.prefix).count();
-            if diversity == Diversity::AnyPrefix || alike() < super::table::MAX_PER_PREFIX {
-                top.push((*entry, *seen));
-            }
-            if top.len() == limits::REPLICATION {
-                break;
+    /// Whom it asks next, if anybody now. It is [`Seen::Asked`] from then on.
+    fn next(&mut self) -> Option<Entry> {
+        if self.arrived {
+            return None;
+        }
+        let stalled = self.in_vain >= PATHS;
+        let full = self.in_flight >= if stalled { limits::REPLICATION } else { PATHS };
+        let (mut answered, mut waits) = (0, false);
+        for (entry, seen) in self.known.values_mut() {
+            match seen {
+                Seen::Asked if full => return None,
+                Seen::Asked => waits = true,
+                Seen::Answered => {
+                    answered += 1;
+                    if !waits && answered == limits::REPLICATION {
+                        self.arrived = true;
+                        return None;
+                    }
+                }
+                Seen::Heard if full => return None,
+                Seen::Heard => {
+                    *seen = Seen::Asked;
+                    self.in_flight += 1;
+                    return Some(*entry);
+                }
             }
         }
-        top
+        self.arrived = self.in_flight == 0;
+        None
+    }
+
+    /// One that it asked has answered: with these, or on another path.
+    fn answered(&mut self, at: Spot, to: Spot, told: &[Entry]) {
+        let Some((_, seen @ Seen::Asked)) = self.known.get_mut(&at) else { return };
+        *seen = Seen::Answered;
+        self.in_flight -= 1;
+        let twentieth = self.known.keys().nth(limits::REPLICATION - 1).or(self.known.keys().next_back());
+        let range = twentieth.copied().unwrap_or(Spot::MAX);
+        let mut nearer = self.known.len() < limits::REPLICATION;
+        for told in told.iter().take(limits::REPLICATION) {
+            let distance = told.spot ^ to;
+            self.known.entry(distance).or_insert_with(|| {
+                nearer |= distance < range;
+                (*told, Seen::Heard)
+            });
+        }
+        self.in_vain = if nearer { 0 } else { self.in_vain + 1 };
     }
 }
 
-/// Walks to `to`. `ask` gives a node's answer, or nothing when it is gone.
+/// Walks to `to` until it has arrived, `longest` milliseconds at most. `ask` gives a node's answer, or nothing when it is gone.
 pub(super) fn walk(
     to: Spot,
     begin: &[Entry],
-    diversity: Diversity,
+    longest: u64,
     mut ask: impl FnMut(u32) -> Option<Vec<Entry>>,
 ) -> Found {
     let known: BTreeMap<_, _> = begin.iter().map(|entry| (entry.spot ^ to, (*entry, Seen::Heard))).collect();
-    let mut paths: Vec<_> = (0..PATHS).map(|_| Path { known: known.clone(), stalled: false }).collect();
+    let path = || Path { known: known.clone(), in_flight: 0, in_vain: 0, arrived: false };
+    let mut paths: [_; PATHS] = std::array::from_fn(|_| path());
     let mut contacted: BTreeMap<u32, Seen> = BTreeMap::new();
     let mut found = Found::default();
-    let mut rounds = 0;
-    while rounds < MAX_ROUNDS {
-        let mut moved = false;
-        for path in &mut paths {
-            moved |= step(path, to, diversity, &mut contacted, &mut ask, &mut found);
-        }
-        if !moved {
+    while found.millis < longest {
+        let asked = questions(&mut paths, to, &mut contacted);
+        if paths.iter().all(|path| path.arrived) {
             break;
         }
-        rounds += 1;
+        found.millis = longest.min(found.millis + ROUND_MS);
+        for (number, entry) in asked {
+            let Some(told) = ask(entry.node) else {
+                found.gone.push(entry.node);
+                continue;
+            };
+            contacted.insert(entry.node, Seen::Answered);
+            found.answered.push(entry.node);
+            for (other, path) in paths.iter_mut().enumerate() {
+                path.answered(entry.spot ^ to, to, if other == number { &told } else { &[] });
+            }
+        }
     }
-    let mut nearest: BTreeMap<Spot, Entry> = BTreeMap::new();
+    let mut nearest = BTreeMap::new();
     for path in &paths {
-        let top = path.top(diversity).into_iter().filter(|(_, seen)| *seen == Seen::Answered);
-        nearest.extend(top.map(|(entry, _)| (entry.spot ^ to, entry)));
+        let answered = path.known.iter().filter(|(_, (_, seen))| *seen == Seen::Answered);
+        nearest.extend(answered.take(limits::REPLICATION).map(|(at, (entry, _))| (*at, entry.node)));
     }
-    let farthest = nearest.keys().nth(limits::REPLICATION - 1).copied().unwrap_or(Spot::MAX);
-    let gone: BTreeSet<_> = found.gone.iter().copied().collect();
-    let waits = paths
-        .iter()
-        .flat_map(|path| path.known.range(..farthest))
-        .any(|(_, (entry, _))| gone.contains(&entry.node));
-    found.millis = if waits { LONGEST_MS } else { (rounds * ROUND_MS).min(LONGEST_MS) };
-    let all = Path {
-        known: nearest.into_iter().map(|(at, entry)| (at, (entry, Seen::Answered))).collect(),
-        stalled: false,
-    };
-    found.nearest = all.top(diversity).into_iter().map(|(entry, _)| entry.node).collect();
+    found.nearest = nearest.into_values().take(limits::REPLICATION).collect();
     found
 }
 
-/// One round of one path. False when it has arrived.
-fn step(
-    path: &mut Path,
+/// Whom the paths ask now, one after the other in turn, each node once.
+fn questions(
+    paths: &mut [Path; PATHS],
     to: Spot,
-    diversity: Diversity,
     contacted: &mut BTreeMap<u32, Seen>,
-    ask: &mut impl FnMut(u32) -> Option<Vec<Entry>>,
-    found: &mut Found,
-) -> bool {
-    let width = if path.stalled { limits::REPLICATION } else { PATHS };
-    let top = path.top(diversity);
-    let farthest = top.get(limits::REPLICATION - 1).map_or(Spot::MAX, |(entry, _)| entry.spot ^ to);
-    let mut asked = 0;
-    let mut nearer = false;
-    let mut moved = false;
-    for (entry, _) in top.into_iter().filter(|(_, seen)| *seen == Seen::Heard) {
-        if asked == width {
+) -> Vec<(usize, Entry)> {
+    let mut asked = Vec::new();
+    let mut idle = 0;
+    for number in (0..PATHS).cycle() {
+        let next = paths[number].next();
+        idle = if next.is_some() { 0 } else { idle + 1 };
+        if idle == PATHS {
             break;
         }
-        moved = true;
-        // Another path has its answer: here it counts as found, and says nothing.
-        if let Some(seen) = contacted.get(&entry.node) {
-            path.known.insert(entry.spot ^ to, (entry, *seen));
-            continue;
-        }
-        asked += 1;
-        let answer = ask(entry.node);
-        let seen = if answer.is_some() { Seen::Answered } else { Seen::Gone };
-        contacted.insert(entry.node, seen);
-        path.known.insert(entry.spot ^ to, (entry, seen));
-        if seen == Seen::Answered {
-            found.answered.push(entry.node)
-        } else {
-            found.gone.push(entry.node)
-        }
-        for told in answer.into_iter().flatten().take(limits::REPLICATION) {
-            let distance = told.spot ^ to;
-            path.known.entry(distance).or_insert_with(|| {
-                nearer |= distance < farthest;
-                (told, Seen::Heard)
-            });
+        let Some(entry) = next else { continue };
+        match contacted.get(&entry.node) {
+            // Another path asked it: its answer counts here, too, and says nothing.
+            Some(Seen::Answered) => paths[number].answered(entry.spot ^ to, to, &[]),
+            Some(Seen::Heard | Seen::Asked) => {}
+            None => {
+                contacted.insert(entry.node, Seen::Asked);
+                asked.push((number, entry));
+            }
         }
     }
-    path.stalled = !nearer;
-    moved
+    asked
 }
 
 #[cfg(test)]
@@ -188,7 +197,7 @@ mod tests {
     #[test]
     fn a_walk_from_a_few_finds_the_nearest_of_all() {
         let network = network();
-        let found = walk(42, &network[..3], Diversity::AnyPrefix, |node| {
+        let found = walk(42, &network[..3], ENOUGH_MS, |node| {
             // Each knows sixty others.
             let known = network
                 .iter()
@@ -204,7 +213,7 @@ mod tests {
     fn liars_on_one_path_hide_nobody_that_honest_nodes_name() {
         let network = network();
         let liars: Vec<_> = network.iter().copied().filter(|entry| entry.node % 2 == 0).collect();
-        let found = walk(42, &network[..20], Diversity::AnyPrefix, |node| {
+        let found = walk(42, &network[..20], ENOUGH_MS, |node| {
             let knows = if node % 2 == 0 { &liars } else { &network };
             Some(super::super::table::nearest(knows.iter().copied(), 42))
         });
@@ -212,30 +221,31 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_answer_is_not_found_and_costs_time() {
+    fn beside_a_silent_node_a_walk_takes_as_long_as_it_may_and_asks_on() {
         let network = network();
         let nearest = truly_nearest(42, &network);
-        let found = walk(42, &network[..20], Diversity::AnyPrefix, |node| {
-            (node != nearest[0]).then(|| super::super::table::nearest(network.iter().copied(), 42))
-        });
+        let silent =
+            |node| (node != nearest[0]).then(|| super::super::table::nearest(network.iter().copied(), 42));
+        let found = walk(42, &network[..20], ENOUGH_MS, silent);
         assert!(!found.nearest.contains(&nearest[0]));
-        assert_eq!((found.nearest.len(), found.gone, found.millis), (20, vec![nearest[0]], LONGEST_MS));
+        assert_eq!((found.nearest.len(), found.gone, found.millis), (20, vec![nearest[0]], ENOUGH_MS));
+        let all_there = walk(42, &network[..20], ENOUGH_MS, |_| {
+            Some(super::super::table::nearest(network.iter().copied(), 42))
+        });
+        assert!(all_there.millis < ENOUGH_MS, "{all_there:?}");
     }
 
     #[test]
-    fn with_two_of_a_prefix_a_crowd_from_one_place_leaves_room() {
-        let mut network = network();
-        // A hundred of one prefix, all nearer than anybody else.
-        network.extend((1_000..1_100).map(|node| Entry { spot: u128::from(node), node, prefix: 9 }));
-        let crowd = |diversity| {
-            let found = walk(0, &network[..20], diversity, |_| {
-                Some(super::super::table::nearest(
-                    network.iter().copied().filter(|entry| entry.node < 1_002),
-                    0,
-                ))
-            });
-            found.nearest.iter().filter(|node| **node >= 1_000).count()
-        };
-        assert_eq!(crowd(Diversity::TwoOfAPrefix), 2);
+    fn three_silent_nodes_nearest_to_the_place_hold_up_all_paths() {
+        let network = network();
+        // Each path counts those that another one asked as its own: three questions, and nobody else is asked.
+        let mut begin = network.clone();
+        begin.sort_by_key(|entry| entry.spot ^ 42);
+        begin.truncate(20);
+        let silent: Vec<_> = begin.iter().take(3).map(|entry| entry.node).collect();
+        let found = walk(42, &begin, ENOUGH_MS, |node| {
+            (!silent.contains(&node)).then(|| super::super::table::nearest(network.iter().copied(), 42))
+        });
+        assert_eq!((found.nearest, found.gone, found.millis), (vec![], silent, ENOUGH_MS));
     }
 }

@@ -12,7 +12,6 @@ use super::{
     net::{SILENT_AFTER_MS, Waiting},
     node::{Node, Role},
     table::spot,
-    walk::Diversity,
 };
 use pc2_protocols::{
     crypto::keys::IdentityKeys,
@@ -99,7 +98,6 @@ pub(super) struct World {
     pub(super) index: BTreeMap<NodeId, usize>,
     /// The hostile nodes, which know each other.
     pub(super) hostile: Vec<usize>,
-    pub(super) diversity: Diversity,
     pub(super) open: BTreeSet<(usize, u32, OpId)>,
     pub(super) tokens: BTreeMap<RequestToken, Waiting>,
     queue: BTreeMap<(u64, u64), Event>,
@@ -112,7 +110,7 @@ pub(super) struct World {
 
 impl World {
     /// An empty one.
-    pub(super) fn new(seed: u64, diversity: Diversity) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             nodes: Vec::new(),
             figures: Figures::default(),
@@ -122,7 +120,6 @@ impl World {
             origin: Place::of_node(NodeId::from_bytes([0; 32])),
             index: BTreeMap::new(),
             hostile: Vec::new(),
-            diversity,
             open: BTreeSet::new(),
             tokens: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -336,7 +333,10 @@ impl World {
                     self.step(node, In::PeerDown { node: node_id });
                 }
             }
-            Event::Wake { node, life } if self.alive(node, life) => {
+            // An alarm that was set anew since is none: each would go on setting others.
+            Event::Wake { node, life }
+                if self.alive(node, life) && self.nodes[node].wakes_at == Some(self.now) =>
+            {
                 self.nodes[node].wakes_at = None;
                 self.step(node, In::Tick);
             }
