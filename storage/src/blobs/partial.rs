@@ -1,0 +1,481 @@
+//! A blob being received.
+//!
+//! In: streams of groups with their proof, in any order, from any number of sides at once. Out: a file of the blob's bytes, in which
+//! nothing was ever written that was not proven before.
+//!
+//! **What survives.** Groups are written to their places as they come. After every [`BATCH_BYTES`], or [`BATCH_TIME`], data and tree are
+//! synced, and only then the marks say that these groups are there. So a kill or a loss of power costs one batch at most,
+//! and what the marks say is true. Marks that are damaged themselves are made again from data and tree.
+//!
+//! **What fails.** A stream that is not the blob, or ends: what came before stays, nothing of it does. A disk that fails
+//! a sync: nobody knows what it has, so this [`Partial`] takes nothing more; begun again it goes on from the marks.
+//!
+//! Not here: which groups are asked of whom; moving what is whole to where it belongs ([`super::finish`]).
+
+use super::{
+    BlobChange, BlobError, Holder,
+    marks::{self, Marks},
+    rows::PartialRow,
+    store::{BlobStore, Inner, PartialPaths, Receiving, hold, is_small, now, remove},
+    tree::{self, PAIR_BYTES, Pairs},
+};
+use crate::disk;
+use bao_tree::io::{BaoContentItem, DecodeError, sync::DecodeResponseIter};
+use pc2_protocols::{
+    blob::{BlobSize, Groups},
+    id::BlobId,
+    limits::BLOB_GROUP_BYTES,
+};
+use rustix::fs::OFlags;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{File, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// After so many bytes they are made to survive: what a kill costs at most. A sync of this takes an SSD some 30 ms, an SD card half a second.
+pub const BATCH_BYTES: u64 = 16 * 1024 * 1024;
+
+/// After so long they are, too: what a kill costs on a slow line.
+pub const BATCH_TIME: Duration = Duration::from_secs(1);
+
+/// Pairs of hashes kept in memory before they are written, half a megabyte: four batches of a file that comes in order.
+const MOST_PAIRS: usize = 4_096;
+
+/// What has become of the wish to receive a blob.
+pub enum Begun {
+    /// A file with its bytes stands on this machine already: because it was received before (and the process ended before
+    /// anybody noted it), or because the owner offers it. See [`BlobStore::copy`].
+    Here {
+        /// Where.
+        path: PathBuf,
+        /// Whether it was received.
+        received: bool,
+    },
+    /// It can be received, from where it was left.
+    Partial(Box<Partial>),
+}
+
+/// A blob being received. All of it may be used by several threads at once.
+pub struct Partial {
+    pub(crate) id: BlobId,
+    pub(crate) size: BlobSize,
+    pub(crate) holder: Holder,
+    pub(crate) files: Files,
+    /// What the disk has for certain. Held while a batch is made to survive, so that one is at a time.
+    durable: Mutex<Marks>,
+    state: Mutex<State>,
+    receiving: Receiving,
+}
+
+/// Its files, open.
+pub(crate) struct Files {
+    pub(crate) paths: PartialPaths,
+    pub(crate) data: File,
+    /// Not of a small blob.
+    books: Option<Books>,
+}
+
+struct Books {
+    tree: File,
+    marks: File,
+}
+
+struct State {
+    /// What was written, whether or not it would survive.
+    there: Marks,
+    /// What of it would not.
+    fresh: Vec<u32>,
+    /// Pairs of hashes that are not written yet, by their place in the tree's file.
+    pairs: BTreeMap<u64, [u8; PAIR_BYTES]>,
+    /// When `fresh` was last empty.
+    since: Instant,
+    /// A sync failed, or it was finished: nothing more is taken.
+    closed: bool,
+}
+
+impl BlobStore {
+    /// Begins to receive a blob, or goes on with it. Its sender's word for the size is proven by its last group.
+    ///
+    /// # Errors
+    /// [`BlobError::Busy`] while another [`Partial`] of it lives; [`BlobError::NoRoom`] when the disk, the reserve and what other blobs were
+    /// promised taken off, has no room for all of it; [`BlobError::WrongSize`] when another size was proven;
+    /// [`BlobError::NotTheFile`] when it is said to be empty and its id is not that of nothing; what disk and database say.
+    pub fn begin(&self, id: BlobId, size: BlobSize, holder: Holder) -> Result<Begun, BlobError> {
+        let receiving = self.inner.receive(id)?;
+        if let Some(row) = self.inner.standing(id)? {
+            let known = row.seen.size.bytes();
+            if row.seen.size != size {
+                return Err(BlobError::WrongSize { known, claimed: size.bytes() });
+            }
+            self.inner.commit(vec![BlobChange::RemovePartial { id }, hold(id, holder)])?;
+            self.inner.discard(id)?;
+            return Ok(Begun::Here { path: row.path().to_owned(), received: row.received });
+        }
+        if size == BlobSize::EMPTY && id != tree::id(blake3::hash(&[])) {
+            return Err(BlobError::NotTheFile { at: 0 });
+        }
+        let (files, there) = if is_small(size) {
+            self.inner.discard(id)?;
+            receiving.promise(size.bytes())?;
+            (create(&self.inner, id, size)?, Marks::none(size.groups()))
+        } else {
+            match self.inner.resume(id, size)? {
+                Some((files, there)) => {
+                    receiving.promise(missing_bytes(size, &there))?;
+                    self.inner.commit(vec![hold(id, holder)])?;
+                    (files, there)
+                }
+                None => {
+                    self.inner.discard(id)?;
+                    receiving.promise(size.bytes().saturating_add(tree::bytes(size)))?;
+                    let files = create(&self.inner, id, size)?;
+                    // Rows after files: files without rows are swept, rows without files would promise something.
+                    let row = PartialRow { id, size, since: now() };
+                    self.inner.commit(vec![BlobChange::PutPartial(row), hold(id, holder)])?;
+                    (files, Marks::none(size.groups()))
+                }
+            }
+        };
+        let state = State {
+            there: there.clone(),
+            fresh: Vec::new(),
+            pairs: BTreeMap::new(),
+            since: Instant::now(),
+            closed: false,
+        };
+        let (durable, state) = (Mutex::new(there), Mutex::new(state));
+        Ok(Begun::Partial(Box::new(Partial { id, size, holder, files, durable, state, receiving })))
+    }
+
+    /// Gives up receiving a blob, whoever holds it: its bytes go at once, its holds with the next sweep.
+    ///
+    /// # Errors
+    /// [`BlobError::Busy`] while a [`Partial`] of it lives; what disk and database say.
+    pub fn abandon(&self, id: BlobId) -> Result<(), BlobError> {
+        let _receiving = self.inner.receive(id)?;
+        self.inner.commit(vec![BlobChange::RemovePartial { id }])?;
+        self.inner.discard(id).map(|_| ())
+    }
+}
+
+impl Partial {
+    /// Which blob.
+    #[must_use]
+    pub const fn id(&self) -> BlobId {
+        self.id
+    }
+
+    /// Its size.
+    #[must_use]
+    pub const fn size(&self) -> BlobSize {
+        self.size
+    }
+
+    /// Bytes that are there and proven, synced or not.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.size.bytes().saturating_sub(missing_bytes(self.size, &self.state().there))
+    }
+
+    /// Whether all of it is there.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.state().there.is_whole()
+    }
+
+    /// What is still missing from a group on: at most `most` groups, and as many ranges as fit a request. Several sides are asked
+    /// for different stretches by beginning at different groups.
+    #[must_use]
+    pub fn missing(&self, from: u32, most: u32) -> Groups {
+        Groups::new(self.state().there.missing(from, most)).unwrap_or_default()
+    }
+
+    /// Takes the answer to a question for `groups`: proves and writes one group after the other. Returns how many bytes are
+    /// new. `encoded` is read in pieces of 64 bytes and of a group, and not beyond the answer's end: it should be buffered.
+    ///
+    /// # Errors
+    /// [`BlobError::NotTheFile`] at the first thing that is not proven; [`BlobError::Stream`] when `encoded` fails or ends early;
+    /// [`BlobError::NoRoom`]; [`BlobError::OutOfRange`]; [`BlobError::Failed`] once a sync failed. Groups before the error are kept.
+    pub fn accept(&self, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
+        if !groups.fit(self.size) {
+            return Err(BlobError::OutOfRange);
+        }
+        if self.state().closed {
+            return Err(BlobError::Failed);
+        }
+        if groups.is_empty() {
+            return Ok(0);
+        }
+        let inner = &self.receiving.inner;
+        inner.room(&inner.partials(), groups.bytes(self.size))?;
+        let shape = tree::shape(self.size);
+        let chunks = tree::chunks(groups);
+        let mut proven_to = groups.ranges().next().map_or(0, |first| self.size.span(&first).start);
+        let mut new: u64 = 0;
+        for item in DecodeResponseIter::new(tree::root(self.id), shape, encoded, &chunks) {
+            match item {
+                Ok(BaoContentItem::Parent(parent)) => {
+                    let Some(place) = shape.post_order_offset(parent.node) else { continue };
+                    let mut pair = [0; PAIR_BYTES];
+                    let (left, right) = pair.split_at_mut(PAIR_BYTES / 2);
+                    left.copy_from_slice(parent.pair.0.as_bytes());
+                    right.copy_from_slice(parent.pair.1.as_bytes());
+                    self.note_pair(place.value().saturating_mul(PAIR_BYTES as u64), pair)?;
+                }
+                Ok(BaoContentItem::Leaf(leaf)) => {
+                    new += self.write(leaf.offset, &leaf.data)?;
+                    proven_to = leaf.offset + leaf.data.len() as u64;
+                }
+                Err(error) => return Err(refused(error, proven_to)),
+            }
+        }
+        Ok(new)
+    }
+
+    /// Makes everything that came so far survive. For the end of a session; while it goes on it happens by itself.
+    ///
+    /// # Errors
+    /// [`BlobError::Failed`], [`BlobError::NoRoom`], or what the system says; nothing is taken any more then.
+    pub fn checkpoint(&self) -> Result<(), BlobError> {
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let (fresh, pairs) = {
+            let mut state = self.state();
+            if state.closed {
+                return Err(BlobError::Failed);
+            }
+            state.since = Instant::now();
+            (std::mem::take(&mut state.fresh), std::mem::take(&mut state.pairs))
+        };
+        if fresh.is_empty() && pairs.is_empty() {
+            return Ok(());
+        }
+        let done = self.make_durable(&mut durable, &fresh, &pairs);
+        if done.is_err() {
+            self.close();
+        }
+        done
+    }
+
+    /// Takes nothing any more.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.receiving.inner
+    }
+
+    /// How many bytes have not come.
+    pub(crate) fn missing_bytes(&self) -> u64 {
+        missing_bytes(self.size, &self.state().there)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a proven pair for the tree's file. They come before the groups they prove, so a group that is noted has all of its own noted.
+    fn note_pair(&self, place: u64, pair: [u8; PAIR_BYTES]) -> Result<(), BlobError> {
+        if self.files.books.is_none() {
+            return Ok(());
+        }
+        let full = {
+            let mut state = self.state();
+            state.pairs.insert(place, pair);
+            state.pairs.len() >= MOST_PAIRS
+        };
+        if full { self.checkpoint() } else { Ok(()) }
+    }
+
+    /// Writes a proven group, unless it is there. Returns how many bytes are new.
+    fn write(&self, at: u64, data: &[u8]) -> Result<u64, BlobError> {
+        let group = u32::try_from(at / BLOB_GROUP_BYTES).map_err(|_| BlobError::OutOfRange)?;
+        if self.state().there.has(group) {
+            return Ok(0);
+        }
+        self.files.data.write_all_at(data, at).map_err(BlobError::io(&self.files.paths.data))?;
+        let due = {
+            let mut state = self.state();
+            // Another side may have brought the same one meanwhile.
+            if !state.there.add(group) {
+                return Ok(0);
+            }
+            state.fresh.push(group);
+            let bytes = (state.fresh.len() as u64).saturating_mul(BLOB_GROUP_BYTES);
+            bytes >= BATCH_BYTES || state.since.elapsed() >= BATCH_TIME
+        };
+        self.receiving.written(data.len() as u64);
+        if due && self.files.books.is_some() {
+            self.checkpoint()?;
+            // A disk that filled up meanwhile is not filled to the last byte.
+            let inner = &self.receiving.inner;
+            inner.room(&inner.partials(), 0)?;
+        }
+        Ok(data.len() as u64)
+    }
+
+    /// Data and tree first, marks after: in this order a loss of power finds too little said at worst.
+    fn make_durable(
+        &self,
+        durable: &mut Marks,
+        fresh: &[u32],
+        pairs: &BTreeMap<u64, [u8; PAIR_BYTES]>,
+    ) -> Result<(), BlobError> {
+        let disk = &self.receiving.inner.disk;
+        let paths = &self.files.paths;
+        let Some(books) = &self.files.books else {
+            return disk.sync(&self.files.data).map_err(BlobError::io(&paths.data));
+        };
+        write_pairs(&books.tree, pairs).map_err(BlobError::io(&paths.tree))?;
+        disk.sync(&self.files.data).map_err(BlobError::io(&paths.data))?;
+        disk.sync(&books.tree).map_err(BlobError::io(&paths.tree))?;
+        let pages: BTreeSet<u32> = fresh.iter().map(|group| marks::page_of(*group)).collect();
+        for group in fresh {
+            durable.add(*group);
+        }
+        marks::write(&books.marks, self.id, durable, pages.into_iter())
+            .and_then(|()| disk.sync(&books.marks))
+            .map_err(BlobError::io(&paths.marks))
+    }
+}
+
+/// Writes pairs of hashes to their places; those beside each other at once.
+fn write_pairs(tree: &File, pairs: &BTreeMap<u64, [u8; PAIR_BYTES]>) -> io::Result<()> {
+    let mut run: (u64, Vec<u8>) = (0, Vec::new());
+    for (place, pair) in pairs {
+        if run.0 + run.1.len() as u64 != *place {
+            tree.write_all_at(&run.1, run.0)?;
+            run = (*place, std::mem::take(&mut run.1));
+            run.1.clear();
+        }
+        run.1.extend_from_slice(pair);
+    }
+    tree.write_all_at(&run.1, run.0)
+}
+
+fn refused(error: DecodeError, proven_to: u64) -> BlobError {
+    match error {
+        DecodeError::ParentHashMismatch(_) | DecodeError::LeafHashMismatch(_) => {
+            BlobError::NotTheFile { at: proven_to }
+        }
+        DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_) => {
+            BlobError::Stream(io::ErrorKind::UnexpectedEof.into())
+        }
+        DecodeError::Io(error) => BlobError::Stream(error),
+    }
+}
+
+fn missing_bytes(size: BlobSize, there: &Marks) -> u64 {
+    there.runs(false, 0).fold(0, |sum, run| {
+        let span = size.span(&run);
+        sum + span.end.saturating_sub(span.start)
+    })
+}
+
+/// Makes the files of a blob of which nothing is there. None of them may exist: what is in the way is somebody's.
+fn create(inner: &Inner, id: BlobId, size: BlobSize) -> Result<Files, BlobError> {
+    let paths = inner.partial(id);
+    let create = |path: &PathBuf, length: u64| {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        file.and_then(|file| file.set_len(length).map(|()| file)).map_err(BlobError::io(path))
+    };
+    let data = create(&paths.data, size.bytes())?;
+    let books = if is_small(size) {
+        None
+    } else {
+        let tree = create(&paths.tree, tree::bytes(size))?;
+        let marks = create(&paths.marks, 0)?;
+        marks::create(&marks, id, size)
+            .and_then(|()| inner.disk.sync(&marks))
+            .and_then(|()| disk::sync_dir(&inner.partials()))
+            .map_err(BlobError::io(&paths.marks))?;
+        Some(Books { tree, marks })
+    };
+    Ok(Files { paths, data, books })
+}
+
+impl Inner {
+    /// Opens what is there of a blob; `None` when that is nothing to go on with.
+    fn resume(&self, id: BlobId, size: BlobSize) -> Result<Option<(Files, Marks)>, BlobError> {
+        let Some(row) = self.rows.blob_partial(id)? else { return Ok(None) };
+        let paths = self.partial(id);
+        let open = |path: &PathBuf| {
+            let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+            match OpenOptions::new().read(true).write(true).custom_flags(flags).open(path) {
+                Ok(file) => Ok(Some(file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(BlobError::io(path)(error)),
+            }
+        };
+        let (Some(data), Some(tree), Some(marks)) =
+            (open(&paths.data)?, open(&paths.tree)?, open(&paths.marks)?)
+        else {
+            return Ok(None);
+        };
+        let mut found = marks::read(&marks, id, row.size).map_err(BlobError::io(&paths.marks))?;
+        if row.size != size {
+            // Only the last group proves a size.
+            let proven = row.size.groups().checked_sub(1).is_some_and(|last| found.marks.has(last));
+            let (known, claimed) = (row.size.bytes(), size.bytes());
+            return if proven { Err(BlobError::WrongSize { known, claimed }) } else { Ok(None) };
+        }
+        let metadata = data.metadata().map_err(BlobError::io(&paths.data))?;
+        // Linked to its last place before the process ended: since then it is somebody's file, who may have changed it.
+        let linked = metadata.nlink() > 1;
+        let pages = 0..marks::page_of(size.groups().saturating_sub(1)).saturating_add(1);
+        if linked || metadata.len() != size.bytes() {
+            found = marks::Found { marks: Marks::none(size.groups()), doubtful: pages.collect() };
+        }
+        let tree = self.prove(&mut found, id, size, &data, tree).map_err(BlobError::io(&paths.tree))?;
+        if linked && !found.marks.is_whole() {
+            return Ok(None);
+        }
+        if !found.doubtful.is_empty() {
+            tracing::warn!(blob = id.short(), pages = found.doubtful.len(), "marks made again from the data");
+            let ready = data.set_len(size.bytes()).and_then(|()| self.disk.sync(&data));
+            ready.map_err(BlobError::io(&paths.data))?;
+            let written =
+                self.disk.sync(&tree).and_then(|()| marks::create(&marks, id, size)).and_then(|()| {
+                    marks::write(&marks, id, &found.marks, 0..marks::page_of(size.groups()).saturating_add(1))
+                });
+            written.and_then(|()| self.disk.sync(&marks)).map_err(BlobError::io(&paths.marks))?;
+        }
+        Ok(Some((Files { paths, data, books: Some(Books { tree, marks }) }, found.marks)))
+    }
+
+    /// Proves the groups of doubtful pages by data and tree.
+    fn prove(
+        &self,
+        found: &mut marks::Found,
+        id: BlobId,
+        size: BlobSize,
+        data: &File,
+        file: File,
+    ) -> io::Result<File> {
+        let tree = tree::with(id, size, Pairs::File(file.try_clone()?));
+        for page in &found.doubtful {
+            let groups = marks::groups_of(*page, size.groups());
+            let mut at = groups.start;
+            for bad in tree::unproven(&tree, data, groups.clone()) {
+                (at..bad.start).for_each(|group| {
+                    found.marks.add(group);
+                });
+                at = bad.end;
+            }
+            (at..groups.end).for_each(|group| {
+                found.marks.add(group);
+            });
+        }
+        Ok(file)
+    }
+
+    /// Removes the files of a partial blob. Returns the bytes they took.
+    pub(crate) fn discard(&self, id: BlobId) -> Result<u64, BlobError> {
+        self.partial(id).all().into_iter().try_fold(0, |sum, path| Ok(sum + remove(path)?))
+    }
+}
