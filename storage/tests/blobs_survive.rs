@@ -48,7 +48,7 @@ fn kill_sides(dir: &Path) -> (Side, Side) {
 }
 
 #[test]
-fn a_killed_process_loses_one_batch_at_most_and_goes_on_from_there() {
+fn a_killed_process_loses_two_batches_at_most_and_goes_on_from_there() {
     let dir = tempfile::tempdir().expect("a directory");
     let bytes = noise(KILL_BYTES);
     let (from, _) = kill_sides(dir.path());
@@ -79,7 +79,11 @@ fn a_killed_process_loses_one_batch_at_most_and_goes_on_from_there() {
         let (_, to) = kill_sides(dir.path());
         let partial = to.begin(id, size(&bytes));
         // What came between the last word and the kill is not known, so only the lower bound is.
-        assert!(partial.received() + BATCH_BYTES >= acknowledged, "{} of {acknowledged}", partial.received());
+        assert!(
+            partial.received() + 2 * BATCH_BYTES >= acknowledged,
+            "{} of {acknowledged}",
+            partial.received()
+        );
         assert!(partial.received() >= found);
         found = partial.received();
         drop(partial);
@@ -237,14 +241,14 @@ fn torn_data_and_damaged_marks_cost_only_what_is_lost() {
 fn dropped_without_a_word_it_goes_on_from_its_last_batch() {
     let (one, two) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let (from, to) = (Side::open(one.path()), Side::open(two.path()));
-    let bytes = noise(3 * BATCH_BYTES as usize / 2);
+    let bytes = noise(3 * BATCH_BYTES as usize);
     let offered = from.offer("file", &bytes);
     let partial = to.begin(offered.id(), offered.size());
     from.send(&partial, 0..1_500);
     assert_eq!(partial.received(), 1_500 * GROUP as u64);
     drop(partial);
     let partial = to.begin(offered.id(), offered.size());
-    assert!(partial.received() >= BATCH_BYTES && partial.received() + BATCH_BYTES >= 1_500 * GROUP as u64);
+    assert!(partial.received() + BATCH_BYTES >= 1_500 * GROUP as u64, "its last thread is waited for");
     // A small one has nothing to go on from, and costs less than a batch.
     let small = from.offer("small", &noise(900_000));
     let partial = to.begin(small.id(), small.size());

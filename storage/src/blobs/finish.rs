@@ -53,39 +53,40 @@ impl Partial {
     /// [`BlobError::Incomplete`]; [`BlobError::NameTaken`]; [`BlobError::NoRoom`] (in another file system); what disk and database say. In all
     /// these cases nothing is lost, and it can be tried again (after [`BlobStore::begin`] where the disk failed).
     pub fn finish(&self, target: &Target, name: &CleanName, after: After) -> Result<Finished, BlobError> {
-        let missing = self.missing_bytes();
+        let core = &*self.core;
+        let missing = core.missing_bytes();
         if missing > 0 {
             return Err(BlobError::Incomplete { missing });
         }
         self.checkpoint()?;
-        let inner = Arc::clone(self.inner());
-        let _claim = inner.claim(self.id);
-        let data = &self.files.data;
-        let (name, file) = match target.link(&self.files.paths.data, data, name)? {
+        let inner = Arc::clone(core.inner());
+        let _claim = inner.claim(core.id);
+        let data = &core.files.data;
+        let (name, file) = match target.link(&core.files.paths.data, data, name)? {
             Linked::Here(name) => (name, None),
             Linked::Elsewhere => {
-                let (name, file) = inner.copy_into(target, name, self.id, self.size, data)?;
+                let (name, file) = inner.copy_into(target, name, core.id, core.size, data)?;
                 (name, Some(file))
             }
         };
         target.sync()?;
         let finished = Finished { path: target.path().join(name.as_str()), name };
-        let mut changes = vec![BlobChange::RemovePartial { id: self.id }];
+        let mut changes = vec![BlobChange::RemovePartial { id: core.id }];
         if after == After::Forget {
-            changes.push(BlobChange::RemoveHold { id: self.id, holder: self.holder });
+            changes.push(BlobChange::RemoveHold { id: core.id, holder: core.holder });
         } else {
-            if !is_small(self.size) {
-                inner.take_tree(self.id)?;
+            if !is_small(core.size) {
+                inner.take_tree(core.id)?;
             }
             let metadata = file.as_ref().unwrap_or(data).metadata().map_err(BlobError::io(&finished.path))?;
-            let row = file_row(self.id, &finished, Seen::of(self.size, &metadata));
-            changes.extend(place(&mut inner.rows.blob_files(self.id)?, row));
-            changes.push(hold(self.id, self.holder));
+            let row = file_row(core.id, &finished, Seen::of(core.size, &metadata));
+            changes.extend(place(&mut inner.rows.blob_files(core.id)?, row));
+            changes.push(hold(core.id, core.holder));
         }
         inner.commit(changes)?;
-        self.close();
+        core.close();
         // What is left behind by a failure here has no row any more: the next sweep takes it.
-        if let Err(error) = inner.discard(self.id) {
+        if let Err(error) = inner.discard(core.id) {
             tracing::warn!(%error, "partial file not removed");
         }
         Ok(finished)

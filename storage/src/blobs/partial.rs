@@ -4,8 +4,9 @@
 //! nothing was ever written that was not proven before.
 //!
 //! **What survives.** Groups are written to their places as they come. After every [`BATCH_BYTES`], or [`BATCH_TIME`], data and tree are
-//! synced, and only then the marks say that these groups are there. So a kill or a loss of power costs one batch at most,
-//! and what the marks say is true. Marks that are damaged themselves are made again from data and tree.
+//! synced, and only then the marks say that these groups are there. Meanwhile the next batch comes: a thread of its own syncs, so that
+//! line and disk work at the same time. A kill or a loss of power costs these two batches at most, and what the marks
+//! say is true. Marks that are damaged themselves are made again from data and tree.
 //!
 //! **What fails.** A stream that is not the blob, or ends: what came before stays, nothing of it does. A disk that fails
 //! a sync: nobody knows what it has, so this [`Partial`] takes nothing more; begun again it goes on from the marks.
@@ -34,11 +35,13 @@ use std::{
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-/// After so many bytes they are made to survive: what a kill costs at most. A sync of this takes an SSD some 30 ms, an SD card half a second.
-pub const BATCH_BYTES: u64 = 16 * 1024 * 1024;
+/// After so many bytes they are made to survive. While they are, as many may come: a kill costs both, 16 MiB at most. A sync of this
+/// takes an SSD some 30 ms, an SD card some 200.
+pub const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 
 /// After so long they are, too: what a kill costs on a slow line.
 pub const BATCH_TIME: Duration = Duration::from_secs(1);
@@ -62,6 +65,13 @@ pub enum Begun {
 
 /// A blob being received. All of it may be used by several threads at once.
 pub struct Partial {
+    pub(crate) core: Arc<Core>,
+    /// The thread that makes the last batch survive.
+    batch: Mutex<Option<JoinHandle<Result<(), BlobError>>>>,
+}
+
+/// What the thread that syncs shares with the others.
+pub(crate) struct Core {
     pub(crate) id: BlobId,
     pub(crate) size: BlobSize,
     pub(crate) holder: Holder,
@@ -149,7 +159,8 @@ impl BlobStore {
             closed: false,
         };
         let (durable, state) = (Mutex::new(there), Mutex::new(state));
-        Ok(Begun::Partial(Box::new(Partial { id, size, holder, files, durable, state, receiving })))
+        let core = Arc::new(Core { id, size, holder, files, durable, state, receiving });
+        Ok(Begun::Partial(Box::new(Partial { core, batch: Mutex::new(None) })))
     }
 
     /// Gives up receiving a blob, whoever holds it: its bytes go at once, its holds with the next sweep.
@@ -166,33 +177,33 @@ impl BlobStore {
 impl Partial {
     /// Which blob.
     #[must_use]
-    pub const fn id(&self) -> BlobId {
-        self.id
+    pub fn id(&self) -> BlobId {
+        self.core.id
     }
 
     /// Its size.
     #[must_use]
-    pub const fn size(&self) -> BlobSize {
-        self.size
+    pub fn size(&self) -> BlobSize {
+        self.core.size
     }
 
     /// Bytes that are there and proven, synced or not.
     #[must_use]
     pub fn received(&self) -> u64 {
-        self.size.bytes().saturating_sub(missing_bytes(self.size, &self.state().there))
+        self.core.size.bytes().saturating_sub(self.core.missing_bytes())
     }
 
     /// Whether all of it is there.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.state().there.is_whole()
+        self.core.state().there.is_whole()
     }
 
     /// What is still missing from a group on: at most `most` groups, and as many ranges as fit a request. Several sides are asked
     /// for different stretches by beginning at different groups.
     #[must_use]
     pub fn missing(&self, from: u32, most: u32) -> Groups {
-        Groups::new(self.state().there.missing(from, most)).unwrap_or_default()
+        Groups::new(self.core.state().there.missing(from, most)).unwrap_or_default()
     }
 
     /// Takes the answer to a question for `groups`: proves and writes one group after the other. Returns how many bytes are
@@ -202,36 +213,43 @@ impl Partial {
     /// [`BlobError::NotTheFile`] at the first thing that is not proven; [`BlobError::Stream`] when `encoded` fails or ends early;
     /// [`BlobError::NoRoom`]; [`BlobError::OutOfRange`]; [`BlobError::Failed`] once a sync failed. Groups before the error are kept.
     pub fn accept(&self, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
-        if !groups.fit(self.size) {
+        let core = &*self.core;
+        if !groups.fit(core.size) {
             return Err(BlobError::OutOfRange);
         }
-        if self.state().closed {
+        if core.state().closed {
             return Err(BlobError::Failed);
         }
         if groups.is_empty() {
             return Ok(0);
         }
-        let inner = &self.receiving.inner;
-        inner.room(&inner.partials(), groups.bytes(self.size))?;
-        let shape = tree::shape(self.size);
+        core.room(groups.bytes(core.size))?;
+        let shape = tree::shape(core.size);
         let chunks = tree::chunks(groups);
-        let mut proven_to = groups.ranges().next().map_or(0, |first| self.size.span(&first).start);
+        let mut proven_to = groups.ranges().next().map_or(0, |first| core.size.span(&first).start);
         let mut new: u64 = 0;
-        for item in DecodeResponseIter::new(tree::root(self.id), shape, encoded, &chunks) {
-            match item {
+        for item in DecodeResponseIter::new(tree::root(core.id), shape, encoded, &chunks) {
+            let due = match item {
                 Ok(BaoContentItem::Parent(parent)) => {
                     let Some(place) = shape.post_order_offset(parent.node) else { continue };
                     let mut pair = [0; PAIR_BYTES];
                     let (left, right) = pair.split_at_mut(PAIR_BYTES / 2);
                     left.copy_from_slice(parent.pair.0.as_bytes());
                     right.copy_from_slice(parent.pair.1.as_bytes());
-                    self.note_pair(place.value().saturating_mul(PAIR_BYTES as u64), pair)?;
+                    core.note_pair(place.value().saturating_mul(PAIR_BYTES as u64), pair)
                 }
                 Ok(BaoContentItem::Leaf(leaf)) => {
-                    new += self.write(leaf.offset, &leaf.data)?;
+                    let (bytes, due) = core.write(leaf.offset, &leaf.data)?;
+                    new += bytes;
                     proven_to = leaf.offset + leaf.data.len() as u64;
+                    due
                 }
                 Err(error) => return Err(refused(error, proven_to)),
+            };
+            if due {
+                self.begin_batch()?;
+                // A disk that filled up meanwhile is not filled to the last byte.
+                core.room(0)?;
             }
         }
         Ok(new)
@@ -242,25 +260,61 @@ impl Partial {
     /// # Errors
     /// [`BlobError::Failed`], [`BlobError::NoRoom`], or what the system says; nothing is taken any more then.
     pub fn checkpoint(&self) -> Result<(), BlobError> {
-        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        let (fresh, pairs) = {
-            let mut state = self.state();
-            if state.closed {
-                return Err(BlobError::Failed);
-            }
-            state.since = Instant::now();
-            (std::mem::take(&mut state.fresh), std::mem::take(&mut state.pairs))
-        };
-        if fresh.is_empty() && pairs.is_empty() {
-            return Ok(());
-        }
-        let done = self.make_durable(&mut durable, &fresh, &pairs);
-        if done.is_err() {
-            self.close();
-        }
-        done
+        // Held to the end: batches survive in the order in which they came, because a group may be proven by pairs of an earlier one.
+        let mut batch = self.batch();
+        end_batch(&mut batch)?;
+        let fresh = self.core.take_fresh()?;
+        self.core.settle(fresh)
     }
 
+    fn batch(&self) -> MutexGuard<'_, Option<JoinHandle<Result<(), BlobError>>>> {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a thread make survive what came, if nobody else began to meanwhile. Waits for the batch before: a disk that is slower than the line
+    /// is what the line has to wait for.
+    fn begin_batch(&self) -> Result<(), BlobError> {
+        let mut batch = self.batch();
+        if !self.core.is_due(&self.core.state()) {
+            return Ok(());
+        }
+        end_batch(&mut batch)?;
+        let fresh = self.core.take_fresh()?;
+        let core = Arc::clone(&self.core);
+        let thread = thread::Builder::new().name("blob-sync".into()).spawn(move || core.settle(fresh));
+        match thread {
+            Ok(thread) => *batch = Some(thread),
+            Err(source) => {
+                // What was taken went with the thread that never was.
+                self.core.close();
+                return Err(BlobError::Io { path: self.core.files.paths.data.clone(), source });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whoever begins it again must not meet the thread of this one.
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if let Err(error) = end_batch(&mut self.batch()) {
+            tracing::warn!(%error, blob = self.core.id.short(), "the last batch of a file was lost");
+        }
+    }
+}
+
+fn end_batch(batch: &mut Option<JoinHandle<Result<(), BlobError>>>) -> Result<(), BlobError> {
+    // A thread that panicked has not written the marks: that batch is lost, and it is as if its sync had failed.
+    batch.take().map_or(Ok(()), |thread| thread.join().unwrap_or(Err(BlobError::Failed)))
+}
+
+/// What came since the last batch.
+struct Fresh {
+    groups: Vec<u32>,
+    pairs: BTreeMap<u64, [u8; PAIR_BYTES]>,
+}
+
+impl Core {
     /// Takes nothing any more.
     pub(crate) fn close(&self) {
         self.state().closed = true;
@@ -279,66 +333,87 @@ impl Partial {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a proven pair for the tree's file. They come before the groups they prove, so a group that is noted has all of its own noted.
-    fn note_pair(&self, place: u64, pair: [u8; PAIR_BYTES]) -> Result<(), BlobError> {
-        if self.files.books.is_none() {
-            return Ok(());
-        }
-        let full = {
-            let mut state = self.state();
-            state.pairs.insert(place, pair);
-            state.pairs.len() >= MOST_PAIRS
-        };
-        if full { self.checkpoint() } else { Ok(()) }
+    fn room(&self, bytes: u64) -> Result<(), BlobError> {
+        let inner = self.inner();
+        inner.room(&inner.partials(), bytes)
     }
 
-    /// Writes a proven group, unless it is there. Returns how many bytes are new.
-    fn write(&self, at: u64, data: &[u8]) -> Result<u64, BlobError> {
+    /// Whether what came should be made to survive. What is small survives as a whole or not at all.
+    fn is_due(&self, state: &State) -> bool {
+        let bytes = (state.fresh.len() as u64).saturating_mul(BLOB_GROUP_BYTES);
+        let full = bytes >= BATCH_BYTES || state.pairs.len() >= MOST_PAIRS;
+        self.files.books.is_some() && (full || (bytes > 0 && state.since.elapsed() >= BATCH_TIME))
+    }
+
+    /// Keeps a proven pair for the tree's file. They come before the groups they prove, so a group that is noted has all of its own
+    /// noted. Returns whether a batch is due.
+    fn note_pair(&self, place: u64, pair: [u8; PAIR_BYTES]) -> bool {
+        if self.files.books.is_none() {
+            return false;
+        }
+        let mut state = self.state();
+        state.pairs.insert(place, pair);
+        self.is_due(&state)
+    }
+
+    /// Writes a proven group, unless it is there. Returns how many bytes are new, and whether a batch is due.
+    fn write(&self, at: u64, data: &[u8]) -> Result<(u64, bool), BlobError> {
         let group = u32::try_from(at / BLOB_GROUP_BYTES).map_err(|_| BlobError::OutOfRange)?;
         if self.state().there.has(group) {
-            return Ok(0);
+            return Ok((0, false));
         }
         self.files.data.write_all_at(data, at).map_err(BlobError::io(&self.files.paths.data))?;
         let due = {
             let mut state = self.state();
             // Another side may have brought the same one meanwhile.
             if !state.there.add(group) {
-                return Ok(0);
+                return Ok((0, false));
             }
             state.fresh.push(group);
-            let bytes = (state.fresh.len() as u64).saturating_mul(BLOB_GROUP_BYTES);
-            bytes >= BATCH_BYTES || state.since.elapsed() >= BATCH_TIME
+            self.is_due(&state)
         };
-        self.receiving.written(data.len() as u64);
-        if due && self.files.books.is_some() {
-            self.checkpoint()?;
-            // A disk that filled up meanwhile is not filled to the last byte.
-            let inner = &self.receiving.inner;
-            inner.room(&inner.partials(), 0)?;
+        let bytes = data.len() as u64;
+        self.receiving.written(bytes);
+        Ok((bytes, due))
+    }
+
+    fn take_fresh(&self) -> Result<Fresh, BlobError> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(BlobError::Failed);
         }
-        Ok(data.len() as u64)
+        state.since = Instant::now();
+        Ok(Fresh { groups: std::mem::take(&mut state.fresh), pairs: std::mem::take(&mut state.pairs) })
+    }
+
+    /// Makes survive what was taken; after a failure nothing is taken any more.
+    fn settle(&self, fresh: Fresh) -> Result<(), BlobError> {
+        if fresh.groups.is_empty() && fresh.pairs.is_empty() {
+            return Ok(());
+        }
+        let done = self.make_durable(&fresh);
+        if done.is_err() {
+            self.close();
+        }
+        done
     }
 
     /// Data and tree first, marks after: in this order a loss of power finds too little said at worst.
-    fn make_durable(
-        &self,
-        durable: &mut Marks,
-        fresh: &[u32],
-        pairs: &BTreeMap<u64, [u8; PAIR_BYTES]>,
-    ) -> Result<(), BlobError> {
+    fn make_durable(&self, fresh: &Fresh) -> Result<(), BlobError> {
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
         let disk = &self.receiving.inner.disk;
         let paths = &self.files.paths;
         let Some(books) = &self.files.books else {
             return disk.sync(&self.files.data).map_err(BlobError::io(&paths.data));
         };
-        write_pairs(&books.tree, pairs).map_err(BlobError::io(&paths.tree))?;
+        write_pairs(&books.tree, &fresh.pairs).map_err(BlobError::io(&paths.tree))?;
         disk.sync(&self.files.data).map_err(BlobError::io(&paths.data))?;
         disk.sync(&books.tree).map_err(BlobError::io(&paths.tree))?;
-        let pages: BTreeSet<u32> = fresh.iter().map(|group| marks::page_of(*group)).collect();
-        for group in fresh {
+        let pages: BTreeSet<u32> = fresh.groups.iter().map(|group| marks::page_of(*group)).collect();
+        for group in &fresh.groups {
             durable.add(*group);
         }
-        marks::write(&books.marks, self.id, durable, pages.into_iter())
+        marks::write(&books.marks, self.id, &durable, pages.into_iter())
             .and_then(|()| disk.sync(&books.marks))
             .map_err(BlobError::io(&paths.marks))
     }
