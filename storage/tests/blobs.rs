@@ -340,6 +340,26 @@ fn a_twenty_gibibyte_blob_begins_in_an_instant_and_takes_no_room() {
     assert!(marks.len() < 200_000, "{} bytes of marks", marks.len());
 }
 
+#[test]
+#[ignore = "hashes 20 GiB of holes: half a minute"]
+fn a_sparse_file_of_twenty_gibibytes_is_offered_and_its_end_arrives() {
+    let (one, two) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let roomy = || pc2_storage::Options { disk: std::sync::Arc::new(Roomy), ..common::options() };
+    let (from, to) = (Side::open(one.path()), Side::open_with(two.path(), &roomy()));
+    let path = from.folder.join("sparse");
+    fs::File::create(&path).and_then(|file| file.set_len((20 << 30) + 5)).expect("made");
+    let offered = from.store.import(&path, ME, &mut on).expect("imported");
+    let partial = to.begin(offered.id(), offered.size());
+    let last = offered.size().groups();
+    assert_eq!(from.send(&partial, last - 3..last), 2 * GROUP as u64 + 5);
+    partial.checkpoint().expect("durable");
+    drop(partial);
+    let partial = to.begin(offered.id(), offered.size());
+    assert_eq!(partial.missing(0, u32::MAX), groups(&[0..last - 3]));
+    let data = fs::metadata(to.partial_path(offered.id(), "")).expect("there");
+    assert!(data.blocks() * 512 < 1 << 20, "the rest are holes");
+}
+
 /// A disk that nobody can fill.
 struct Roomy;
 

@@ -5,7 +5,7 @@
 //! was synced; so an old page claims too little, which costs a repetition, and never too much. A page that is not what was
 //! written claims nothing: its groups are proven anew from data and tree ([`super::partial`]).
 //!
-//! One file instead of rows: 20 GiB have 160 KiB of bits, which is more than a row may have, and one page changes a second.
+//! A file instead of rows: 20 GiB have 160 KiB of bits, which is more than a row may have, and a batch changes one sector of them.
 //!
 //! ```text
 //! header  "PC2MARKS" ‖ size u64 ‖ blob 32 ‖ zeros ‖ sum 8

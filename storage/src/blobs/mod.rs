@@ -2,14 +2,14 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the store, its folders, what is promised to whom | [`store`] |
-//! | offering a file that stands elsewhere: hashing it, never copying it | [`import`] |
-//! | reading it with the proof of what is read | [`reader`] |
-//! | receiving: proving, writing, surviving | [`partial`], [`marks`] |
-//! | from whole to a file under a name | [`finish`], [`place`], [`name`] |
-//! | giving back what nobody needs | [`sweep`] |
-//! | whether everything is what it was | [`check`] |
-//! | rows and hash trees beneath | [`rows`], [`tree`] |
+//! | the store, its folders, what is promised to whom | `store` |
+//! | offering a file that stands elsewhere: hashing it, never copying it | `import` |
+//! | reading it with the proof of what is read | `reader` |
+//! | receiving: proving, writing, surviving | `partial`, `files`, `marks` |
+//! | from whole to a file under a name | `finish`, `place`, `name` |
+//! | giving back what nobody needs | `sweep` |
+//! | whether everything is what it was | `check` |
+//! | rows and hash trees beneath | `rows`, `tree` |
 //!
 //! Everything blocks, and streams: no function holds more of a file than a megabyte. Made for threads that may wait, such as the tasks of
 //! transfers; an actor must not call it. `docs/decisions/0026` says why it is as it is.
@@ -18,6 +18,7 @@
 
 mod check;
 mod error;
+mod files;
 mod finish;
 mod import;
 mod marks;

@@ -32,7 +32,6 @@ impl BlobStore {
         for kind in [Kind::Files, Kind::Partials, Kind::Holds] {
             let mut last = None;
             while let Some(id) = self.inner.rows.next_blob(kind, last)? {
-                // A small blob's holds have nothing to hold until it is whole: while it is received, it is claimed.
                 swept.blobs += self.inner.alone(id, || self.inner.forget(id, kind)).unwrap_or(Ok(0))?;
                 last = Some(id);
             }
