@@ -202,11 +202,10 @@ impl Inner {
         Ok(Receiving { inner: Arc::clone(self), id })
     }
 
-    /// Does something while nobody else claims or receives this blob; `None` when somebody does. What it does must be short.
-    pub(crate) fn alone<T>(&self, id: BlobId, what: impl FnOnce() -> T) -> Option<T> {
+    /// Does something while nobody can begin to claim or receive a blob; it is told who has begun. What it does must be short.
+    pub(crate) fn undisturbed<T>(&self, what: impl FnOnce(&dyn Fn(BlobId) -> bool) -> T) -> T {
         let work = self.work();
-        let taken = work.claims.contains_key(&id) || work.receiving.contains_key(&id);
-        (!taken).then(what)
+        what(&|id| work.claims.contains_key(&id) || work.receiving.contains_key(&id))
     }
 
     /// Whether so many bytes may be written in the file system of a folder.

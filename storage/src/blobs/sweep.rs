@@ -11,6 +11,12 @@ use super::{
 use pc2_protocols::id::BlobId;
 use std::{fs, path::Path};
 
+/// Blobs forgotten in one batch. Whoever begins or receives waits for it meanwhile: some milliseconds.
+const BLOBS_AT_ONCE: usize = 64;
+
+/// Holds removed of a blob that is not there, at once; the next sweep removes more.
+const HOLDS_AT_ONCE: usize = 64;
+
 /// What was given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
@@ -31,9 +37,19 @@ impl BlobStore {
         let mut swept = Swept::default();
         for kind in [Kind::Files, Kind::Partials, Kind::Holds] {
             let mut last = None;
-            while let Some(id) = self.inner.rows.next_blob(kind, last)? {
-                swept.blobs += self.inner.alone(id, || self.inner.forget(id, kind)).unwrap_or(Ok(0))?;
-                last = Some(id);
+            loop {
+                let mut ids = Vec::with_capacity(BLOBS_AT_ONCE);
+                while let Some(id) = self.inner.rows.next_blob(kind, last)? {
+                    last = Some(id);
+                    ids.push(id);
+                    if ids.len() == BLOBS_AT_ONCE {
+                        break;
+                    }
+                }
+                if ids.is_empty() {
+                    break;
+                }
+                swept.blobs += self.inner.forget(&ids, kind)?;
             }
         }
         for folder in [self.inner.partials(), self.inner.trees()] {
@@ -44,25 +60,37 @@ impl BlobStore {
 }
 
 impl Inner {
-    /// Removes the rows of a blob that nobody holds, or the holds of one that has no rows. Returns how many blobs that were.
-    fn forget(&self, id: BlobId, kind: Kind) -> Result<u64, BlobError> {
+    /// Removes the rows of those blobs that nobody holds or works on. Returns how many blobs that were.
+    fn forget(&self, ids: &[BlobId], kind: Kind) -> Result<u64, BlobError> {
+        self.undisturbed(|taken| {
+            let mut forgotten = 0;
+            let mut changes = Vec::new();
+            for id in ids.iter().filter(|id| !taken(**id)) {
+                let of_one = self.superfluous(*id, kind)?;
+                forgotten += u64::from(!of_one.is_empty());
+                changes.extend(of_one);
+            }
+            self.commit(changes)?;
+            Ok(forgotten)
+        })
+    }
+
+    /// The rows of a blob that nobody holds, or the holds of one that has no rows.
+    fn superfluous(&self, id: BlobId, kind: Kind) -> Result<Vec<BlobChange>, BlobError> {
         let files = self.rows.blob_files(id)?;
         let known = !files.is_empty() || self.rows.blob_partial(id)?.is_some();
-        let held = self.rows.blob_is_held(id)?;
         let mut changes = Vec::new();
         if kind == Kind::Holds {
             if !known {
-                let holders = self.rows.blob_holders(id, usize::MAX)?;
+                let holds = self.rows.blob_holders(id, HOLDS_AT_ONCE)?;
                 changes
-                    .extend(holders.into_iter().map(|row| BlobChange::RemoveHold { id, holder: row.holder }));
+                    .extend(holds.into_iter().map(|row| BlobChange::RemoveHold { id, holder: row.holder }));
             }
-        } else if !held {
+        } else if !self.rows.blob_is_held(id)? {
             changes.extend(files.iter().map(|row| BlobChange::RemoveFile { id, place: row.place() }));
             changes.push(BlobChange::RemovePartial { id });
         }
-        let forgotten = u64::from(!changes.is_empty());
-        self.commit(changes)?;
-        Ok(forgotten)
+        Ok(changes)
     }
 
     /// Removes the files of ours in a folder that no row speaks of.
@@ -75,15 +103,17 @@ impl Inner {
             // What is not called as ours is not ours.
             let ours = if trees { ending.is_empty() } else { ["", "tree", "marks"].contains(&ending) };
             let Some(id) = BlobId::from_hex(stem).filter(|_| ours) else { continue };
-            let removed = self.alone(id, || {
-                let known = if trees {
+            let removed = self.undisturbed(|taken| {
+                let known = if taken(id) {
+                    true
+                } else if trees {
                     !self.rows.blob_files(id)?.is_empty()
                 } else {
                     self.rows.blob_partial(id)?.is_some()
                 };
                 if known { Ok(None) } else { remove(&path).map(Some) }
             });
-            if let Some(bytes) = removed.unwrap_or(Ok(None))? {
+            if let Some(bytes) = removed? {
                 swept.files += 1;
                 swept.bytes = swept.bytes.saturating_add(bytes);
             }
