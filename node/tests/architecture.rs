@@ -25,6 +25,8 @@ const HOMES: &[(&str, &[&str])] = &[
     // In simulations it plays the strangers, who are no PC2.
     ("libp2p", &["pc2-actors", "pc2-simulations"]),
     ("sled", &["pc2-storage"]),
+    ("bao-tree", &["pc2-storage"]),
+    ("blake3", &["pc2-storage"]),
     ("warp", &["pc2-web"]),
     ("serde_cbor", &["pc2-protocols"]),
     ("openmls", &["pc2-mls"]),
@@ -36,6 +38,8 @@ const NAMED_IN: &[(&str, &str, &[&str])] = &[
     ("serde_cbor", "protocols/src", &["protocols/src/codec.rs"]),
     ("libp2p", "actors/src", &["actors/src/net"]),
     ("sled::", "storage/src", &["storage/src"]),
+    ("bao_tree", "storage/src", &["storage/src/blobs"]),
+    ("blake3::", "storage/src", &["storage/src/blobs"]),
 ];
 
 /// At this many lines before its tests a file probably holds two things.

@@ -131,6 +131,36 @@ byte_id! {
     /// Where a record lives in the DHT: SHA-256 over what names it.
     RecordKey, 32
 }
+byte_id! {
+    /// The bytes of one file: their BLAKE3 hash, of whatever name and place. Until every group of it has been verified it is what
+    /// somebody claims.
+    BlobId, 32
+}
+
+impl BlobId {
+    /// The hash as `b3sum` prints it, 64 lower-case digits: what its files are called. No two ids differ in capitals only, which
+    /// some file systems do not tell apart.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |value: u8| DIGITS.get(usize::from(value)).copied().map_or('0', char::from);
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    }
+
+    /// Reads what [`Self::hex`] wrote; `None` for anything else, capitals included.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let bytes: Option<Vec<u8>> =
+            pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
+        if rest.is_empty() { Self::try_from(bytes?.as_slice()).ok() } else { None }
+    }
+}
 
 impl ConversationId {
     /// The conversation with one other person.
@@ -236,6 +266,16 @@ mod tests {
         let did = NodeId::from_bytes(KEY).did();
         assert_eq!(did.to_string().parse(), Ok(did));
         assert_eq!(format!("  {did}\n").parse(), Ok(did));
+    }
+
+    #[test]
+    fn a_blob_id_is_written_as_b3sum_does_and_reads_back() {
+        let id = BlobId::from_bytes(KEY);
+        assert!(id.hex().starts_with("d75a9801"));
+        assert_eq!(BlobId::from_hex(&id.hex()), Some(id));
+        for wrong in ["", "d7", &id.hex().to_uppercase(), &format!("{}0", id.hex()), &"é".repeat(32)] {
+            assert_eq!(BlobId::from_hex(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

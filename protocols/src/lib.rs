@@ -5,12 +5,13 @@
 //! a unit test, in a seeded simulation of a thousand nodes and under a fuzzer.
 //!
 //! Read [`machine`] first: it is the shape of every part. Then a domain: [`record`] and [`dht`] for
-//! finding people, [`messenger`] for talking to them, [`relay`] for being reached, [`mailbox`] for those who are offline. [`id`], [`time`], [`codec`], [`limits`],
+//! finding people, [`messenger`] for talking to them, [`relay`] for being reached, [`mailbox`] for those who are offline. [`id`], [`blob`], [`time`], [`codec`], [`limits`],
 //! [`crypto`] and [`net`] are what they share.
 //!
 //! Not here: libp2p (`pc2-actors`), sled (`pc2-storage`), HTTP and JSON (`pc2-web`).
 #![deny(missing_docs)]
 
+pub mod blob;
 pub mod codec;
 pub mod crypto;
 pub mod dht;

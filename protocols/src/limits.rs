@@ -393,3 +393,22 @@ pub const FETCH_EVERY: Duration = Duration::from_secs(600);
 
 /// How often holders of a mailbox compare what they have. Repair matters more for what is lost than the number of holders.
 pub const RECONCILE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Largest blob, in bytes. A terabyte: beyond what people send, and what its books (8 MiB of marks in memory, 4 GiB of tree on disk) stay bearable for.
+pub const MAX_BLOB_BYTES: u64 = 1 << 40;
+
+/// What of a blob is proven at once, in bytes: 16 chunks of BLAKE3. A tree is 0.4 % of its blob; a group is what the fastest
+/// processors hash side by side. Both sides must agree on it.
+pub const BLOB_GROUP_BYTES: u64 = 16 * 1024;
+
+/// Most ranges of groups in one request: what is left of a file that came from many sides is asked for in several.
+pub const MAX_BLOB_RANGES: usize = 256;
+
+/// Longest name of a file, in bytes: what the file systems in use allow.
+pub const MAX_FILE_NAME_BYTES: usize = 255;
+
+/// Most folders one inside the other in what is received. The deepest trees people make (dependencies inside of dependencies) have some twenty.
+pub const MAX_FOLDER_DEPTH: usize = 32;
+
+/// Longest path inside a received folder, in bytes: the whole path with the owner's folder before it stays under the 4,096 of Linux.
+pub const MAX_FILE_PATH_BYTES: usize = 2_048;

@@ -6,6 +6,7 @@
 //! Not here: when it becomes durable ([`crate::writer`]).
 
 use crate::{
+    blobs::BlobChange,
     cell::{Cells as _, ReadError},
     change::{Change, WebSessionChange},
     stage::Stage,
@@ -44,6 +45,19 @@ pub(crate) fn apply(stage: &mut Stage<'_>, change: &Change) -> Result<(), StageE
             tables::ROUTING.remove_under(stage, &())?;
             peers.iter().try_for_each(|peer| tables::ROUTING.put(stage, &peer.node, peer))
         }
+        Change::Blob(change) => blob(stage, change),
+    }
+}
+
+fn blob(stage: &mut Stage<'_>, change: &BlobChange) -> Result<(), StageError> {
+    use BlobChange as C;
+    match change {
+        C::PutFile(row) => tables::BLOB_FILES.put(stage, &(row.id, row.place()), row),
+        C::RemoveFile { id, place } => tables::BLOB_FILES.remove(stage, &(*id, *place)),
+        C::PutPartial(row) => tables::BLOB_PARTIALS.put(stage, &row.id, row),
+        C::RemovePartial { id } => tables::BLOB_PARTIALS.remove(stage, id),
+        C::PutHold(row) => tables::BLOB_HOLDS.put(stage, &(row.id, row.holder), row),
+        C::RemoveHold { id, holder } => tables::BLOB_HOLDS.remove(stage, &(*id, *holder)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be written: one enum over the changes of all machines, and the rows that belong to none of them.
 
+use crate::blobs::BlobChange;
 use pc2_protocols::{
     dht, id::NodeId, identity::ProfileRow, mailbox, messenger, net::Peer, relay, time::UnixMillis,
 };
@@ -22,6 +23,8 @@ pub enum Change {
     WebSession(WebSessionChange),
     /// The routing table, replaced whole.
     Routing(Vec<Peer>),
+    /// Of the blob store.
+    Blob(BlobChange),
 }
 
 /// A signed-in browser or client.

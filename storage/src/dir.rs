@@ -1,7 +1,8 @@
 //! The data directory: who uses it, and what storage keeps in it.
 //!
 //! `lock` is held for as long as the storage is open and names the process in it; `db/` is the database with its
-//! [`crate::format`] and mark; `ballast`, `export/latest.pc2x` and `quarantine-<unix ms>/` are what their names say.
+//! [`crate::format`] and mark; `ballast`, `export/latest.pc2x` and `quarantine-<unix ms>/` are what their names say; `blobs/` is laid
+//! out in [`crate::blobs`].
 //! Everything else in the directory belongs to others.
 
 use crate::{db::OpenError, disk};

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::{fs, io, path::Path};
 
 /// The version this program writes. Each one has its step in [`crate::migrate`].
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Key of the cell.
 pub(crate) const CELL: [u8; 2] = [META_TAG, b'f'];
@@ -128,23 +128,26 @@ mod tests {
         Format::new(VERSION + 1, &sealer).write(&db).expect("written");
         let before = fs::read(db.join("db")).expect("readable");
         let refused = Storage::open(dir.path(), &key, &options).map(|_| ()).expect_err("newer");
-        assert!(matches!(refused, OpenError::Newer { found: 3, known: 2 }));
+        assert!(matches!(refused, OpenError::Newer { found: 4, known: 3 }));
         assert!(refused.to_string().contains("install the newer PC2"));
         assert_eq!(fs::read(db.join("db")).expect("readable"), before);
     }
 
     #[test]
-    fn a_directory_of_the_version_before_is_brought_up() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let key = StorageKey::new(Zeroizing::new([1; 32]));
-        let options = Options { ballast_bytes: 0, ..Options::default() };
-        let sealer = Sealer::new(key.clone()).expect("randomness");
-        drop(crate::db::create_db(&dir.path().join("db"), &sealer, options.cache_bytes, 1).expect("made"));
-        let (storage, report) = Storage::open(dir.path(), &key, &options).expect("opens");
-        assert_eq!(report.migrated_from, Some(1));
-        storage.close();
-        let (_, report) = Storage::open(dir.path(), &key, &options).expect("opens");
-        assert_eq!(report.migrated_from, None, "once");
+    fn a_directory_of_a_version_before_is_brought_up() {
+        for version in 1..VERSION {
+            let dir = tempfile::tempdir().expect("a directory");
+            let key = StorageKey::new(Zeroizing::new([1; 32]));
+            let options = Options { ballast_bytes: 0, ..Options::default() };
+            let sealer = Sealer::new(key.clone()).expect("randomness");
+            let db = dir.path().join("db");
+            drop(crate::db::create_db(&db, &sealer, options.cache_bytes, version).expect("made"));
+            let (storage, report) = Storage::open(dir.path(), &key, &options).expect("opens");
+            assert_eq!(report.migrated_from, Some(version));
+            storage.close();
+            let (_, report) = Storage::open(dir.path(), &key, &options).expect("opens");
+            assert_eq!(report.migrated_from, None, "once");
+        }
     }
 
     #[test]

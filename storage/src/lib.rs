@@ -12,9 +12,12 @@
 //! | a damaged database does not stop the node | quarantine and the last export, `db`, `restore` |
 //! | the disk alone tells no secrets and no texts | every row is sealed, `cell`; keys are not: who talks to whom and when is legible |
 //!
-//! Not here: what rows mean (`pc2-protocols`), files and blobs, which thread calls.
+//! Beside the database, [`blobs`] keeps what is too large for rows: files that are offered and received.
+//!
+//! Not here: what rows mean (`pc2-protocols`), which thread calls.
 
 mod apply;
+pub mod blobs;
 mod cell;
 mod change;
 mod check;

@@ -25,7 +25,10 @@ pub(crate) struct Step {
 ///
 /// 1 → 2: tables of mailboxes and of what is lent to the network are new, nothing else is different. The number keeps older programs from
 /// taking an export with rows of these tables for a damaged one.
-pub(crate) const STEPS: &[Step] = &[Step { from: 1, run: |_, _| Ok(()) }];
+///
+/// 2 → 3: tables of blobs are new, for the same reason.
+pub(crate) const STEPS: &[Step] =
+    &[Step { from: 1, run: |_, _| Ok(()) }, Step { from: 2, run: |_, _| Ok(()) }];
 
 /// Why a migration did not succeed.
 #[derive(Debug, thiserror::Error)]

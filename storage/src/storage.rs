@@ -71,6 +71,11 @@ impl Storage {
         Ok((storage, open.report))
     }
 
+    /// The data directory.
+    pub(crate) fn root(&self) -> &Path {
+        &self.layout.root
+    }
+
     /// The way to write.
     #[must_use]
     pub fn writer(&self) -> Writer {

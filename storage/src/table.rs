@@ -5,13 +5,14 @@
 //! keys are never decoded. Every row is sealed for its table and key.
 
 use crate::{
+    blobs::Holder,
     cell::{self, Cells, ReadError, Sealer},
     stage::Stage,
     value::{MAX_VALUE_BYTES, Value, ValueTooLarge},
 };
 use pc2_protocols::{
     codec,
-    id::{ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, NodeId, RecordKey, SessionId},
+    id::{BlobId, ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, NodeId, RecordKey, SessionId},
     messenger::content::Hlc,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -39,7 +40,7 @@ macro_rules! id_keys {
         }
     })* };
 }
-id_keys!(NodeId, ConversationId, DeviceId, MsgId, SessionId, RecordKey, MailboxAddress, EnvelopeId);
+id_keys!(NodeId, ConversationId, DeviceId, MsgId, SessionId, RecordKey, MailboxAddress, EnvelopeId, BlobId);
 
 impl<const N: usize> Key for [u8; N] {
     fn push(&self, bytes: &mut Vec<u8>) {
@@ -56,6 +57,12 @@ impl Key for u64 {
 impl Key for u16 {
     fn push(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.to_be_bytes());
+    }
+}
+
+impl Key for Holder {
+    fn push(&self, bytes: &mut Vec<u8>) {
+        self.0.push(bytes);
     }
 }
 

@@ -4,12 +4,13 @@
 //! someone's. Tags and names are part of the format: see [`crate::format`].
 
 use crate::{
+    blobs::{FileRow, HoldRow, Holder, PartialRow},
     change::WebSessionRow,
     table::{AnyTable, Table},
 };
 use pc2_protocols::{
     dht::{HeldRow, PublishedRow},
-    id::{ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, NodeId, RecordKey, SessionId},
+    id::{BlobId, ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, NodeId, RecordKey, SessionId},
     identity::ProfileRow,
     mailbox,
     messenger::{
@@ -58,6 +59,10 @@ pub(crate) static PARCELS: Table<(NodeId, EnvelopeId), mailbox::rows::ParcelRow>
     Table::new(0x12, "parcels");
 /// One row, under [`THE_ONE`].
 pub(crate) static CONTRIBUTION: Table<[u8; 1], ContributionRow> = Table::new(0x13, "contribution");
+/// By hash of the path, because keys are not sealed.
+pub(crate) static BLOB_FILES: Table<(BlobId, [u8; 32]), FileRow> = Table::new(0x14, "files of blobs");
+pub(crate) static BLOB_PARTIALS: Table<BlobId, PartialRow> = Table::new(0x15, "partial blobs");
+pub(crate) static BLOB_HOLDS: Table<(BlobId, Holder), HoldRow> = Table::new(0x16, "holds of blobs");
 
 /// Key of the one row of a table that has one.
 pub(crate) const THE_ONE: [u8; 1] = [0];
@@ -83,6 +88,9 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &TOMBSTONES,
     &PARCELS,
     &CONTRIBUTION,
+    &BLOB_FILES,
+    &BLOB_PARTIALS,
+    &BLOB_HOLDS,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.
@@ -97,13 +105,17 @@ pub(crate) fn bucket_prefix(tag: u8) -> Option<usize> {
         // The upper 48 bits of the number change every 65,536 links.
         return Some(TAG + ACCOUNT_AND_CONVERSATION + DeviceId::LEN + 6);
     }
+    if tag == BLOB_FILES.tag() || tag == BLOB_HOLDS.tag() {
+        // By the first byte of the hash: a folder of a hundred thousand files is 256 buckets.
+        return Some(TAG + 1);
+    }
     let booked = !is_held_elsewhere(tag) && ALL.iter().any(|table| table.tag() == tag);
     booked.then_some(TAG)
 }
 
 /// Whether a table grows with use rather than with the number of people known: its rows are not looked at by a start.
 pub(crate) fn is_large(tag: u8) -> bool {
-    [MESSAGES.tag(), LINKS.tag()].contains(&tag) || is_held_elsewhere(tag)
+    [MESSAGES.tag(), LINKS.tag(), BLOB_FILES.tag(), BLOB_HOLDS.tag()].contains(&tag) || is_held_elsewhere(tag)
 }
 
 /// Whether other nodes hold copies of a table's rows: a damaged one is left out, for it is nobody's loss.

@@ -1,6 +1,8 @@
 //! Rows and small steps that the tests of storage share.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod blobs;
+
 use pc2_protocols::{
     crypto::seal::StorageKey,
     id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId, SessionId},

@@ -1,0 +1,136 @@
+//! The files of a blob being received: made, opened again, proven anew where their marks are in doubt, removed.
+//!
+//! Not here: what is written to them, and in which order it is made to survive ([`super::partial`]).
+
+use super::{
+    BlobError,
+    marks::{self, Marks},
+    store::{Inner, PartialPaths, is_small, remove},
+    tree::{self, Pairs},
+};
+use crate::disk;
+use pc2_protocols::{blob::BlobSize, id::BlobId};
+use rustix::fs::OFlags;
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::PathBuf,
+};
+
+/// Its files, open.
+pub(crate) struct Files {
+    pub(crate) paths: PartialPaths,
+    pub(crate) data: File,
+    /// Not of a small blob.
+    pub(crate) books: Option<Books>,
+}
+
+/// What says which of its bytes are there, and proves them.
+pub(crate) struct Books {
+    pub(crate) tree: File,
+    pub(crate) marks: File,
+}
+
+/// Makes the files of a blob of which nothing is there. None of them may exist: what is in the way is somebody's.
+pub(crate) fn create(inner: &Inner, id: BlobId, size: BlobSize) -> Result<Files, BlobError> {
+    let paths = inner.partial(id);
+    let create = |path: &PathBuf, length: u64| {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        file.and_then(|file| file.set_len(length).map(|()| file)).map_err(BlobError::io(path))
+    };
+    let data = create(&paths.data, size.bytes())?;
+    let books = if is_small(size) {
+        None
+    } else {
+        let tree = create(&paths.tree, tree::bytes(size))?;
+        let marks = create(&paths.marks, 0)?;
+        marks::create(&marks, id, size)
+            .and_then(|()| inner.disk.sync(&marks))
+            .and_then(|()| disk::sync_dir(&inner.partials()))
+            .map_err(BlobError::io(&paths.marks))?;
+        Some(Books { tree, marks })
+    };
+    Ok(Files { paths, data, books })
+}
+
+impl Inner {
+    /// Opens what is there of a blob; `None` when that is nothing to go on with.
+    pub(crate) fn resume(&self, id: BlobId, size: BlobSize) -> Result<Option<(Files, Marks)>, BlobError> {
+        let Some(row) = self.rows.blob_partial(id)? else { return Ok(None) };
+        let paths = self.partial(id);
+        let open = |path: &PathBuf| {
+            let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+            match OpenOptions::new().read(true).write(true).custom_flags(flags).open(path) {
+                Ok(file) => Ok(Some(file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(BlobError::io(path)(error)),
+            }
+        };
+        let (Some(data), Some(tree), Some(marks)) =
+            (open(&paths.data)?, open(&paths.tree)?, open(&paths.marks)?)
+        else {
+            return Ok(None);
+        };
+        let mut found = marks::read(&marks, id, row.size).map_err(BlobError::io(&paths.marks))?;
+        if row.size != size {
+            // Only the last group proves a size.
+            let proven = row.size.groups().checked_sub(1).is_some_and(|last| found.marks.has(last));
+            let (known, claimed) = (row.size.bytes(), size.bytes());
+            return if proven { Err(BlobError::WrongSize { known, claimed }) } else { Ok(None) };
+        }
+        let metadata = data.metadata().map_err(BlobError::io(&paths.data))?;
+        // Linked to its last place before the process ended: since then it is somebody's file, who may have changed it.
+        let linked = metadata.nlink() > 1;
+        let pages = 0..marks::page_of(size.groups().saturating_sub(1)).saturating_add(1);
+        if linked || metadata.len() != size.bytes() {
+            found = marks::Found { marks: Marks::none(size.groups()), doubtful: pages.collect() };
+        }
+        let tree = self.prove(&mut found, id, size, &data, tree).map_err(BlobError::io(&paths.tree))?;
+        if linked && !found.marks.is_whole() {
+            return Ok(None);
+        }
+        if !found.doubtful.is_empty() {
+            tracing::warn!(blob = id.short(), pages = found.doubtful.len(), "marks made again from the data");
+            let ready = data.set_len(size.bytes()).and_then(|()| self.disk.sync(&data));
+            ready.map_err(BlobError::io(&paths.data))?;
+            let written =
+                self.disk.sync(&tree).and_then(|()| marks::create(&marks, id, size)).and_then(|()| {
+                    marks::write(&marks, id, &found.marks, 0..marks::page_of(size.groups()).saturating_add(1))
+                });
+            written.and_then(|()| self.disk.sync(&marks)).map_err(BlobError::io(&paths.marks))?;
+        }
+        Ok(Some((Files { paths, data, books: Some(Books { tree, marks }) }, found.marks)))
+    }
+
+    /// Proves the groups of doubtful pages by data and tree.
+    fn prove(
+        &self,
+        found: &mut marks::Found,
+        id: BlobId,
+        size: BlobSize,
+        data: &File,
+        file: File,
+    ) -> io::Result<File> {
+        let tree = tree::with(id, size, Pairs::File(file.try_clone()?));
+        for page in &found.doubtful {
+            let groups = marks::groups_of(*page, size.groups());
+            let mut at = groups.start;
+            for bad in tree::unproven(&tree, data, groups.clone()) {
+                (at..bad.start).for_each(|group| {
+                    found.marks.add(group);
+                });
+                at = bad.end;
+            }
+            (at..groups.end).for_each(|group| {
+                found.marks.add(group);
+            });
+        }
+        Ok(file)
+    }
+
+    /// Removes the files of a partial blob. Returns the bytes they took.
+    pub(crate) fn discard(&self, id: BlobId) -> Result<u64, BlobError> {
+        self.partial(id).all().into_iter().try_fold(0, |sum, path| Ok(sum + remove(path)?))
+    }
+}

@@ -1,0 +1,44 @@
+//! Blobs: files that this node offers and receives, called by the BLAKE3 hash of their bytes.
+//!
+//! | what | where |
+//! |---|---|
+//! | the store, its folders, what is promised to whom | `store` |
+//! | offering a file that stands elsewhere: hashing it, never copying it | `import` |
+//! | reading it with the proof of what is read | `reader` |
+//! | receiving: proving, writing, surviving | `partial`, `files`, `marks` |
+//! | from whole to a file under a name | `finish`, `place`, `name` |
+//! | giving back what nobody needs | `sweep` |
+//! | whether everything is what it was | `check` |
+//! | rows and hash trees beneath | `rows`, `tree` |
+//!
+//! Everything blocks, and streams: no function holds more of a file than a megabyte. Made for threads that may wait, such as the tasks of
+//! transfers; an actor must not call it. `docs/decisions/0026` says why it is as it is.
+//!
+//! Not here: who may have which blob, what is asked of whom, and how it travels.
+
+mod check;
+mod error;
+mod files;
+mod finish;
+mod import;
+mod marks;
+mod name;
+mod partial;
+mod place;
+mod reader;
+mod rows;
+mod store;
+mod sweep;
+mod tree;
+
+pub use check::{Checked, MOST_TROUBLES, Trouble, Wrong};
+pub use error::BlobError;
+pub use finish::{After, Finished};
+pub use import::{Imported, Progress};
+pub use name::{BadPath, CleanName, CleanPath, clean_name, clean_path};
+pub use partial::{BATCH_BYTES, BATCH_TIME, Begun, Partial};
+pub use place::Target;
+pub use reader::Reader;
+pub use rows::{BlobChange, FileRow, HoldRow, Holder, PartialRow, Seen};
+pub use store::{BlobStore, HEADROOM_BYTES, SMALL_BYTES};
+pub use sweep::Swept;

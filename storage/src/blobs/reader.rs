@@ -1,0 +1,176 @@
+//! Reading an offered file so that the other side can prove what it gets.
+//!
+//! In: groups. Out: a stream with their bytes and the hashes that lead from the blob's id to them, as `bao-tree` defines it. Each group is
+//! proven before it is written, so nothing leaves that the other side would refuse; and a file that was changed since it was
+//! offered is told as that.
+
+use super::{
+    BlobError, import,
+    rows::Seen,
+    store::{BlobStore, is_small},
+    tree::{self, Pairs, Tree, Unproven},
+};
+use pc2_protocols::{
+    blob::{BlobSize, Groups},
+    id::BlobId,
+    limits::BLOB_GROUP_BYTES,
+};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// A file with a blob's bytes, open. Several threads may read from it at once.
+pub struct Reader {
+    id: BlobId,
+    path: PathBuf,
+    seen: Seen,
+    data: File,
+    tree: Tree,
+}
+
+impl BlobStore {
+    /// Opens a file that has a blob's bytes. Of a small one it is hashed on the way.
+    ///
+    /// # Errors
+    /// [`BlobError::Unknown`] when none is known; [`BlobError::SourceGone`] or [`BlobError::SourceChanged`] when none that is known stands
+    /// unchanged; [`BlobError::TreeDamaged`] when its tree is missing or has another length, see [`Self::rebuild`]; what the system says.
+    pub fn reader(&self, id: BlobId) -> Result<Reader, BlobError> {
+        let rows = self.inner.rows.blob_files(id)?;
+        let mut last = BlobError::Unknown;
+        for row in rows {
+            match self.open_at(id, row.path(), row.seen) {
+                Ok(reader) => return Ok(reader),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    pub(crate) fn open_at(&self, id: BlobId, path: &Path, seen: Seen) -> Result<Reader, BlobError> {
+        let changed = || BlobError::SourceChanged { path: path.to_owned() };
+        let (data, now) = import::open(path)?;
+        if !seen.still(&data.metadata().map_err(BlobError::source(path))?) {
+            return Err(changed());
+        }
+        let size = now.size;
+        let pairs = if is_small(size) {
+            let mut pairs = Vec::new();
+            if tree::hash(&data, size, &mut pairs).map_err(BlobError::source(path))? != id {
+                return Err(changed());
+            }
+            Pairs::Memory(pairs)
+        } else {
+            let damaged = || BlobError::TreeDamaged { path: path.to_owned() };
+            let file = match File::open(self.inner.tree(id)) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged()),
+                Err(error) => return Err(BlobError::io(&self.inner.tree(id))(error)),
+            };
+            if file.metadata().map_err(BlobError::io(path))?.len() != tree::bytes(size) {
+                return Err(damaged());
+            }
+            Pairs::File(file)
+        };
+        Ok(Reader { id, path: path.to_owned(), seen, data, tree: tree::with(id, size, pairs) })
+    }
+}
+
+impl Reader {
+    /// Which blob.
+    #[must_use]
+    pub const fn id(&self) -> BlobId {
+        self.id
+    }
+
+    /// Its size.
+    #[must_use]
+    pub const fn size(&self) -> BlobSize {
+        self.seen.size
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes some groups with their proof, and returns how many bytes that were. `out` gets pieces of 64 bytes and of a group: it should
+    /// collect them. When it fails, so does this; what was written before was right.
+    ///
+    /// # Errors
+    /// [`BlobError::OutOfRange`]; [`BlobError::SourceGone`] and [`BlobError::SourceChanged`]; [`BlobError::Damaged`] when the bytes are others
+    /// though nobody wrote to the file; [`BlobError::TreeDamaged`]; [`BlobError::Stream`] from `out`.
+    pub fn encode(&self, groups: &Groups, out: impl Write) -> Result<u64, BlobError> {
+        if !groups.fit(self.size()) {
+            return Err(BlobError::OutOfRange);
+        }
+        import::check(&self.data, &self.path, self.seen)?;
+        if groups.is_empty() {
+            return Ok(0);
+        }
+        let mut out = Out { out, written: 0, failed: None };
+        match tree::encode(&self.tree, &self.data, groups, &mut out) {
+            Ok(()) => Ok(out.written),
+            Err(error) => Err(self.told(error, out.failed)),
+        }
+    }
+
+    /// What an error means: a file that is not what it was explains every other.
+    fn told(&self, error: Unproven, out: Option<io::Error>) -> BlobError {
+        if let Some(error) = out {
+            return BlobError::Stream(error);
+        }
+        if let Err(changed) = import::check(&self.data, &self.path, self.seen) {
+            return changed;
+        }
+        match error {
+            Unproven::Data(at) => {
+                let group = u32::try_from(at / BLOB_GROUP_BYTES).unwrap_or(u32::MAX);
+                let bytes = self.size().span(&(group..group.saturating_add(1)));
+                BlobError::Damaged { path: self.path.clone(), bytes }
+            }
+            Unproven::Tree => BlobError::TreeDamaged { path: self.path.clone() },
+            Unproven::Io(error) => BlobError::source(&self.path)(error),
+        }
+    }
+
+    /// What is damaged, in groups.
+    pub(crate) fn unproven(&self, groups: std::ops::Range<u32>) -> Vec<std::ops::Range<u32>> {
+        tree::unproven(&self.tree, &self.data, groups)
+    }
+
+    /// Whether the file is still what it was.
+    pub(crate) fn check(&self) -> Result<(), BlobError> {
+        import::check(&self.data, &self.path, self.seen)
+    }
+}
+
+/// Counts what is written, and tells an error of the other side from one of the file.
+struct Out<W> {
+    out: W,
+    written: u64,
+    failed: Option<io::Error>,
+}
+
+impl<W: Write> Write for Out<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.out.write(bytes) {
+            Ok(written) => {
+                self.written += written as u64;
+                Ok(written)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.failed = Some(error);
+                Err(kind.into())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
