@@ -59,6 +59,10 @@ pub(crate) static PARCELS: Table<(NodeId, EnvelopeId), mailbox::rows::ParcelRow>
 /// One row, under [`THE_ONE`].
 pub(crate) static CONTRIBUTION: Table<[u8; 1], ContributionRow> = Table::new(0x13, "contribution");
 
+pub(crate) static PINS: Table<(NodeId, NodeId), mailbox::rows::PinRow> = Table::new(0x14, "pinned holders");
+pub(crate) static SERVED: Table<(NodeId, NodeId), mailbox::rows::ServedRow> =
+    Table::new(0x15, "served people");
+
 /// Key of the one row of a table that has one.
 pub(crate) const THE_ONE: [u8; 1] = [0];
 
@@ -83,6 +87,8 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &TOMBSTONES,
     &PARCELS,
     &CONTRIBUTION,
+    &PINS,
+    &SERVED,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.
