@@ -1,4 +1,4 @@
-//! The shell of the record machine: requests to the network, cards to the messenger, records back from disk.
+//! The shell of the record machine: requests to the network, cards to the messenger and the mailbox machine, records back from disk.
 //!
 //! A new life is told who is connected, at which level the node works, where we can be reached and which key package our card shall carry. Whoever asked the
 //! dead one for a card hears that it is busy; requests of peers that it had not answered fail.
@@ -14,9 +14,10 @@ use pc2_protocols::{
     dht::{Change, Command, CommandError, In, Out, Reply, ResolveError},
     id::{DeviceId, RecordKey},
     level::Level,
-    machine::{CallId, OpId},
-    messenger,
+    machine::{CallId, Component, OpId},
+    mailbox, messenger,
     net::{Address, NetCommand, NetInput},
+    record::Card,
 };
 use pc2_storage::Reader;
 use tokio::runtime;
@@ -27,9 +28,10 @@ pub(crate) struct DhtShell {
     line: Line,
     own: Inbox<In>,
     messenger: Inbox<messenger::In>,
+    mailbox: Inbox<mailbox::In>,
     reader: Reader,
     io: runtime::Handle,
-    /// Cards the messenger asked for.
+    /// Cards that others asked for.
     resolving: Open<OpId>,
     addresses: Option<Vec<Address>>,
     offered: Option<(DeviceId, Vec<u8>, Option<[u8; 32]>)>,
@@ -41,6 +43,7 @@ impl DhtShell {
         line: Line,
         own: Inbox<In>,
         messenger: Inbox<messenger::In>,
+        mailbox: Inbox<mailbox::In>,
         reader: Reader,
         io: runtime::Handle,
     ) -> Self {
@@ -48,6 +51,7 @@ impl DhtShell {
             line,
             own,
             messenger,
+            mailbox,
             reader,
             io,
             resolving: Open::new(),
@@ -64,7 +68,17 @@ impl DhtShell {
     }
 
     fn cannot_resolve(&self, op: OpId) {
-        self.messenger.tell(messenger::In::Resolved { op, result: Err(ResolveError::Busy) });
+        self.resolved(op, Err(ResolveError::Busy));
+    }
+
+    /// A card, or none, to whoever asked for it: people are the messenger's, nodes the mailbox machine's.
+    fn resolved(&self, op: OpId, result: Result<Card, ResolveError>) {
+        if op.origin == Component::Mailbox {
+            let addresses = result.map(|card| card.addresses).unwrap_or_default();
+            self.mailbox.tell(mailbox::In::Located { op, addresses });
+        } else {
+            self.messenger.tell(messenger::In::Resolved { op, result });
+        }
     }
 
     /// Reads on a blocking thread; the machine has a bounded number of these under way.
@@ -122,7 +136,7 @@ impl Shell for DhtShell {
             Out::Net(command) => self.send(command),
             Out::Resolved { op, result } => {
                 self.resolving.closed(&op);
-                self.messenger.tell(messenger::In::Resolved { op, result });
+                self.resolved(op, result);
             }
             Out::Load { op, key } => self.load(op, key),
         }

@@ -1,4 +1,5 @@
-//! The shell of the mailbox machine: requests to the network, arrivals and progress to the messenger, bytes back from disk, puzzles.
+//! The shell of the mailbox machine: requests to the network, arrivals, progress and pins to the messenger, questions
+//! for cards to the record machine, bytes back from disk, puzzles.
 //!
 //! A new life is told who is connected and at which level the node works; requests of peers that the dead one had not answered fail,
 //! and are made again. An arrival that the messenger's mailbox has no room for is dropped: it is still with its holders, and fetched again.
@@ -6,11 +7,13 @@
 //! Not here: the machine ([`pc2_protocols::mailbox`]).
 
 use crate::{
+    event::{EventHub, NodeEvent},
     line::Line,
     puzzle::Puzzles,
     shell::{Effect, Inbox, Shell},
 };
 use pc2_protocols::{
+    dht,
     level::Level,
     machine::{CallId, OpId},
     mailbox::{Command, CommandError, In, Load, Out, Reply, rows::Change},
@@ -30,6 +33,8 @@ pub(crate) struct MailboxShell {
     line: Line,
     own: Inbox<In>,
     messenger: Inbox<messenger::In>,
+    dht: Inbox<dht::In>,
+    events: Arc<EventHub>,
     reader: Reader,
     io: runtime::Handle,
     reading: Arc<Semaphore>,
@@ -43,12 +48,14 @@ impl MailboxShell {
         line: Line,
         own: Inbox<In>,
         messenger: Inbox<messenger::In>,
+        dht: Inbox<dht::In>,
+        events: Arc<EventHub>,
         reader: Reader,
         io: runtime::Handle,
     ) -> Self {
         let puzzles = Puzzles::new(io.clone());
         let reading = Arc::new(Semaphore::new(READS_AT_ONCE));
-        Self { line, own, messenger, reader, io, reading, puzzles, level: None }
+        Self { line, own, messenger, dht, events, reader, io, reading, puzzles, level: None }
     }
 
     fn send(&mut self, command: NetCommand) {
@@ -125,6 +132,14 @@ impl Shell for MailboxShell {
                 let own = self.own.clone();
                 self.puzzles.solve(challenge, bits, move |nonce| own.tell(In::Solved { op, nonce }));
             }
+            Out::Locate { op, node } => {
+                if self.dht.offer(dht::In::Resolve { op, node }).is_err() {
+                    self.own.tell(In::Located { op, addresses: Vec::new() });
+                }
+            }
+            Out::Changed => self.events.publish(NodeEvent::Reach),
+            // Control: once a start and for each change by a person, and passes must not miss it.
+            Out::Pins { account: _, nodes } => self.messenger.tell(messenger::In::Pins { nodes }),
             // One messenger runs here; what is told is bounded by its own parcels.
             Out::Progress { account: _, id, stored_until } => {
                 self.messenger.tell(messenger::In::MailboxProgress { id, stored_until });
@@ -149,6 +164,9 @@ impl Shell for MailboxShell {
             Out::Net(_)
             | Out::Load { .. }
             | Out::Solve { .. }
+            | Out::Locate { .. }
+            | Out::Changed
+            | Out::Pins { .. }
             | Out::Progress { .. }
             | Out::Arrived { .. } => {}
         }
@@ -171,6 +189,7 @@ impl Shell for MailboxShell {
             | In::Withdraw { .. }
             | In::Taken { .. }
             | In::Loaded { .. }
+            | In::Located { .. }
             | In::Solved { .. } => {}
         }
     }
@@ -190,6 +209,7 @@ impl Shell for MailboxShell {
             | In::Withdraw { .. }
             | In::Taken { .. }
             | In::Loaded { .. }
+            | In::Located { .. }
             | In::Solved { .. } => {}
         }
     }

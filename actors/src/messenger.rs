@@ -1,6 +1,6 @@
 //! The shell of the messenger: requests to the network, questions to the record machine, parcels to the mailbox machine, events to everybody who looks.
 //!
-//! A new life is told who is connected and how the account calls itself; requests of peers that the dead one had not answered
+//! A new life is told who is connected, how the account calls itself and which holders it pinned; requests of peers that the dead one had not answered
 //! fail, and are made again.
 //!
 //! Not here: the machine ([`pc2_protocols::messenger`]).
@@ -35,6 +35,8 @@ pub(crate) struct MessengerShell {
     pub(crate) io: runtime::Handle,
     /// How the account calls itself, once heard.
     pub(crate) name: Option<String>,
+    /// Which holders it pinned, once heard.
+    pub(crate) pins: Option<Vec<NodeId>>,
 }
 
 impl MessengerShell {
@@ -148,6 +150,7 @@ impl Shell for MessengerShell {
             | In::Loaded { .. }
             | In::MailboxProgress { .. }
             | In::MailboxArrived { .. }
+            | In::Pins { .. }
             | In::Profile { .. } => {}
         }
     }
@@ -158,6 +161,7 @@ impl Shell for MessengerShell {
             In::PeerUp { node } => self.line.peer_up(*node),
             In::PeerDown { node } => self.line.peer_down(*node),
             In::Profile { name } => self.name = Some(name.clone()),
+            In::Pins { nodes } => self.pins = Some(nodes.clone()),
             In::Tick
             | In::Call { .. }
             | In::PeerResponse { .. }
@@ -175,7 +179,8 @@ impl Shell for MessengerShell {
 
     fn replay(&self) -> Vec<In> {
         let name = self.name.clone().map(|name| In::Profile { name });
-        name.into_iter().chain(self.line.connected().map(|node| In::PeerUp { node })).collect()
+        let pins = self.pins.clone().map(|nodes| In::Pins { nodes });
+        name.into_iter().chain(pins).chain(self.line.connected().map(|node| In::PeerUp { node })).collect()
     }
 
     fn settle(&mut self) {

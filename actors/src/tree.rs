@@ -107,8 +107,14 @@ pub(crate) fn plant<E>(
     let common = Common { clock, io, events, writer };
     let identity_shell =
         IdentityShell { messenger: to_messenger.clone(), events: Arc::clone(&common.events) };
-    let dht_shell =
-        DhtShell::new(line(), to_dht.clone(), to_messenger.clone(), reader.clone(), common.io.clone());
+    let dht_shell = DhtShell::new(
+        line(),
+        to_dht.clone(),
+        to_messenger.clone(),
+        to_mailbox.clone(),
+        reader.clone(),
+        common.io.clone(),
+    );
     let relay_shell = RelayShell::new(
         line(),
         inbox(&relay),
@@ -120,6 +126,8 @@ pub(crate) fn plant<E>(
         line(),
         to_mailbox.clone(),
         to_messenger.clone(),
+        to_dht.clone(),
+        Arc::clone(&common.events),
         reader.clone(),
         common.io.clone(),
     );
@@ -133,6 +141,7 @@ pub(crate) fn plant<E>(
         reader,
         io: common.io.clone(),
         name: None,
+        pins: None,
     };
     let tree = Tree {
         identity: common.seat(

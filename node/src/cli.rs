@@ -77,6 +77,11 @@ pub(crate) enum Command {
         /// auto, 1, 2, 3 or 4; without it the current one is shown.
         level: Option<LevelChoice>,
     },
+    /// Show what mailboxes keep for people who are offline; pin nodes that keep yours for a month, and let contacts pin this one.
+    Mailbox {
+        #[command(subcommand)]
+        command: Option<MailboxCommand>,
+    },
     /// Public values in the network's shared store.
     #[command(subcommand)]
     Record(RecordCommand),
@@ -171,6 +176,28 @@ pub(crate) enum ContactCommand {
     Remove {
         /// DID or name.
         who: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MailboxCommand {
+    /// Have a node keep your mailboxes for a month: a friend's or your own second one, up to three. Its owner has to allow it (`pc2 mailbox serve`).
+    Pin {
+        /// The node's DID, or the name you gave it.
+        node: String,
+    },
+    /// Undo that. What it keeps already is not looked for any more.
+    Unpin {
+        /// The node's DID, or the name you gave it.
+        node: String,
+    },
+    /// Let a contact pin this node.
+    Serve {
+        /// DID or name.
+        who: String,
+        /// Let them no longer. What this node has promised to keep, it keeps.
+        #[arg(long)]
+        stop: bool,
     },
 }
 

@@ -3,7 +3,7 @@
 //! With `--json` the API's answer is printed as it is, so that scripts see the documented schema; without, a few lines for people.
 
 use crate::{
-    cli::{ContactCommand, RecordCommand},
+    cli::{ContactCommand, MailboxCommand, RecordCommand},
     client::Client,
     exit::{self, Exit},
     show,
@@ -250,6 +250,20 @@ impl Driver {
             println!("config.toml says level = {configured}, which holds again at the next start.");
         }
         Ok(())
+    }
+
+    /// `pc2 mailbox …`.
+    pub(crate) fn mailbox(&self, command: Option<&MailboxCommand>) -> anyhow::Result<()> {
+        let pinned = |node| self.did_of(node).map(|did| format!("/api/mailboxes/pinned/{did}"));
+        let served = |who| self.did_of(who).map(|did| format!("/api/mailboxes/served/{did}"));
+        let answer: Value = match command {
+            None => self.client.get("/api/mailboxes")?,
+            Some(MailboxCommand::Pin { node }) => self.client.put(&pinned(node)?, &json!({}))?,
+            Some(MailboxCommand::Unpin { node }) => self.client.delete(&pinned(node)?)?,
+            Some(MailboxCommand::Serve { who, stop: false }) => self.client.put(&served(who)?, &json!({}))?,
+            Some(MailboxCommand::Serve { who, stop: true }) => self.client.delete(&served(who)?)?,
+        };
+        self.print(answer, |mailboxes: dto::Mailboxes| show::mailboxes(&mailboxes))
     }
 
     /// `pc2 record …`.

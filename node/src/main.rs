@@ -63,6 +63,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
             let config = Config::load(&home.config(), &UpArgs::default()).ok();
             drive()?.level(*level, config.and_then(|config| config.level))
         }
+        Command::Mailbox { command } => drive()?.mailbox(command.as_ref()),
         Command::Record(command) => drive()?.record(command),
         Command::Doctor => doctor::run(&home, cli.json),
         Command::Config(ConfigCommand::Show) => {

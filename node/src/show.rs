@@ -1,7 +1,9 @@
 //! Answers of the local API as text for people at a terminal. Pure: values in, text out.
 
+mod mailbox;
 mod network;
 
+pub(crate) use mailbox::mailboxes;
 pub(crate) use network::{network, reach};
 
 use pc2_web::dto;

@@ -332,8 +332,29 @@ pub const MAX_INTRO_SEALED_BYTES: usize = 8 * 1024;
 /// How long a holder keeps an envelope at most: holidays of two weeks. Source: `docs/protocol/mailbox.md`.
 pub const MAILBOX_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3_600);
 
+/// How long a holder that the owner of a mailbox pinned keeps an envelope at most: a month away. Source: `docs/protocol/mailbox.md`.
+pub const PINNED_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Most nodes that an owner pins: each gets a copy of everything, so a few are enough for what they are for.
+pub const MAX_PINS: usize = 3;
+
+/// Most people whose pinned holder a node is. With [`PINNED_SHARE_PART`] a few of them fill the disk lent; each row is under 1 KiB.
+pub const MAX_SERVED: usize = 32;
+
+/// Most mailboxes named in one statement of a pin: those of the weeks for which passes are out, and one for clocks that differ.
+pub const MAX_PINNED_MAILBOXES: usize = 8;
+
+/// What is kept longer for one person takes up this part of the disk lent at most; what is beyond is kept like everybody's.
+pub const PINNED_SHARE_PART: u64 = 4;
+
+/// How often an owner repeats to its pinned holders which mailboxes are its own: they may have lost it, and it shows that they are there.
+pub const PIN_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
 /// How long it is remembered that an envelope was taken: as long as anybody may still bring it (the week of its mailbox, one before, two after).
 pub const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(28 * 24 * 3_600);
+
+/// How long an owner remembers what it has taken itself: as long as a pinned holder may still show it (three weeks more).
+pub const OWN_TOMBSTONE_LIFETIME: Duration = Duration::from_secs(49 * 24 * 3_600);
 
 /// How many of the closest nodes hold a mailbox. At a half-life of 12 h and hourly repair, the loss in 14 days is about 10⁻¹³.
 pub const MAILBOX_HOLDERS: usize = 12;

@@ -114,6 +114,10 @@ fn mailbox(stage: &mut Stage<'_>, change: &mailbox::rows::Change) -> Result<(), 
             set_receipts(stage, &tables::PARCELS.key(&(*account, *id)), receipts)
         }
         C::RemoveParcel { account, id } => tables::PARCELS.remove(stage, &(*account, *id)),
+        C::PutPin(row) => tables::PINS.put(stage, &(row.account, row.holder), row),
+        C::RemovePin { account, holder } => tables::PINS.remove(stage, &(*account, *holder)),
+        C::PutServed(row) => tables::SERVED.put(stage, &(row.account, row.node), row),
+        C::RemoveServed { account, node } => tables::SERVED.remove(stage, &(*account, *node)),
     }
 }
 

@@ -90,6 +90,8 @@ impl Reader {
             Ok(Snapshot {
                 held: held.collect::<Result<_, _>>()?,
                 tombstones: tables::TOMBSTONES.rows_under(tree, sealer, &()).collect::<Result<_, _>>()?,
+                pins: tables::PINS.rows_under(tree, sealer, &()).collect::<Result<_, _>>()?,
+                served: tables::SERVED.rows_under(tree, sealer, &()).collect::<Result<_, _>>()?,
                 parcels: parcels.collect::<Result<_, _>>()?,
             })
         })
@@ -326,6 +328,7 @@ mod tests {
             until: UnixMillis(1),
             source: NodeId::from_bytes([2; 32]),
             prefix: Prefix::Local,
+            week: 7,
         }
     }
 

@@ -63,6 +63,9 @@ pub(crate) static CONTRIBUTION: Table<[u8; 1], ContributionRow> = Table::new(0x1
 pub(crate) static BLOB_FILES: Table<(BlobId, [u8; 32]), FileRow> = Table::new(0x14, "files of blobs");
 pub(crate) static BLOB_PARTIALS: Table<BlobId, PartialRow> = Table::new(0x15, "partial blobs");
 pub(crate) static BLOB_HOLDS: Table<(BlobId, Holder), HoldRow> = Table::new(0x16, "holds of blobs");
+pub(crate) static PINS: Table<(NodeId, NodeId), mailbox::rows::PinRow> = Table::new(0x17, "pinned holders");
+pub(crate) static SERVED: Table<(NodeId, NodeId), mailbox::rows::ServedRow> =
+    Table::new(0x18, "served people");
 
 /// Key of the one row of a table that has one.
 pub(crate) const THE_ONE: [u8; 1] = [0];
@@ -91,6 +94,8 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &BLOB_FILES,
     &BLOB_PARTIALS,
     &BLOB_HOLDS,
+    &PINS,
+    &SERVED,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.

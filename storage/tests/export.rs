@@ -33,6 +33,8 @@ fn contact() -> ContactRow {
         since: UnixMillis(1),
         passes: vec![],
         given: 0,
+        given_pins: Vec::new(),
+        passes_as_of: Hlc::default(),
     }
 }
 

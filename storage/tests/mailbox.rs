@@ -6,9 +6,15 @@ use common::*;
 use pc2_protocols::{
     id::{EnvelopeId, MailboxAddress, NodeId},
     level::{Level, LevelChoice},
+    limits,
     mailbox::{
         EnvelopeKey,
-        rows::{Change as Mailbox, HeldRow, HeldSummary, ParcelRow, ParcelSummary, Snapshot, TombstoneRow},
+        pin::PinnedMailbox,
+        rows::{
+            Change as Mailbox, HeldRow, HeldSummary, ParcelRow, ParcelSummary, PinRow, PinState, ServedRow,
+            Snapshot, TombstoneRow,
+        },
+        wire::Refusal,
     },
     net::{Prefix, RelayShare},
     relay::{self, ContributionRow, Shares},
@@ -37,7 +43,18 @@ fn held(number: u8) -> HeldRow {
         until: UnixMillis(5),
         source: PEER,
         prefix: Prefix::V4([192, 0, 2]),
+        week: 2_976,
     }
+}
+
+fn pin() -> PinRow {
+    let state = PinState::Refused { reason: Refusal::NotServed };
+    PinRow { account: ME, holder: PEER, since: UnixMillis(1), state, answered: Some(UnixMillis(2)) }
+}
+
+fn served() -> ServedRow {
+    let mailboxes = vec![PinnedMailbox { week: 2_976, mailbox: [6; 32] }; limits::MAX_PINNED_MAILBOXES];
+    ServedRow { account: ME, node: PEER, since: UnixMillis(1), stated: None, mailboxes }
 }
 
 fn parcel(number: u8, receipts: Vec<(NodeId, UnixMillis)>) -> ParcelRow {
@@ -49,6 +66,7 @@ fn parcel(number: u8, receipts: Vec<(NodeId, UnixMillis)>) -> ParcelRow {
         deposit: vec![number; 62 * 1024],
         since: UnixMillis(3),
         receipts,
+        pinned: vec![PEER; limits::MAX_PINS],
     }
 }
 
@@ -91,6 +109,8 @@ fn rows_of_mailbox_and_relay_survive_a_restart() {
             Mailbox::PutHeld(held(2)),
             Mailbox::PutTombstone(tombstone()),
             Mailbox::PutParcel(parcel(4, receipts(2))),
+            Mailbox::PutPin(pin()),
+            Mailbox::PutServed(served()),
         ],
     );
     let first = ContributionRow { choice: LevelChoice::Auto, ..contribution() };
@@ -106,6 +126,8 @@ fn rows_of_mailbox_and_relay_survive_a_restart() {
         held: vec![HeldSummary::of(&held(1)), HeldSummary::of(&held(2))],
         tombstones: vec![tombstone()],
         parcels: vec![ParcelSummary::of(&parcel(4, receipts(2)))],
+        pins: vec![pin()],
+        served: vec![served()],
     };
     assert_eq!(reader.mailbox_snapshot(), Ok(expected));
     let asked = [key_of(2), key_of(7), key_of(1)];
@@ -113,7 +135,7 @@ fn rows_of_mailbox_and_relay_survive_a_restart() {
     assert_eq!(reader.parcel(ME, envelope(4)), Ok(Some(parcel(4, vec![]).deposit)));
     assert_eq!(reader.parcel(PEER, envelope(4)), Ok(None), "of another account");
     assert_eq!(reader.contribution(), Ok(Some(contribution())), "the last one");
-    assert_eq!(storage.verify(), Ok(5));
+    assert_eq!(storage.verify(), Ok(7));
 
     mailbox(
         &storage,
@@ -122,6 +144,8 @@ fn rows_of_mailbox_and_relay_survive_a_restart() {
             Mailbox::RemoveHeld(key_of(2)),
             Mailbox::RemoveTombstone(key_of(9)),
             Mailbox::RemoveParcel { account: ME, id: envelope(4) },
+            Mailbox::RemovePin { account: ME, holder: PEER },
+            Mailbox::RemoveServed { account: ME, node: PEER },
         ],
     );
     assert_eq!(storage.reader().mailbox_snapshot(), Ok(Snapshot::default()));
@@ -133,10 +157,10 @@ fn receipts_are_replaced_and_the_bytes_of_the_parcel_stay() {
     let (storage, _) = open(dir.path());
     let set =
         |number, count| Mailbox::SetReceipts { account: ME, id: envelope(number), receipts: receipts(count) };
-    // Twelve holders are the most there are; together with the largest deposit they fit into a row.
-    mailbox(&storage, vec![Mailbox::PutParcel(parcel(1, vec![])), set(1, 1), set(1, 12)]);
+    // Those of two whole sets of holders are the most that are kept; together with the largest deposit they fit into a row.
+    mailbox(&storage, vec![Mailbox::PutParcel(parcel(1, vec![])), set(1, 1), set(1, 24)]);
     let reader = storage.reader();
-    let summary = ParcelSummary::of(&parcel(1, receipts(12)));
+    let summary = ParcelSummary::of(&parcel(1, receipts(24)));
     assert_eq!(reader.mailbox_snapshot().expect("read").parcels, [summary]);
     assert_eq!(reader.parcel(ME, envelope(1)), Ok(Some(parcel(1, vec![]).deposit)));
 }
@@ -163,6 +187,8 @@ fn an_export_has_own_parcels_and_choices_and_nothing_held_for_others() {
             Mailbox::PutHeld(held(1)),
             Mailbox::PutTombstone(tombstone()),
             Mailbox::PutParcel(parcel(4, receipts(5))),
+            Mailbox::PutPin(pin()),
+            Mailbox::PutServed(served()),
         ],
     );
     write(&storage, vec![Change::Relay(relay::Change::PutContribution(contribution()))]).expect("written");
@@ -171,8 +197,11 @@ fn an_export_has_own_parcels_and_choices_and_nothing_held_for_others() {
     std::fs::remove_dir_all(dir.path().join("db")).expect("removed");
 
     let (storage, report) = open(dir.path());
-    assert_eq!(report.restored.expect("restored").rows, 2);
+    assert_eq!(report.restored.expect("restored").rows, 4);
     let parcels = vec![ParcelSummary::of(&parcel(4, receipts(5)))];
-    assert_eq!(storage.reader().mailbox_snapshot(), Ok(Snapshot { parcels, ..Snapshot::default() }));
+    assert_eq!(
+        storage.reader().mailbox_snapshot(),
+        Ok(Snapshot { parcels, pins: vec![pin()], served: vec![served()], ..Snapshot::default() })
+    );
     assert_eq!(storage.reader().contribution(), Ok(Some(contribution())));
 }

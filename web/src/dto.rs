@@ -37,8 +37,8 @@ mod network;
 pub use event::{Changed, ContactRemoved, Event, Frame, Hello, MessageStateChange, Profile};
 pub use incoming::{AddContact, PutRecord, Rename, SendMessage, SetName, UseLink};
 pub use network::{
-    Mailboxes, Mapping, Network, Path, Peer, ProbedAddress, Reach, Reachability, Relaying, Reservation,
-    SetLevel, SetShares, Shares, Transport,
+    Mailboxes, Mapping, Network, Path, Peer, PinState, PinnedHolder, ProbedAddress, Reach, Reachability,
+    Relaying, Reservation, ServedPerson, SetLevel, SetShares, Shares, Transport,
 };
 
 out! {

@@ -62,6 +62,11 @@ impl Problem {
         messenger::CommandError::UnknownPeer.into()
     }
 
+    pub(crate) fn not_a_contact() -> Self {
+        let message = "this is possible for your contacts only: both sides have to have agreed";
+        Self::new(StatusCode::CONFLICT, "not_a_contact", message)
+    }
+
     pub(crate) fn too_large(max: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -230,8 +235,15 @@ impl From<relay::CommandError> for Problem {
 
 impl From<mailbox::CommandError> for Problem {
     fn from(error: mailbox::CommandError) -> Self {
-        let mailbox::CommandError::Alone = error;
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "alone", error)
+        use mailbox::CommandError as Error;
+        let (status, code) = match error {
+            Error::Alone => (StatusCode::SERVICE_UNAVAILABLE, "alone"),
+            Error::Yourself => (StatusCode::BAD_REQUEST, "yourself"),
+            Error::TooManyPins | Error::TooManyServed => (StatusCode::CONFLICT, "limit_reached"),
+            Error::NotPinned => (StatusCode::NOT_FOUND, "not_pinned"),
+            Error::NotServed => (StatusCode::NOT_FOUND, "not_served"),
+        };
+        Self::new(status, code, error)
     }
 }
 

@@ -4,7 +4,7 @@
 //! document is made from, so the three cannot disagree.
 
 use crate::{
-    api::{contacts, identity, messages, network, records, session},
+    api::{contacts, identity, mailboxes, messages, network, records, session},
     app::App,
     events, openapi,
     problem::Problem,
@@ -132,6 +132,40 @@ pub(crate) static ROUTES: &[Route] = &[
     at(Method::PUT, "/api/network/shares", Owner, "Choose what the node lends", by!(network::set_shares))
         .takes("SetShares")
         .gives(202, "Reach"),
+    at(
+        Method::GET,
+        "/api/mailboxes",
+        Owner,
+        "What mailboxes keep, pinned holders, whom this node serves",
+        by!(mailboxes::show),
+    )
+    .gives(200, "Mailboxes"),
+    at(
+        Method::PUT,
+        "/api/mailboxes/pinned/{did}",
+        Owner,
+        "Have a node keep the owner's mailboxes for a month",
+        by!(mailboxes::pin),
+    )
+    .gives(202, "Mailboxes"),
+    at(Method::DELETE, "/api/mailboxes/pinned/{did}", Owner, "Undo that", by!(mailboxes::unpin))
+        .gives(202, "Mailboxes"),
+    at(
+        Method::PUT,
+        "/api/mailboxes/served/{did}",
+        Owner,
+        "Let a contact pin this node",
+        by!(mailboxes::serve),
+    )
+    .gives(202, "Mailboxes"),
+    at(
+        Method::DELETE,
+        "/api/mailboxes/served/{did}",
+        Owner,
+        "Let them no longer",
+        by!(mailboxes::stop_serving),
+    )
+    .gives(202, "Mailboxes"),
     at(Method::GET, "/api/doctor", Owner, "How the node is, and what to do", by!(network::doctor))
         .gives(200, "Doctor"),
     at(Method::PUT, "/api/records/{salt}", Owner, "Publish a value under the owner's DID", by!(records::put))

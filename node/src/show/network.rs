@@ -1,6 +1,6 @@
 //! `pc2 peers` and `pc2 level` as text: how this node is reached, with whom it is connected, what mailboxes keep.
 
-use super::{ago, append};
+use super::{ago, append, mailbox};
 use pc2_web::dto;
 
 /// `pc2 peers`.
@@ -23,7 +23,7 @@ pub(crate) fn network(network: &dto::Network) -> String {
             ),
         );
     }
-    text.push_str(&mailboxes(&network.mailboxes));
+    text.push_str(&mailbox::kept(&network.mailboxes));
     text
 }
 
@@ -99,34 +99,8 @@ fn latency(millis: Option<u64>) -> String {
     millis.map_or_else(|| "latency not measured yet".to_owned(), |millis| format!("{millis} ms"))
 }
 
-fn mailboxes(view: &dto::Mailboxes) -> String {
-    let mut text = format!(
-        "Kept here for others: {} envelopes, {} of {}.",
-        view.held,
-        size(view.held_bytes),
-        size(view.share_bytes)
-    );
-    if view.parcels > 0 {
-        let (parcels, stored) = (view.parcels, view.stored);
-        append(
-            &mut text,
-            format_args!(
-                "\nYours on the way to people who are offline: {parcels}, of them {stored} safe in mailboxes."
-            ),
-        );
-    }
-    if let Some(fetched) = view.fetched {
-        let (holders, ago) = (view.holders.len(), ago(fetched));
-        append(
-            &mut text,
-            format_args!("\nYour mailboxes are at {holders} nodes; last looked through: {ago}."),
-        );
-    }
-    text
-}
-
 /// Bytes in the largest fitting unit.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const KIB: u64 = 1 << 10;
     const MIB: u64 = 1 << 20;
     const GIB: u64 = 1 << 30;
@@ -139,7 +113,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// A heading with indented lines; nothing when there are none.
-fn list(text: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
+pub(super) fn list(text: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
     let mut lines = lines.peekable();
     if lines.peek().is_some() {
         append(text, format_args!("{heading}\n"));
@@ -200,12 +174,16 @@ mod tests {
             relaying: dto::Relaying { on: true, reservations: 2, circuits: 1, served: 9, refused: 0 },
             mailboxes: dto::Mailboxes {
                 held: 3,
+                held_mailboxes: 2,
                 held_bytes: 5_000,
                 share_bytes: 256 << 20,
                 parcels: 2,
                 stored: 1,
                 holders: vec!["did:r".to_owned()],
                 fetched: Some(0),
+                pinned: Vec::new(),
+                pinned_most: 3,
+                serving: Vec::new(),
             },
         }
     }
@@ -223,7 +201,7 @@ mod tests {
             "  Quinn  relayed by Rita, TCP",
             " 2 KiB in, 0 bytes out, ",
             "Relays for 2 nodes: 1 circuits now, 9 since its start.",
-            "Kept here for others: 3 envelopes, 4 KiB of 256 MiB.",
+            "Kept here for others: 3 envelopes in 2 mailboxes, 4 KiB of 256 MiB.",
             "2, of them 1 safe in mailboxes.",
             "Your mailboxes are at 1 nodes",
         ] {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod identity;
+mod pinned;
 mod support;
 mod torture;
 mod two_nodes;

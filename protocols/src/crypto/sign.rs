@@ -30,6 +30,8 @@ pub enum Domain {
     MailboxFetch,
     /// The owner has it, so that it may go (signed by the mailbox's key).
     MailboxAck,
+    /// A node shall keep these mailboxes longer (signed by their account, and by the key of each mailbox).
+    MailboxPin,
     /// Who wrote an envelope (signed by the sender, inside of the encryption).
     Envelope,
 }
@@ -45,6 +47,7 @@ impl Domain {
             Self::MailboxReceipt => b"pc2 mailbox receipt v1\0",
             Self::MailboxFetch => b"pc2 mailbox fetch v1\0",
             Self::MailboxAck => b"pc2 mailbox ack v1\0",
+            Self::MailboxPin => b"pc2 mailbox pin v1\0",
             Self::Envelope => b"pc2 envelope v1\0",
         }
     }

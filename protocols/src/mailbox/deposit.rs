@@ -29,6 +29,9 @@ const WEEKS_BEFORE: u32 = 1;
 /// Weeks after that of its mailbox in which it is taken: its owner looks there for as long.
 pub(super) const WEEKS_AFTER: u32 = 2;
 
+/// Weeks after that of its mailbox in which its owner looks for it at the nodes that it pinned: thirty days after the last day of the week lie in the fifth.
+pub(super) const PINNED_WEEKS_AFTER: u32 = 5;
+
 /// An envelope with the right to lie in a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,25 +208,36 @@ impl Checked {
         }
     }
 
-    /// Until when a holder that is shown it now keeps it.
+    /// Of which week its right is.
+    #[must_use]
+    pub const fn week(&self) -> u32 {
+        match &self.deposit.right {
+            Right::Pass { claim, .. } => claim.week,
+            Right::Puzzle { week, .. } => *week,
+        }
+    }
+
+    /// Until when a holder that is shown it now keeps it. `longer`: its owner pinned the holder, which agreed.
     ///
     /// # Errors
     /// [`Refusal::Untimely`] when its week is over or has not come.
-    pub fn kept_until(&self, now: UnixMillis) -> Result<UnixMillis, Refusal> {
-        let week = match &self.deposit.right {
-            Right::Pass { claim, .. } => claim.week,
-            Right::Puzzle { week, .. } => *week,
-        };
+    pub fn kept_until(&self, now: UnixMillis, longer: bool) -> Result<UnixMillis, Refusal> {
+        let week = self.week();
         let begins = keys::week_begins(week.saturating_sub(WEEKS_BEFORE));
         let ends = ends(week);
         if now < begins || now >= ends {
             return Err(Refusal::Untimely);
         }
-        Ok(now.after(limits::MAILBOX_LIFETIME).min(ends))
+        Ok(if longer {
+            let ends = keys::week_begins(week.saturating_add(PINNED_WEEKS_AFTER + 1));
+            now.after(limits::PINNED_LIFETIME).min(ends)
+        } else {
+            now.after(limits::MAILBOX_LIFETIME).min(ends)
+        })
     }
 }
 
-/// When nobody looks into the mailbox of a week any more.
+/// When holders take nothing for the mailbox of a week any more, and nobody but pinned ones has anything of it.
 pub(super) fn ends(week: u32) -> UnixMillis {
     keys::week_begins(week.saturating_add(WEEKS_AFTER + 1))
 }

@@ -1,8 +1,8 @@
 //! Parcels of ours: kept in the mailboxes of those who are offline until they are withdrawn.
 //!
 //! In: parcels of the messenger, verdicts of holders. Out: deposits, and to the messenger until when enough holders keep each. A parcel is
-//! sealed once and on disk before anybody is sent it. A round deposits it at all holders of the mailbox that have not signed for it yet; rounds are repeated with
-//! backoff until enough have, and now and then afterwards, because holders come and go.
+//! sealed once and on disk before anybody is sent it. A round deposits it at all holders of the mailbox that have not signed for it yet, and at the nodes that its
+//! owner pinned; rounds are repeated with backoff until enough have, and now and then afterwards, because holders come and go.
 //!
 //! A parcel belongs to the mailbox of one week. After the next week it is brought nowhere any more, and when its receipts have ended it is forgotten: the
 //! messenger hears that it is not stored, and deposits it anew, by a pass of that time.
@@ -15,8 +15,9 @@ use super::{
     closest::{self, Candidate, Purpose},
     deposit::{self, Checked, Deposit, DepositClaim},
     keys::{self, MailboxPass, week_of},
-    machine::{Mailbox, Pending, backoff, jittered},
+    machine::{Mailbox, backoff, jittered},
     parcels::{Kept, MAX_ROUNDS, ParcelKey, Puzzle, REFRESH, Stage},
+    questions::Pending,
     rows::{Change, ParcelRow},
     wire::{Answer, ReceiptClaim, Refusal, Request},
 };
@@ -90,7 +91,9 @@ impl Mailbox {
         else {
             return false;
         };
-        self.made(now, key, node, &Deposit::by_pass(pass, key.1, sealed), out);
+        let mut pinned = pass.pinned.clone();
+        pinned.truncate(limits::MAX_PINS);
+        self.made(now, key, (node, pinned), &Deposit::by_pass(pass, key.1, sealed), out);
         true
     }
 
@@ -124,14 +127,21 @@ impl Mailbox {
         match nonce {
             Some(nonce) => {
                 let deposit = Deposit::by_puzzle(node, key.1, sealed, week, nonce);
-                self.made(now, key, node, &deposit, out);
+                self.made(now, key, (node, Vec::new()), &deposit, out);
             }
             None => out.push(progress(key, None)),
         }
     }
 
     /// A deposit is made: it is written, and then sent.
-    fn made(&mut self, now: Now, key: ParcelKey, node: NodeId, deposit: &Deposit, out: &mut Vec<Out>) {
+    fn made(
+        &mut self,
+        now: Now,
+        key: ParcelKey,
+        (node, pinned): (NodeId, Vec<NodeId>),
+        deposit: &Deposit,
+        out: &mut Vec<Out>,
+    ) {
         let (address, bytes) = (deposit.address, deposit.encode());
         let row = ParcelRow {
             account: key.0,
@@ -141,12 +151,14 @@ impl Mailbox {
             deposit: bytes.clone(),
             since: now.unix,
             receipts: Vec::new(),
+            pinned: pinned.clone(),
         };
         let kept = Kept {
             node,
             address,
             since: now.unix,
             receipts: BTreeMap::new(),
+            pinned,
             needed: limits::ENOUGH_RECEIPTS,
             stage: Stage::Waiting { due: now.mono },
             failures: 0,
@@ -223,12 +235,20 @@ impl Mailbox {
     }
 
     fn round_walked(&mut self, now: Now, key: ParcelKey, mut holders: Vec<NodeId>, out: &mut Vec<Out>) {
+        let own = self.signer.node();
         let Some(kept) = self.parcels.all.get_mut(&key) else { return };
+        let closest = holders.len();
+        let pinned = kept.pinned.iter().copied();
+        let pinned: Vec<NodeId> =
+            pinned.filter(|node| *node != own && *node != kept.node && !holders.contains(node)).collect();
+        holders.extend(pinned);
         if holders.is_empty() {
             self.round_ended(now, key, out);
             return;
         }
-        kept.needed = holders.len().min(limits::ENOUGH_RECEIPTS);
+        // Pinned ones that are away must not keep it from being stored where there are few others.
+        let others = if closest == 0 { holders.len() } else { closest };
+        kept.needed = others.min(limits::ENOUGH_RECEIPTS);
         holders.retain(|holder| kept.receipts.get(holder).is_none_or(|until| *until <= now.unix));
         let Stage::Walking { bytes } = &mut kept.stage else { return };
         match bytes.take() {
@@ -295,12 +315,15 @@ impl Mailbox {
     ) {
         let Some(kept) = self.parcels.all.get_mut(&key) else { return };
         let address = kept.address;
+        let pinned = kept.pinned.contains(&holder);
+        let away = pinned && answer.is_none();
         let mut lied = None;
         match answer {
             Some(Answer::Receipt { until, signature }) => {
                 let claim = ReceiptClaim { address, id: key.1, digest, until };
                 // A promise beyond what the protocol gives is one for as long as it gives.
-                let until = until.min(now.unix.after(limits::MAILBOX_LIFETIME));
+                let longest = if pinned { limits::PINNED_LIFETIME } else { limits::MAILBOX_LIFETIME };
+                let until = until.min(now.unix.after(longest));
                 if claim.is_signed(holder, &signature) {
                     self.counters.timely = self.counters.timely.saturating_add(1);
                     if until > now.unix {
@@ -328,7 +351,9 @@ impl Mailbox {
                 self.counters.untimely = self.counters.untimely.saturating_add(1);
             }
             Some(Answer::Refused { .. }) | None => {}
-            Some(Answer::Page { .. } | Answer::Acked | Answer::Want { .. } | Answer::Heard) => {
+            Some(
+                Answer::Page { .. } | Answer::Acked | Answer::Want { .. } | Answer::Heard | Answer::Pinned,
+            ) => {
                 lied = Some("answered a deposit with something else");
             }
         }
@@ -345,6 +370,9 @@ impl Mailbox {
         }
         if let Some(reason) = lied {
             self.blame(holder, reason, out);
+        }
+        if away {
+            self.locate(now.mono, holder, out);
         }
     }
 

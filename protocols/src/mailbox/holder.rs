@@ -7,7 +7,7 @@
 
 use super::{
     EnvelopeKey,
-    deposit::Checked,
+    deposit::{self, Checked},
     quota::{Footprint, Quota},
     rows::{Change, HeldRow, HeldSummary},
     wire::Refusal,
@@ -42,6 +42,8 @@ pub(super) struct Entry {
     pub(super) digest: [u8; 32],
     pub(super) until: UnixMillis,
     bytes: usize,
+    /// Of which week its right is.
+    week: u32,
     footprint: Footprint,
 }
 
@@ -68,21 +70,21 @@ impl Holder {
         let mut holder = Self::default();
         for row in rows {
             let footprint = Footprint::new(row.depositor, row.source, row.prefix, row.bytes);
-            let entry = Entry { digest: row.digest, until: row.until, bytes: row.bytes, footprint };
+            let (digest, until, bytes, week) = (row.digest, row.until, row.bytes, row.week);
+            let entry = Entry { digest, until, bytes, week, footprint };
             holder.insert(row.key, entry);
         }
         holder
     }
 
-    /// Takes a deposit in, within `share` bytes for all of them, or says why not.
+    /// Takes a deposit in until then, within `share` bytes for all of them, or says why not.
     pub(super) fn put(
         &mut self,
-        now: UnixMillis,
+        until: UnixMillis,
         (checked, bytes): (&Checked, Vec<u8>),
         from: Source,
         share: u64,
     ) -> Result<Kept, Refusal> {
-        let until = checked.kept_until(now)?;
         let key = EnvelopeKey { address: checked.deposit.address, id: checked.deposit.id };
         let old = self.entries.get(&key).copied();
         let (until, footprint) = match old {
@@ -107,16 +109,18 @@ impl Holder {
             }
         };
         self.remove(&key);
-        self.insert(key, Entry { digest: checked.digest, until, bytes: bytes.len(), footprint });
+        let (digest, week) = (checked.digest, checked.week());
+        self.insert(key, Entry { digest, until, bytes: bytes.len(), week, footprint });
         let row = HeldRow {
             address: key.address,
             id: key.id,
             deposit: bytes,
-            digest: checked.digest,
+            digest,
             depositor: footprint.depositor,
             until,
             source: footprint.source,
             prefix: footprint.prefix,
+            week,
         };
         Ok(Kept { until, new: old.is_none(), changes: vec![Change::PutHeld(row)] })
     }
@@ -139,6 +143,25 @@ impl Holder {
             .take_while(move |(key, _)| key.address == address)
             .filter(move |(key, entry)| Some(key.id) != after && entry.until > now)
             .map(|(key, entry)| (*key, entry.bytes))
+    }
+
+    /// What is held of a mailbox and other holders still take.
+    pub(super) fn offerable(
+        &self,
+        address: MailboxAddress,
+        now: UnixMillis,
+    ) -> impl Iterator<Item = EnvelopeId> {
+        let first = EnvelopeKey { address, id: EnvelopeId::from_bytes([0; 16]) };
+        self.entries
+            .range(first..)
+            .take_while(move |(key, _)| key.address == address)
+            .filter(move |(_, entry)| entry.until > now && deposit::ends(entry.week) > now)
+            .map(|(key, _)| key.id)
+    }
+
+    /// How many envelopes of a mailbox are held, and what they count for, in bytes.
+    pub(super) fn of_mailbox_bytes(&self, address: &MailboxAddress) -> (u64, u64) {
+        self.quota.of_mailbox(address)
     }
 
     /// The mailboxes of which something is held.
@@ -166,6 +189,11 @@ impl Holder {
     /// When the next one ends.
     pub(super) fn next_end(&self) -> Option<UnixMillis> {
         self.by_end.first().map(|(until, _)| *until)
+    }
+
+    /// In how many mailboxes anything is held.
+    pub(super) fn mailbox_count(&self) -> usize {
+        self.quota.mailboxes()
     }
 
     /// How many are held.

@@ -81,6 +81,9 @@ pub struct MailboxPass {
     /// The owner's signature over [`PassClaim`].
     #[serde(with = "serde_bytes")]
     pub signature: [u8; SIGNATURE_BYTES],
+    /// Nodes that the owner pinned: what is deposited by this pass is brought there, too. At most [`limits::MAX_PINS`]. For the depositor only: holders are not shown it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<NodeId>,
 }
 
 impl fmt::Debug for MailboxPass {
@@ -176,7 +179,7 @@ impl MailboxKeys {
         address_of(self.owner(week).node().as_bytes())
     }
 
-    /// What a contact gets for a week. The same each time.
+    /// What a contact gets for a week, without pinned nodes. The same each time.
     #[must_use]
     pub fn pass(&self, week: u32, contact: NodeId) -> MailboxPass {
         let owner = self.owner(week);
@@ -187,6 +190,7 @@ impl MailboxKeys {
             sealing: self.sealing_public(Some(week)),
             depositor_secret: *depositor_secret,
             signature: [0; SIGNATURE_BYTES],
+            pinned: Vec::new(),
         };
         pass.signature = owner.sign(Domain::MailboxPass, &codec::encode(&pass.claim()));
         pass

@@ -1,31 +1,32 @@
 //! The mailbox machine itself: its state, and who handles what.
 //!
 //! Each input goes to the part that owns it: requests of peers to `serve`, parcels to `depositor`, our own mailboxes to `owner`, comparing with other holders
-//! to `reconcile`. Every question to network or disk is remembered in `pending` under its [`OpId`], so that an answer finds its part, one that nobody waits
-//! for is passed over, and one that never comes counts as none.
+//! to `reconcile`, pinned holders to `pins`, those we are one for to `served`. Every question to network or disk is remembered in `pending`, see `questions`.
 //!
-//! Survives restart: held envelopes, what was taken, parcels. Lost on restart: walks, rounds, visits, subscriptions, whom we are connected with.
+//! Survives restart: held envelopes, what was taken, parcels, pins, whom we serve. Lost on restart: walks, rounds, visits, subscriptions, whom we are connected with.
 
 use super::{
-    Change, Command, CommandError, EnvelopeKey, In, MailboxView, Out, Reply,
+    Change, Command, CommandError, In, MailboxView, Out, Reply,
     closest::{self, Purpose, Walks},
     holder::{Holder, Source},
     keys::MailboxKeys,
     own::Own,
-    parcels::{ParcelKey, Parcels},
+    parcels::Parcels,
+    pins::Pins,
+    questions::{Pending, Questions},
     reconcile::Reconcile,
     rows::Snapshot,
     serve::Subscriptions,
+    served::Served,
     status::Counters,
     tombstones::Tombstones,
-    wire::{Answer, Request},
 };
 use crate::{
     crypto::sign::Signer,
-    id::{EnvelopeId, MailboxAddress, NodeId},
+    id::{MailboxAddress, NodeId},
     level::Level,
-    machine::{CallId, Component, Machine, OpId, OpIds, Status},
-    net::{NetCommand, NetError, Peer, Protocol, RequestToken},
+    machine::{CallId, Component, Machine, OpIds, Status},
+    net::{NetCommand, Peer},
     time::{Mono, Now},
 };
 use rand_chacha::ChaCha20Rng;
@@ -38,36 +39,6 @@ use std::{
 /// How often it is looked for what has ended, at most and at least.
 const SWEEP_MIN: Duration = Duration::from_secs(1);
 const SWEEP_MAX: Duration = Duration::from_secs(600);
-
-/// A question that was not answered in this time never will be. Longer than any timeout of the driver.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
-
-/// A question on its way, and what its answer is for.
-#[derive(Debug, Clone)]
-pub(super) enum Pending {
-    /// The nodes closest to a mailbox.
-    Walk { address: MailboxAddress },
-    /// A page is being read for an owner.
-    Page { token: RequestToken, peer: NodeId, next: Option<EnvelopeId> },
-    /// A parcel is being read.
-    Parcel { key: ParcelKey },
-    /// A puzzle is being solved.
-    Puzzle { key: ParcelKey },
-    /// A holder's verdict on a parcel.
-    Deposited { key: ParcelKey, holder: NodeId, digest: [u8; 32] },
-    /// A holder's page of a mailbox of ours.
-    Fetched { address: MailboxAddress, holder: NodeId },
-    /// A holder is told what we have.
-    Acked { holder: NodeId },
-    /// What another holder lacks.
-    Offered { address: MailboxAddress, holder: NodeId },
-    /// A held envelope is being read for another holder.
-    Carry { holder: NodeId },
-    /// Another holder's verdict on an envelope brought to it.
-    Carried { holder: NodeId, key: EnvelopeKey, digest: [u8; 32] },
-    /// An owner is told that something came.
-    News { address: MailboxAddress, owner: NodeId },
-}
 
 /// The mailbox machine. See the [module](super) for what goes in and out.
 #[derive(Debug)]
@@ -87,9 +58,11 @@ pub struct Mailbox {
     pub(super) parcels: Parcels,
     pub(super) own: Own,
     pub(super) reconcile: Reconcile,
+    pub(super) pins: Pins,
+    pub(super) served: Served,
     pub(super) counters: Counters,
-    ids: OpIds,
-    pending: BTreeMap<OpId, (Pending, Mono)>,
+    pub(super) ids: OpIds,
+    pub(super) pending: Questions,
     damaged: Vec<Change>,
     sweep: Option<Mono>,
     started: bool,
@@ -112,7 +85,8 @@ impl Mailbox {
         let (tombstones, damaged) = Tombstones::new(snapshot.tombstones);
         let parcels = Parcels::new(snapshot.parcels, now, &mut rng);
         let reconcile = Reconcile::new(&holder.mailboxes(), now.mono, &mut rng);
-        let own = Own::new(&keys, &signer, now);
+        let pins = Pins::new(snapshot.pins, now.mono);
+        let own = Own::new(&keys, &signer, now, !pins.is_empty());
         Self {
             keys,
             signer,
@@ -128,6 +102,8 @@ impl Mailbox {
             parcels,
             own,
             reconcile,
+            pins,
+            served: Served::new(snapshot.served),
             counters: Counters::default(),
             ids: OpIds::new(Component::Mailbox, generation),
             pending: BTreeMap::new(),
@@ -149,10 +125,11 @@ impl Machine for Mailbox {
             if !changes.is_empty() {
                 out.push(Out::Persist { changes, then: Vec::new() });
             }
+            out.push(self.pins_told());
         }
         match input {
             In::Tick => {}
-            In::Call { call, command } => self.command(now, call, &command, out),
+            In::Call { call, command } => self.command(now, call, command, out),
             In::PeerRequest { from, prefix, token, payload } => {
                 self.serve(now, Source { node: from, prefix }, token, &payload, out);
             }
@@ -181,6 +158,11 @@ impl Machine for Mailbox {
                     self.loaded(now, what, deposits, out);
                 }
             }
+            In::Located { op, addresses } => {
+                if let Some(Pending::Located { node }) = self.answered(op) {
+                    self.located(now, node, addresses, out);
+                }
+            }
             In::Solved { op, nonce } => {
                 if let Some(Pending::Puzzle { key }) = self.answered(op) {
                     self.solved(now, key, Some(nonce), out);
@@ -192,7 +174,7 @@ impl Machine for Mailbox {
 
     fn next_deadline(&self) -> Option<Mono> {
         let due = [self.sweep, self.own.acks_due(), self.reconcile.queue_due()];
-        let connected = [self.parcels.due(), self.own.due(), self.reconcile.due()];
+        let connected = [self.parcels.due(), self.own.due(), self.reconcile.due(), self.pins.due()];
         // Without a connection nothing begins: the first one wakes us.
         let connected = connected.into_iter().filter(|_| !self.connected.is_empty());
         due.into_iter().chain(connected).flatten().min()
@@ -211,6 +193,7 @@ impl Mailbox {
             self.begin_rounds(now, out);
             self.begin_visits(now, out);
             self.begin_comparing(now, out);
+            self.state_pins(now, out);
         }
         self.carry(now, out);
         self.send_acks(now, out);
@@ -222,56 +205,15 @@ impl Mailbox {
     fn sweep(&mut self, now: Now, out: &mut Vec<Out>) {
         let mut changes = self.holder.expire(now.unix);
         changes.extend(self.tombstones.expire(now.unix));
+        changes.extend(self.served.expire(now.unix));
         if !changes.is_empty() {
             out.push(Out::Persist { changes, then: Vec::new() });
         }
         self.subscriptions.expire(now.mono);
-        let forgotten: Vec<OpId> = self
-            .pending
-            .iter()
-            .filter(|(_, (_, since))| now.mono.since(*since) > FORGOTTEN_AFTER)
-            .map(|(op, _)| *op)
-            .collect();
-        for op in forgotten {
-            match self.answered(op) {
-                Some(Pending::Walk { address }) => self.walked(now, address, &[], out),
-                Some(Pending::Puzzle { key }) => self.solved(now, key, None, out),
-                Some(what @ (Pending::Page { .. } | Pending::Parcel { .. } | Pending::Carry { .. })) => {
-                    self.loaded(now, what, Vec::new(), out);
-                }
-                Some(what) => self.response(now, what, Err(NetError::TimedOut), out),
-                None => {}
-            }
-        }
+        self.forget_lost(now, out);
         let ends = self.holder.next_end().into_iter().chain(self.tombstones.next_end());
         let wait = ends.map(|end| end.since(now.unix)).min().unwrap_or(SWEEP_MAX);
         self.sweep = Some(now.mono.after(wait.clamp(SWEEP_MIN, SWEEP_MAX)));
-    }
-
-    /// An id for a question, remembered with what its answer is for.
-    pub(super) fn ask(&mut self, now: Mono, what: Pending) -> OpId {
-        let op = self.ids.next_id();
-        self.pending.insert(op, (what, now));
-        op
-    }
-
-    /// Asks a peer.
-    pub(super) fn request(
-        &mut self,
-        now: Mono,
-        to: NodeId,
-        request: &Request,
-        what: Pending,
-        out: &mut Vec<Out>,
-    ) {
-        let op = self.ask(now, what);
-        let payload = request.encode();
-        out.push(Out::Net(NetCommand::Request { op, to, protocol: Protocol::Mailbox, payload }));
-    }
-
-    /// What an answer is for. `None`: nobody waits for it any more.
-    fn answered(&mut self, op: OpId) -> Option<Pending> {
-        self.pending.remove(&op).map(|(what, _)| what)
     }
 
     /// The nodes that hold a mailbox, if that is known freshly enough. Otherwise they are looked for, and whoever asked hears of it in [`Self::walked`].
@@ -293,7 +235,7 @@ impl Mailbox {
         None
     }
 
-    fn walked(&mut self, now: Now, address: MailboxAddress, peers: &[Peer], out: &mut Vec<Out>) {
+    pub(super) fn walked(&mut self, now: Now, address: MailboxAddress, peers: &[Peer], out: &mut Vec<Out>) {
         let candidates = closest::candidates(peers, &self.connected, self.signer.node(), address);
         let waiting = self.walks.ended(address, now.mono, candidates.clone());
         for purpose in waiting {
@@ -305,90 +247,57 @@ impl Mailbox {
         }
     }
 
-    fn response(&mut self, now: Now, what: Pending, result: Result<Vec<u8>, NetError>, out: &mut Vec<Out>) {
-        let answer = result.map(|bytes| Answer::decode(&bytes));
-        let peer = match &what {
-            Pending::Deposited { holder, .. }
-            | Pending::Fetched { holder, .. }
-            | Pending::Acked { holder }
-            | Pending::Offered { holder, .. }
-            | Pending::Carried { holder, .. } => *holder,
-            Pending::News { owner, .. } => *owner,
-            Pending::Walk { .. }
-            | Pending::Page { .. }
-            | Pending::Parcel { .. }
-            | Pending::Puzzle { .. }
-            | Pending::Carry { .. } => return,
-        };
-        let answer = match answer {
-            Ok(Ok(answer)) => Some(answer),
-            Ok(Err(_)) => {
-                self.blame(peer, "answered with a frame that is none", out);
-                None
-            }
-            Err(_) => None,
-        };
-        match what {
-            Pending::Deposited { key, holder, digest } => {
-                self.deposit_answer(now, key, (holder, digest), answer, out);
-            }
-            Pending::Fetched { address, holder } => self.page(now, address, holder, answer, out),
-            Pending::Acked { holder } => match answer {
-                Some(Answer::Acked | Answer::Refused { .. }) | None => {}
-                Some(_) => self.blame(holder, "answered an acknowledgement with something else", out),
-            },
-            Pending::Offered { address, holder } => self.wanted(now, address, holder, answer, out),
-            Pending::Carried { holder, key, digest } => self.carried(now, holder, (key, digest), answer, out),
-            Pending::News { address, owner } => match answer {
-                Some(Answer::Heard) => {}
-                Some(_) | None => self.subscriptions.end(address, owner),
-            },
-            Pending::Walk { .. }
-            | Pending::Page { .. }
-            | Pending::Parcel { .. }
-            | Pending::Puzzle { .. }
-            | Pending::Carry { .. } => {}
-        }
-    }
-
-    fn loaded(&mut self, now: Now, what: Pending, deposits: Vec<Vec<u8>>, out: &mut Vec<Out>) {
-        match what {
-            Pending::Page { token, peer, next } => self.page_read(token, peer, next, deposits, out),
-            Pending::Parcel { key } => self.parcel_read(now, key, deposits.into_iter().next(), out),
-            Pending::Carry { holder } => self.carry_read(now, holder, deposits, out),
-            Pending::Walk { .. }
-            | Pending::Puzzle { .. }
-            | Pending::Deposited { .. }
-            | Pending::Fetched { .. }
-            | Pending::Acked { .. }
-            | Pending::Offered { .. }
-            | Pending::Carried { .. }
-            | Pending::News { .. } => {}
-        }
-    }
-
-    fn command(&mut self, now: Now, call: CallId, command: &Command, out: &mut Vec<Out>) {
-        let result = match command {
-            Command::Show => Ok(Reply::Shown(Box::new(self.view(now)))),
-            Command::Fetch if self.connected.is_empty() => Err(CommandError::Alone),
+    fn command(&mut self, now: Now, call: CallId, command: Command, out: &mut Vec<Out>) {
+        let mut then = Vec::new();
+        let changed = match command {
+            Command::Show => Ok(Vec::new()),
             Command::Fetch => {
-                self.own.look_now(now.mono);
-                Ok(Reply::Done)
+                let result = if self.connected.is_empty() {
+                    Err(CommandError::Alone)
+                } else {
+                    self.own.look_now(now.mono);
+                    self.pins.hurry(now.mono);
+                    Ok(Reply::Done)
+                };
+                return out.push(Out::Reply { call, result });
             }
+            Command::Pin { holder } => self.pin(now, holder),
+            Command::Unpin { holder } => self.unpin(now, holder, &mut then),
+            Command::Serve { node } => self.serve_for(now, node),
+            Command::StopServing { node } => self.stop_serving(node),
         };
-        out.push(Out::Reply { call, result });
+        let pinning = matches!(command, Command::Pin { .. } | Command::Unpin { .. });
+        match changed {
+            Ok(_) if command == Command::Show => {
+                out.push(Out::Reply { call, result: Ok(self.shown(now)) });
+            }
+            // Also without changes: an earlier one may still be on its way to the disk.
+            Ok(changes) => {
+                then.push(Out::Reply { call, result: Ok(self.shown(now)) });
+                then.extend(pinning.then(|| self.pins_told()));
+                out.push(Out::Persist { changes, then });
+            }
+            Err(refusal) => out.push(Out::Reply { call, result: Err(refusal) }),
+        }
+    }
+
+    fn shown(&self, now: Now) -> Reply {
+        Reply::Shown(Box::new(self.view(now)))
     }
 
     fn view(&self, now: Now) -> MailboxView {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         MailboxView {
             held: count(self.holder.len()),
+            held_mailboxes: count(self.holder.mailbox_count()),
             held_bytes: self.holder.bytes(),
             share_bytes: self.share(),
             parcels: count(self.parcels.len()),
             stored: count(self.parcels.stored(now.unix)),
             holders: self.own.holders(),
             fetched: self.own.looked(),
+            pins: self.pinned(),
+            serving: self.serving(),
         }
     }
 
@@ -400,12 +309,14 @@ impl Mailbox {
         if first {
             self.hurry(now, false);
         }
+        self.pinned_came(now, node);
         self.welcome(now.mono, node);
     }
 
     /// Tries everything at once that waits. `all`: also looks into our mailboxes again, as in a new network.
     fn hurry(&mut self, now: Now, all: bool) {
         self.parcels.hurry(now);
+        self.pins.hurry(now.mono);
         if all {
             self.walks.doubt_all();
             self.own.look_now(now.mono);

@@ -3,7 +3,8 @@
 //! Three roles in one machine. As **depositor** it keeps parcels of the messenger with the nodes closest to the recipient's mailbox until they are
 //! withdrawn: seals, deposits at all of them, counts signed receipts, deposits again when fewer than enough are left. As **owner** it fetches what
 //! is there for this node, opens it, hands it to the messenger, and says it may go once the messenger has it on disk. As **holder** it
-//! keeps envelopes of others, sees nothing of them but their size, and brings them to whoever is to hold them next.
+//! keeps envelopes of others, sees nothing of them but their size, and brings them to whoever is to hold them next. An owner may **pin** up to three
+//! holders, which keep its mailboxes for a month if the people they belong to allowed that; depositors learn of them by the passes.
 //!
 //! **In**: parcels and withdrawals of the messenger, frames of peers. **Out**: writes, requests to peers, answers, arrivals and progress for the messenger.
 //!
@@ -13,6 +14,7 @@
 
 pub mod deposit;
 pub mod keys;
+pub mod pin;
 pub mod rows;
 pub mod wire;
 
@@ -23,9 +25,12 @@ mod machine;
 mod own;
 mod owner;
 mod parcels;
+mod pins;
+mod questions;
 mod quota;
 mod reconcile;
 mod serve;
+mod served;
 mod status;
 mod tombstones;
 
@@ -35,12 +40,13 @@ use crate::{
     id::{EnvelopeId, MailboxAddress, NodeId},
     kinds,
     level::Level,
+    limits,
     machine::{CallId, OpId, Tick},
-    net::{NetCommand, NetError, Peer, Prefix, RequestToken},
+    net::{Address, NetCommand, NetError, Peer, Prefix, RequestToken},
     time::UnixMillis,
 };
 use keys::MailboxPass;
-use rows::Change;
+use rows::{Change, PinState};
 
 kinds! {
     /// What can happen to the mailbox machine.
@@ -123,6 +129,13 @@ kinds! {
             /// Deposits as stored, in the order asked for, without those that are gone.
             deposits: Vec<Vec<u8>>,
         },
+        /// Where a node is, by its card.
+        Located {
+            /// Our question.
+            op: OpId,
+            /// Its addresses; none when no card of it was found.
+            addresses: Vec<Address>,
+        },
         /// A puzzle is solved.
         Solved {
             /// Our question.
@@ -196,13 +209,33 @@ kinds! {
         Show,
         /// Look for envelopes at once.
         Fetch,
+        /// Have a node keep our mailboxes longer, if its owner allows it; contacts bring envelopes there, too.
+        Pin {
+            /// Which node.
+            holder: NodeId,
+        },
+        /// Undo that.
+        Unpin {
+            /// Which node.
+            holder: NodeId,
+        },
+        /// Let somebody pin this node.
+        Serve {
+            /// Whom.
+            node: NodeId,
+        },
+        /// Let them no longer. What was promised is kept.
+        StopServing {
+            /// Whom.
+            node: NodeId,
+        },
     }
 }
 
 /// The answer to a [`Command`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// To `Show`.
+    /// To `Show`; to all that change something, once it is on disk: how things are then.
     Shown(Box<MailboxView>),
     /// To `Fetch`: begun.
     Done,
@@ -214,6 +247,21 @@ pub enum CommandError {
     /// There is nobody to ask.
     #[error("no other node is connected")]
     Alone,
+    /// Oneself.
+    #[error("this is your own node")]
+    Yourself,
+    /// As many nodes are pinned as can be.
+    #[error("{} nodes are pinned already; unpin one first", limits::MAX_PINS)]
+    TooManyPins,
+    /// There is no such pin.
+    #[error("this node is not pinned")]
+    NotPinned,
+    /// As many people are served as can be.
+    #[error("this node keeps mailboxes longer for {} people already; stop one first", limits::MAX_SERVED)]
+    TooManyServed,
+    /// They were not allowed.
+    #[error("this node does not keep mailboxes longer for this person")]
+    NotServed,
 }
 
 /// Mailboxes as people see them.
@@ -221,6 +269,8 @@ pub enum CommandError {
 pub struct MailboxView {
     /// Envelopes of others kept here.
     pub held: u64,
+    /// In how many mailboxes.
+    pub held_mailboxes: u64,
     /// Their bytes.
     pub held_bytes: u64,
     /// How many bytes of them this node keeps at most.
@@ -233,6 +283,38 @@ pub struct MailboxView {
     pub holders: Vec<NodeId>,
     /// When all mailboxes of ours were last looked through.
     pub fetched: Option<UnixMillis>,
+    /// Nodes that the owner pinned.
+    pub pins: Vec<PinView>,
+    /// Whose pinned holder this node is.
+    pub serving: Vec<ServedView>,
+}
+
+/// A pinned node as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinView {
+    /// Which node.
+    pub holder: NodeId,
+    /// Since when it is pinned.
+    pub since: UnixMillis,
+    /// What it last said.
+    pub state: PinState,
+    /// When it last answered anything.
+    pub answered: Option<UnixMillis>,
+}
+
+/// Somebody whose pinned holder this node is, as its owner sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedView {
+    /// Who.
+    pub node: NodeId,
+    /// Since when they are allowed.
+    pub since: UnixMillis,
+    /// When they last said which mailboxes are theirs, by their clock; `None`: they have not pinned this node.
+    pub stated: Option<UnixMillis>,
+    /// Envelopes kept in those.
+    pub envelopes: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// What a mailbox machine wants done.
@@ -269,6 +351,22 @@ pub enum Out {
         challenge: [u8; 32],
         /// How hard.
         bits: u8,
+    },
+    /// Find where a node is, by its card; answered by [`In::Located`].
+    Locate {
+        /// Comes back with the answer.
+        op: OpId,
+        /// Which node.
+        node: NodeId,
+    },
+    /// What people see of pins is another: whoever looks is to look again.
+    Changed,
+    /// To the messenger: these nodes are pinned, and passes are to name them. At every start, and when it changes.
+    Pins {
+        /// Whose.
+        account: NodeId,
+        /// All of them, at most [`limits::MAX_PINS`].
+        nodes: Vec<NodeId>,
     },
     /// To the messenger: so many holders have signed for a parcel.
     Progress {

@@ -4,7 +4,7 @@
 
 use super::{
     EnvelopeKey,
-    deposit::WEEKS_AFTER,
+    deposit::{PINNED_WEEKS_AFTER, WEEKS_AFTER},
     keys::{MailboxKeys, week_of},
     wire::Owner,
 };
@@ -36,6 +36,10 @@ pub(super) struct Visit {
     pub(super) answered: u32,
     /// All holders may be asked, not only one that had news.
     pub(super) whole: bool,
+    /// Those among them that the owner pinned: each is asked, whatever others say, and that they have nothing says nothing about others.
+    pub(super) pinned: BTreeSet<NodeId>,
+    /// There are no others.
+    pub(super) alone: bool,
 }
 
 #[derive(Debug)]
@@ -65,20 +69,44 @@ pub(super) struct OwnBox {
     pub(super) acks_due: Option<Mono>,
 }
 
+impl OwnBox {
+    /// Whether only pinned nodes have anything of it in this week.
+    pub(super) fn is_old(&self, week: u32) -> bool {
+        self.week.is_some_and(|of| of.saturating_add(WEEKS_AFTER) < week)
+    }
+}
+
 /// All mailboxes of ours, and what came from them.
 #[derive(Debug)]
 pub(super) struct Own {
     pub(super) week: u32,
+    /// Pinned nodes may have what others have let go.
+    longer: bool,
     pub(super) boxes: BTreeMap<MailboxAddress, OwnBox>,
     pub(super) arrivals: BTreeMap<EnvelopeKey, Arrival>,
 }
 
 impl Own {
-    /// Those of this time.
-    pub(super) fn new(keys: &MailboxKeys, signer: &Signer, now: Now) -> Self {
-        let mut own = Self { week: week_of(now.unix), boxes: BTreeMap::new(), arrivals: BTreeMap::new() };
+    /// Those of this time. `longer`: also those that only pinned nodes have anything of.
+    pub(super) fn new(keys: &MailboxKeys, signer: &Signer, now: Now, longer: bool) -> Self {
+        let (week, boxes, arrivals) = (week_of(now.unix), BTreeMap::new(), BTreeMap::new());
+        let mut own = Self { week, longer, boxes, arrivals };
         own.add_all(keys, signer, now.mono);
         own
+    }
+
+    /// Whether also those are looked into that only pinned nodes have anything of.
+    pub(super) fn look_longer(&mut self, keys: &MailboxKeys, signer: &Signer, now: Now, longer: bool) {
+        if longer != self.longer {
+            self.longer = longer;
+            self.forget_old();
+            self.add_all(keys, signer, now.mono);
+        }
+    }
+
+    fn forget_old(&mut self) {
+        let weeks = weeks_around(self.week, self.longer);
+        self.boxes.retain(|_, own| own.week.is_none_or(|of| weeks.contains(&of)));
     }
 
     /// Where a week has passed: opens the next mailbox, and looks into the oldest no longer.
@@ -86,14 +114,16 @@ impl Own {
         let week = week_of(now.unix);
         if week != self.week {
             self.week = week;
-            self.boxes.retain(|_, own| own.week.is_none_or(|of| weeks_around(week).contains(&of)));
+            self.forget_old();
             self.add_all(keys, signer, now.mono);
         }
     }
 
     fn add_all(&mut self, keys: &MailboxKeys, signer: &Signer, now: Mono) {
         let have: BTreeSet<Option<u32>> = self.boxes.values().map(|own| own.week).collect();
-        for week in weeks_around(self.week).map(Some).chain([None]).filter(|week| !have.contains(week)) {
+        for week in
+            weeks_around(self.week, self.longer).map(Some).chain([None]).filter(|week| !have.contains(week))
+        {
             let (owner, signer) = match week {
                 Some(week) => {
                     let signer = keys.owner(week);
@@ -139,6 +169,16 @@ impl Own {
         }
     }
 
+    /// Those are looked into at once that only pinned nodes have anything of, and those that could not be before.
+    pub(super) fn hurry_old(&mut self, now: Mono) {
+        let week = self.week;
+        for own in self.boxes.values_mut() {
+            if own.is_old(week) || own.failures > 0 {
+                own.due = own.due.min(now);
+            }
+        }
+    }
+
     /// When the next visit is due.
     pub(super) fn due(&self) -> Option<Mono> {
         if self.arrivals.len() >= MAX_ARRIVALS {
@@ -160,11 +200,12 @@ impl Own {
 
     /// When all were last looked through.
     pub(super) fn looked(&self) -> Option<UnixMillis> {
-        self.boxes.values().map(|own| own.looked).min().flatten()
+        self.boxes.values().filter(|own| !own.is_old(self.week)).map(|own| own.looked).min().flatten()
     }
 }
 
 /// The weeks whose mailboxes are looked into.
-const fn weeks_around(week: u32) -> RangeInclusive<u32> {
-    week.saturating_sub(WEEKS_AFTER)..=week.saturating_add(1)
+const fn weeks_around(week: u32, longer: bool) -> RangeInclusive<u32> {
+    let back = if longer { PINNED_WEEKS_AFTER } else { WEEKS_AFTER };
+    week.saturating_sub(back)..=week.saturating_add(1)
 }

@@ -2,7 +2,9 @@
 //!
 //! In: pages of holders, news, what the messenger has dealt with. Out: arrivals, each once in a life while the messenger may still have it under way;
 //! acknowledgements to all holders. Looked into are the mailboxes of this week, the two before and the next one, and the one for strangers. One
-//! visit asks the holders in random order, three at once, until three in a row bring nothing new: so one that says "empty" hides nothing for long.
+//! visit asks the holders in random order, three at once, until three in a row bring nothing new: so one that says "empty" hides nothing for long. Nodes that the
+//! owner pinned are asked first and always, and do not count among the three: nobody but contacts brings them anything. Mailboxes of three weeks before are
+//! looked into at those alone.
 //!
 //! An envelope that does not open is acknowledged away, or a stranger could fill a mailbox for good. An acknowledgement names the content, so that
 //! nobody can make an owner let go of somebody else's envelope by giving a worthless one its name.
@@ -14,8 +16,9 @@ use super::{
     EnvelopeKey, Out,
     closest::{self, Candidate, Purpose},
     deposit::Checked,
-    machine::{Mailbox, Pending, backoff, jittered},
+    machine::{Mailbox, backoff, jittered},
     own::{Arrival, Doing, MAX_ARRIVALS, OwnBox, Visit},
+    questions::Pending,
     wire::{AckClaim, Answer, FetchAsk, Refusal, Request},
 };
 use crate::{
@@ -62,11 +65,13 @@ impl Mailbox {
         };
         let due: Vec<MailboxAddress> = self.own.boxes.iter().filter_map(due).collect();
         for address in due {
-            if let Some(own) = self.own.boxes.get_mut(&address) {
-                own.doing = Doing::Walking;
-                own.again = false;
-            }
-            if let Some(holders) = self.holders_of(now.mono, address, (Purpose::Fetch, WALK_FRESH), None, out)
+            let Some(own) = self.own.boxes.get_mut(&address) else { continue };
+            own.doing = Doing::Walking;
+            own.again = false;
+            if own.is_old(self.own.week) {
+                self.begin_visit(now, address, Vec::new(), out);
+            } else if let Some(holders) =
+                self.holders_of(now.mono, address, (Purpose::Fetch, WALK_FRESH), None, out)
             {
                 self.begin_visit(now, address, holders, out);
             }
@@ -84,16 +89,21 @@ impl Mailbox {
         self.begin_visit(now, address, closest::holders(candidates, None), out);
     }
 
-    fn begin_visit(&mut self, now: Now, address: MailboxAddress, holders: Vec<NodeId>, out: &mut Vec<Out>) {
-        let mut left = holders.clone();
+    fn begin_visit(&mut self, now: Now, address: MailboxAddress, mut left: Vec<NodeId>, out: &mut Vec<Out>) {
         // Shuffled, so that those who say "empty" are not asked first for ever.
         for at in (1..left.len()).rev() {
             let bound = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
             left.swap(at, usize::try_from(self.rng.next_u32() % bound).unwrap_or(0));
         }
         let Some(own) = self.own.boxes.get_mut(&address) else { return };
-        own.holders = holders;
-        own.doing = Doing::Visiting(Visit { left, whole: true, ..Visit::default() });
+        // Strangers do not know of them.
+        let pinned = if own.week.is_some() { self.pins.nodes() } else { Vec::new() };
+        left.retain(|holder| !pinned.contains(holder));
+        let alone = left.is_empty();
+        own.holders = left.iter().chain(&pinned).copied().collect();
+        left.extend(&pinned);
+        let pinned = pinned.into_iter().collect();
+        own.doing = Doing::Visiting(Visit { left, whole: true, pinned, alone, ..Visit::default() });
         self.go_on(now, address, out);
     }
 
@@ -121,10 +131,10 @@ impl Mailbox {
             let Some(own) = self.own.boxes.get_mut(&address) else { return };
             let Doing::Visiting(visit) = &mut own.doing else { return };
             // No more than could complete the row.
-            if full || visit.asked.len().saturating_add(visit.nothing_new) >= NOTHING_NEW {
-                break;
-            }
-            let Some(holder) = visit.left.pop() else { break };
+            let asked = visit.asked.keys().filter(|holder| !visit.pinned.contains(holder)).count();
+            let enough = asked.saturating_add(visit.nothing_new) >= NOTHING_NEW;
+            let next = visit.left.pop_if(|next| !full && (!enough || visit.pinned.contains(next)));
+            let Some(holder) = next else { break };
             self.ask_page(now, address, holder, (None, 1), out);
         }
         let Some(own) = self.own.boxes.get_mut(&address) else { return };
@@ -198,14 +208,17 @@ impl Mailbox {
         match answer {
             Some(Answer::Page { deposits, next }) => {
                 self.counters.timely = self.counters.timely.saturating_add(1);
-                visit.answered = visit.answered.saturating_add(1);
+                if visit.alone || !visit.pinned.contains(&holder) {
+                    visit.answered = visit.answered.saturating_add(1);
+                }
                 let mut new = 0u32;
                 for bytes in &deposits {
                     if self.take_up(now, address, holder, bytes, out) {
                         new = new.saturating_add(1);
                     }
                 }
-                self.count_new(&address, new);
+                self.pins.heard_of(&holder, now.unix);
+                self.count_new(&address, holder, new);
                 let full = self.own.arrivals.len() >= MAX_ARRIVALS;
                 match next {
                     Some(next) if after >= Some(next) => {
@@ -221,21 +234,31 @@ impl Mailbox {
             Some(Answer::Refused { reason: Refusal::Untimely }) => {
                 self.counters.untimely = self.counters.untimely.saturating_add(1);
             }
-            Some(Answer::Refused { .. }) | None => {}
+            Some(Answer::Refused { .. }) => {}
+            None => {
+                if self.pins.contains(&holder) {
+                    self.locate(now.mono, holder, out);
+                }
+            }
             Some(
                 Answer::Receipt { .. }
                 | Answer::Taken { .. }
                 | Answer::Acked
                 | Answer::Want { .. }
-                | Answer::Heard,
+                | Answer::Heard
+                | Answer::Pinned,
             ) => self.blame(holder, "answered a fetch with something else", out),
         }
         self.go_on(now, address, out);
     }
 
-    fn count_new(&mut self, address: &MailboxAddress, new: u32) {
+    fn count_new(&mut self, address: &MailboxAddress, holder: NodeId, new: u32) {
         if let Some(OwnBox { doing: Doing::Visiting(visit), .. }) = self.own.boxes.get_mut(address) {
-            visit.nothing_new = if new > 0 { 0 } else { visit.nothing_new.saturating_add(1) };
+            if new > 0 {
+                visit.nothing_new = 0;
+            } else if !visit.pinned.contains(&holder) {
+                visit.nothing_new = visit.nothing_new.saturating_add(1);
+            }
         }
     }
 
@@ -299,7 +322,8 @@ impl Mailbox {
     fn done_with(&mut self, now: Now, key: &EnvelopeKey, digest: [u8; 32], out: &mut Vec<Out>) {
         let Some(own) = self.own.boxes.get(&key.address) else { return };
         let ack = AckClaim { address: key.address, id: key.id, digest }.sign(&own.signer);
-        let changes = self.tombstones.add(now.unix, own.owner, key.address, ack);
+        let changes =
+            self.tombstones.add(now.unix.after(limits::OWN_TOMBSTONE_LIFETIME), own.owner, key.address, ack);
         out.push(Out::Persist { changes, then: Vec::new() });
         self.tell_taken(now.mono, key, None);
     }

@@ -48,6 +48,8 @@ pub(super) struct Kept {
     pub(super) address: MailboxAddress,
     pub(super) since: UnixMillis,
     pub(super) receipts: BTreeMap<NodeId, UnixMillis>,
+    /// Nodes that the recipient pinned.
+    pub(super) pinned: Vec<NodeId>,
     /// How many receipts are enough: fewer in a network of fewer nodes.
     pub(super) needed: usize,
     pub(super) stage: Stage,
@@ -69,6 +71,12 @@ impl Kept {
             self.receipts.values().copied().filter(|until| *until > now).collect();
         live.sort_unstable_by(|a, b| b.cmp(a));
         live.get(self.needed.saturating_sub(1)).copied()
+    }
+
+    /// Whether a node that the recipient pinned has not signed for it yet, and may.
+    fn wants(&self, node: &NodeId, now: UnixMillis) -> bool {
+        let signed = self.receipts.get(node).is_some_and(|until| *until > now);
+        self.pinned.contains(node) && !signed && !self.taken && !self.is_outdated(now)
     }
 
     /// Its mailbox is of a week in which holders hardly take it any more.
@@ -107,6 +115,7 @@ impl Parcels {
                 address: row.address,
                 since: row.since,
                 receipts,
+                pinned: row.pinned,
                 needed: limits::ENOUGH_RECEIPTS,
                 stage: Stage::Waiting { due: now.mono },
                 failures: 0,
@@ -175,6 +184,21 @@ impl Parcels {
             .map(|(_, key)| *key)
             .collect();
         for key in hurried {
+            self.wait(key, now.mono);
+        }
+    }
+
+    /// Whether something is still to be brought to a node that its recipient pinned.
+    pub(super) fn wants(&self, node: &NodeId, now: UnixMillis) -> bool {
+        self.all.values().any(|kept| kept.wants(node, now))
+    }
+
+    /// What waits for a node that its recipient pinned is brought at once.
+    pub(super) fn hurry_for(&mut self, node: &NodeId, now: Now) {
+        let waits =
+            |(_, key): &&(Mono, ParcelKey)| self.all.get(key).is_some_and(|kept| kept.wants(node, now.unix));
+        let waiting: Vec<ParcelKey> = self.waiting.iter().filter(waits).map(|(_, key)| *key).collect();
+        for key in waiting {
             self.wait(key, now.mono);
         }
     }

@@ -119,6 +119,17 @@ impl Quota {
         self.total = self.total.saturating_sub(footprint.bytes);
     }
 
+    /// How many envelopes of a mailbox there are, and what they count for, in bytes.
+    pub(super) fn of_mailbox(&self, address: &MailboxAddress) -> (u64, u64) {
+        let share = self.mailboxes.get(address).copied().unwrap_or_default();
+        (u64::from(share.envelopes), share.bytes)
+    }
+
+    /// How many mailboxes there is anything of.
+    pub(super) fn mailboxes(&self) -> usize {
+        self.mailboxes.len()
+    }
+
     /// What all held envelopes together count for, in bytes.
     pub(super) const fn total(&self) -> u64 {
         self.total

@@ -10,7 +10,8 @@ use super::{
     EnvelopeKey, Load, Out,
     closest::{self, Candidate, Purpose},
     deposit::Checked,
-    machine::{Mailbox, Pending, random_below},
+    machine::{Mailbox, random_below},
+    questions::Pending,
     serve::respond,
     wire::{Acks, Answer, ReceiptClaim, Refusal, Request},
 };
@@ -174,7 +175,7 @@ impl Mailbox {
         while self.reconcile.walking < MAX_COMPARING {
             let first = self.reconcile.by_due.first().copied().filter(|(due, _)| *due <= now.mono);
             let Some((_, address)) = first else { break };
-            if self.holder.of_mailbox(address, None, now.unix).next().is_none() {
+            if self.holder.offerable(address, now.unix).next().is_none() {
                 self.reconcile.forget(&address);
                 continue;
             }
@@ -213,8 +214,7 @@ impl Mailbox {
     }
 
     fn offer(&mut self, now: Now, address: MailboxAddress, holder: NodeId, out: &mut Vec<Out>) {
-        let held = self.holder.of_mailbox(address, None, now.unix).map(|(key, _)| key.id);
-        let ids: Vec<EnvelopeId> = held.take(limits::MAX_IDS).collect();
+        let ids: Vec<EnvelopeId> = self.holder.offerable(address, now.unix).take(limits::MAX_IDS).collect();
         let acks = self.tombstones.of_mailbox(address);
         if !ids.is_empty() {
             let offer = Request::Offer { address, ids, acks };
@@ -244,8 +244,7 @@ impl Mailbox {
         };
         let ids_wanted: Vec<EnvelopeId> = ids.iter().filter(wanted).take(limits::MAX_ACKS).copied().collect();
         let offered: BTreeSet<&EnvelopeId> = ids.iter().collect();
-        let all_ours =
-            self.holder.of_mailbox(address, None, now.unix).all(|(key, _)| offered.contains(&key.id));
+        let all_ours = self.holder.offerable(address, now.unix).all(|id| offered.contains(&id));
         if let Some(turn) = self.reconcile.turns.get_mut(&address)
             && all_ours
             && turn.passed < MAX_PASSED
@@ -293,7 +292,8 @@ impl Mailbox {
                 | Answer::Taken { .. }
                 | Answer::Page { .. }
                 | Answer::Acked
-                | Answer::Heard,
+                | Answer::Heard
+                | Answer::Pinned,
             ) => self.blame(holder, "answered an offer with something else", out),
         }
     }
@@ -379,7 +379,9 @@ impl Mailbox {
                 reason: Refusal::NotAHolder | Refusal::Full | Refusal::SourceQuota | Refusal::PrefixQuota,
             }) => self.reconcile.queue.retain(|(to, _)| *to != holder),
             Some(Answer::Refused { .. }) | None => {}
-            Some(Answer::Page { .. } | Answer::Acked | Answer::Want { .. } | Answer::Heard) => {
+            Some(
+                Answer::Page { .. } | Answer::Acked | Answer::Want { .. } | Answer::Heard | Answer::Pinned,
+            ) => {
                 self.blame(holder, "answered a deposit with something else", out);
             }
         }

@@ -4,7 +4,7 @@
 //!
 //! Not here: where rows are stored (`pc2-storage`).
 
-use super::EnvelopeKey;
+use super::{EnvelopeKey, pin::PinnedMailbox, wire::Refusal};
 use crate::{
     id::{EnvelopeId, MailboxAddress, NodeId},
     net::Prefix,
@@ -33,6 +33,14 @@ pub struct HeldRow {
     pub source: NodeId,
     /// From which part of the network.
     pub prefix: Prefix,
+    /// Of which week its right is: holders take it from others until two weeks later.
+    #[serde(default = "any_week")]
+    pub week: u32,
+}
+
+/// In rows of before weeks were written: it is offered as long as it is kept.
+const fn any_week() -> u32 {
+    u32::MAX
 }
 
 /// A held row without its bytes.
@@ -52,6 +60,8 @@ pub struct HeldSummary {
     pub source: NodeId,
     /// From which part of the network.
     pub prefix: Prefix,
+    /// Of which week its right is.
+    pub week: u32,
 }
 
 impl HeldSummary {
@@ -66,6 +76,7 @@ impl HeldSummary {
             until: row.until,
             source: row.source,
             prefix: row.prefix,
+            week: row.week,
         }
     }
 }
@@ -102,6 +113,9 @@ pub struct ParcelRow {
     pub since: UnixMillis,
     /// Who signed for it, until when.
     pub receipts: Vec<(NodeId, UnixMillis)>,
+    /// Nodes that its recipient pinned: it is brought there, too. At most [`crate::limits::MAX_PINS`].
+    #[serde(default)]
+    pub pinned: Vec<NodeId>,
 }
 
 /// A parcel without its bytes.
@@ -119,6 +133,8 @@ pub struct ParcelSummary {
     pub since: UnixMillis,
     /// Who signed for it, until when.
     pub receipts: Vec<(NodeId, UnixMillis)>,
+    /// Nodes that its recipient pinned.
+    pub pinned: Vec<NodeId>,
 }
 
 impl ParcelSummary {
@@ -132,8 +148,53 @@ impl ParcelSummary {
             address: row.address,
             since: row.since,
             receipts: row.receipts.clone(),
+            pinned: row.pinned.clone(),
         }
     }
+}
+
+/// What a node that the owner pinned last said to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PinState {
+    /// Nothing yet.
+    NotReached,
+    /// It keeps our mailboxes longer.
+    Accepted,
+    /// It does not.
+    Refused {
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+/// A node that the owner pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinRow {
+    /// Whose mailboxes it is to keep.
+    pub account: NodeId,
+    /// Which node.
+    pub holder: NodeId,
+    /// Since when.
+    pub since: UnixMillis,
+    /// What it last said.
+    pub state: PinState,
+    /// When that was.
+    pub answered: Option<UnixMillis>,
+}
+
+/// Somebody whose pinned holder this node is, by its owner's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedRow {
+    /// Whose node this is.
+    pub account: NodeId,
+    /// Who is served.
+    pub node: NodeId,
+    /// Since when.
+    pub since: UnixMillis,
+    /// When they last said which mailboxes are theirs, by their clock.
+    pub stated: Option<UnixMillis>,
+    /// Those, at most [`crate::limits::MAX_PINNED_MAILBOXES`].
+    pub mailboxes: Vec<PinnedMailbox>,
 }
 
 /// One write of the mailbox machine.
@@ -165,6 +226,24 @@ pub enum Change {
         /// Which.
         id: EnvelopeId,
     },
+    /// Insert or replace.
+    PutPin(PinRow),
+    /// Unpinned.
+    RemovePin {
+        /// Whose.
+        account: NodeId,
+        /// Which node.
+        holder: NodeId,
+    },
+    /// Insert or replace.
+    PutServed(ServedRow),
+    /// Not served any more.
+    RemoveServed {
+        /// Whose node this is.
+        account: NodeId,
+        /// Who was served.
+        node: NodeId,
+    },
 }
 
 /// Everything the mailbox machine starts from.
@@ -176,4 +255,8 @@ pub struct Snapshot {
     pub tombstones: Vec<TombstoneRow>,
     /// Parcels of ours.
     pub parcels: Vec<ParcelSummary>,
+    /// Nodes that the owner pinned.
+    pub pins: Vec<PinRow>,
+    /// Whose pinned holder this node is.
+    pub served: Vec<ServedRow>,
 }

@@ -9,7 +9,8 @@ use super::{
     EnvelopeKey, Load, Out,
     deposit::Checked,
     holder::Source,
-    machine::{Mailbox, Pending},
+    machine::Mailbox,
+    questions::Pending,
     rows::Change,
     wire::{Acks, Answer, FetchAsk, ReceiptClaim, Refusal, Request},
 };
@@ -105,6 +106,9 @@ impl Mailbox {
             Ok(Request::Offer { address, ids, acks }) => {
                 self.offered(now, token, address, &ids, acks.as_ref(), out)
             }
+            Ok(Request::Pin { ask, signature, owners }) => {
+                self.pin_asked(now, token, (&ask, &signature, &owners), out)
+            }
             Ok(Request::News { address }) => {
                 self.news(now, address, from.node, out);
                 out.push(respond(token, &Answer::Heard));
@@ -148,7 +152,8 @@ impl Mailbox {
             return Ok(());
         }
         let checked = Checked::read(&bytes)?;
-        let kept = self.holder.put(now.unix, (&checked, bytes), from, self.share())?;
+        let until = checked.kept_until(now.unix, self.keeps_longer(&key, bytes.len()))?;
+        let kept = self.holder.put(until, (&checked, bytes), from, self.share())?;
         let receipt = ReceiptClaim { address, id, digest, until: kept.until };
         let mut then = vec![respond(token, &receipt.sign(&self.signer))];
         if kept.new {
@@ -259,7 +264,12 @@ impl Mailbox {
             if held {
                 changes.extend(self.holder.let_go(&key));
             }
-            changes.extend(self.tombstones.add(now.unix, acks.owner, address, *ack));
+            changes.extend(self.tombstones.add(
+                now.unix.after(limits::TOMBSTONE_LIFETIME),
+                acks.owner,
+                address,
+                *ack,
+            ));
         }
         Ok(changes)
     }

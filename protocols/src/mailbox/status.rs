@@ -48,6 +48,8 @@ impl Mailbox {
                 ("envelopes held", count(self.holder.len())),
                 ("bytes held", self.holder.bytes()),
                 ("taken envelopes remembered", count(self.tombstones.len())),
+                ("pinned holders", count(self.pins.nodes().len())),
+                ("people served", count(self.served.len())),
                 ("mailboxes subscribed", count(self.subscriptions.len())),
                 ("parcels", count(self.parcels.len())),
                 ("envelopes kept", self.counters.kept),

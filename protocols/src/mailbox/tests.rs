@@ -4,11 +4,13 @@ mod comparing;
 mod depositing;
 mod holding;
 mod owning;
+mod pinning;
+mod serving;
 
 use super::{
     deposit::Deposit,
     keys::{MailboxKeys, PADDED, intro_address, seal, week_begins},
-    rows::{HeldRow, HeldSummary, ParcelRow, ParcelSummary, Snapshot, TombstoneRow},
+    rows::{HeldRow, HeldSummary, ParcelRow, ParcelSummary, PinRow, ServedRow, Snapshot, TombstoneRow},
     wire::{AckClaim, Acks, Answer, FetchAsk, Owner, ReceiptClaim, Refusal, Request},
     *,
 };
@@ -113,6 +115,8 @@ struct Disk {
     held: BTreeMap<EnvelopeKey, HeldRow>,
     tombstones: BTreeMap<EnvelopeKey, TombstoneRow>,
     parcels: BTreeMap<(NodeId, EnvelopeId), ParcelRow>,
+    pins: BTreeMap<NodeId, PinRow>,
+    served: BTreeMap<NodeId, ServedRow>,
 }
 
 impl Disk {
@@ -133,6 +137,10 @@ impl Disk {
                 }
             }
             Change::RemoveParcel { account, id } => drop(self.parcels.remove(&(account, id))),
+            Change::PutPin(row) => drop(self.pins.insert(row.holder, row)),
+            Change::RemovePin { holder, .. } => drop(self.pins.remove(&holder)),
+            Change::PutServed(row) => drop(self.served.insert(row.node, row)),
+            Change::RemoveServed { node, .. } => drop(self.served.remove(&node)),
         }
     }
 
@@ -141,6 +149,8 @@ impl Disk {
             held: self.held.values().map(HeldSummary::of).collect(),
             tombstones: self.tombstones.values().cloned().collect(),
             parcels: self.parcels.values().map(ParcelSummary::of).collect(),
+            pins: self.pins.values().cloned().collect(),
+            served: self.served.values().cloned().collect(),
         }
     }
 }
@@ -154,6 +164,8 @@ struct Bench {
     /// What the disk is told and does not do yet.
     slow_disk: Option<Vec<(Vec<Change>, Vec<Out>)>>,
     wishes: Vec<Out>,
+    /// Which nodes the messenger was last told are pinned.
+    pins_told: Option<Vec<NodeId>>,
     tokens: u64,
 }
 
@@ -174,7 +186,16 @@ impl Bench {
         let rng = ChaCha20Rng::seed_from_u64(1);
         let snapshot = disk.snapshot();
         let machine = Mailbox::new(keys(number), signer(number), SHARE, snapshot, 1, rng, clock);
-        let mut bench = Self { machine, number, clock, disk, slow_disk: None, wishes: vec![], tokens: 0 };
+        let mut bench = Self {
+            machine,
+            number,
+            clock,
+            disk,
+            slow_disk: None,
+            wishes: vec![],
+            pins_told: None,
+            tokens: 0,
+        };
         bench.step(In::Tick);
         bench
     }
@@ -214,6 +235,7 @@ impl Bench {
                     };
                     self.step(In::Loaded { op, deposits });
                 }
+                Out::Pins { nodes, .. } => self.pins_told = Some(nodes),
                 other => self.wishes.push(other),
             }
         }

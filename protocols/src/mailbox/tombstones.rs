@@ -58,15 +58,14 @@ impl Tombstones {
         (tombstones, damaged)
     }
 
-    /// Remembers one, and forgets the oldest where there are too many.
+    /// Remembers one until then, and forgets the oldest where there are too many.
     pub(super) fn add(
         &mut self,
-        now: UnixMillis,
+        until: UnixMillis,
         owner: Owner,
         address: MailboxAddress,
         ack: Ack,
     ) -> Vec<Change> {
-        let until = now.after(limits::TOMBSTONE_LIFETIME);
         let key = EnvelopeKey { address, id: ack.id };
         self.insert(key, Tombstone { owner, ack, until });
         let encoded = codec::encode(&Acks { owner, taken: vec![ack] });
@@ -207,8 +206,8 @@ mod tests {
     #[test]
     fn they_end_when_nobody_can_bring_the_envelope_any_more() {
         let mut tombstones = Tombstones::default();
-        tombstones.add(NOW, owner(), owner().address(), ack(1));
         let end = NOW.after(limits::TOMBSTONE_LIFETIME);
+        tombstones.add(end, owner(), owner().address(), ack(1));
         assert_eq!(tombstones.next_end(), Some(end));
         assert!(tombstones.expire(UnixMillis(end.0 - 1)).is_empty());
         assert_eq!(tombstones.expire(end), vec![Change::RemoveTombstone(key(1))]);

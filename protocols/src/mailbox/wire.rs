@@ -1,4 +1,4 @@
-//! Frames of `/pc2/mbx/1`: deposit, fetch, acknowledge, compare, call.
+//! Frames of `/pc2/mbx/1`: deposit, fetch, acknowledge, compare, call, pin.
 //!
 //! One request-response protocol. What decides anything is signed, by a key that follows from the mailbox's address or by the holder, and can
 //! be checked by whoever it is shown to. Decoding a frame bounds it, and does not look into deposits.
@@ -53,6 +53,16 @@ pub enum Request {
         /// In which mailbox.
         address: MailboxAddress,
     },
+    /// These mailboxes are mine: keep what comes to lie in them longer.
+    Pin {
+        /// A [`super::pin::PinAsk`], encoded.
+        ask: ByteBuf,
+        /// Of the account, over `ask`.
+        #[serde(with = "serde_bytes")]
+        signature: [u8; SIGNATURE_BYTES],
+        /// Of the owner of each mailbox in it, in their order, over `ask`: at most [`limits::MAX_PINNED_MAILBOXES`].
+        owners: Vec<ByteBuf>,
+    },
 }
 
 /// The answer to a [`Request`].
@@ -94,6 +104,8 @@ pub enum Answer {
         /// Why.
         reason: Refusal,
     },
+    /// To `Pin`: so it will be.
+    Pinned,
 }
 
 /// Who owns a mailbox: whatever they sign can be checked against its address.
@@ -303,6 +315,9 @@ pub enum Refusal {
     /// Too much is asked of it at this moment.
     #[error("busy")]
     Busy,
+    /// The holder's owner has not allowed this account to pin it.
+    #[error("its owner has not allowed it")]
+    NotServed,
 }
 
 impl Refusal {
@@ -318,7 +333,8 @@ impl Refusal {
             | Self::PrefixQuota
             | Self::Full
             | Self::NotAHolder
-            | Self::Busy => true,
+            | Self::Busy
+            | Self::NotServed => true,
         }
     }
 
@@ -335,7 +351,8 @@ impl Refusal {
             | Self::PrefixQuota
             | Self::Full
             | Self::NotAHolder
-            | Self::Busy => false,
+            | Self::Busy
+            | Self::NotServed => false,
         }
     }
 }
@@ -380,6 +397,7 @@ impl Request {
         match &request {
             Self::Deposit { .. } | Self::Fetch { .. } | Self::News { .. } => {}
             Self::Ack { acks } => bounded(Some(acks))?,
+            Self::Pin { owners, .. } => at_most(owners.len(), limits::MAX_PINNED_MAILBOXES)?,
             Self::Offer { ids, acks, .. } => {
                 at_most(ids.len(), limits::MAX_IDS)?;
                 bounded(acks.as_ref())?;
@@ -403,7 +421,7 @@ impl Answer {
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
         let answer = codec::decode(bytes, Protocol::Mailbox.max_frame_bytes())?;
         match &answer {
-            Self::Receipt { .. } | Self::Acked | Self::Heard | Self::Refused { .. } => {}
+            Self::Receipt { .. } | Self::Acked | Self::Heard | Self::Refused { .. } | Self::Pinned => {}
             Self::Taken { acks } => bounded(Some(acks))?,
             Self::Page { deposits, .. } => at_most(deposits.len(), limits::MAX_IDS)?,
             Self::Want { ids, acks } => {

@@ -6,7 +6,7 @@
 
 use super::{
     CommandError, Event, Out, Reply,
-    content::Body,
+    content::{Body, Hlc},
     machine::Messenger,
     rows::{Change, ContactRow, InvitationRow, Standing},
     session::CryptoProvider,
@@ -80,6 +80,8 @@ impl<P: CryptoProvider> Messenger<P> {
             since: step.now.unix,
             passes: Vec::new(),
             given: 0,
+            given_pins: Vec::new(),
+            passes_as_of: Hlc::default(),
         });
         let request = self.say(peer, text, step);
         if let Some(contact) = self.thread_mut(peer).contact_mut() {
@@ -134,6 +136,8 @@ impl<P: CryptoProvider> Messenger<P> {
                 since: step.now.unix,
                 passes: Vec::new(),
                 given: 0,
+                given_pins: Vec::new(),
+                passes_as_of: Hlc::default(),
             });
         }
         if let Some(contact) = self.thread_mut(peer).contact_mut()

@@ -220,6 +220,8 @@ impl Body {
             Self::Read { ids } => at_most("ids", ids.len(), Content::MAX_READ),
             Self::Mailbox { passes } => {
                 at_most("passes", passes.len(), limits::MAX_PASSES)?;
+                let pinned = passes.iter().map(|pass| pass.pinned.len()).max().unwrap_or(0);
+                at_most("pinned", pinned, limits::MAX_PINS)?;
                 if passes.iter().all(MailboxPass::holds) { Ok(()) } else { Err(ContentError::BadPass) }
             }
         }

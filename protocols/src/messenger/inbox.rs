@@ -200,7 +200,7 @@ impl<P: CryptoProvider> Messenger<P> {
                 thread.note_entry(content.hlc, content.id, false, text, step.now.unix);
             }
             Body::Accepted { name } => thread.accepted_by_them(name, step),
-            Body::Mailbox { passes } => thread.take_passes(passes, step),
+            Body::Mailbox { passes } => thread.take_passes(passes, content.hlc, step),
             // Kept in history; screens for them do not change anything here.
             Body::Edit { .. } | Body::Delete { .. } | Body::Reaction { .. } | Body::Read { .. } => {}
         }

@@ -40,6 +40,8 @@ pub struct Messenger<P: CryptoProvider> {
     pub(super) provider: P,
     /// The account's mailboxes, of which contacts get passes.
     pub(super) mailbox: MailboxKeys,
+    /// The holders that the account pinned, once told.
+    pub(super) pins: Option<Vec<NodeId>>,
     pub(super) rng: ChaCha20Rng,
     pub(super) ops: OpIds,
     /// What was asked and not answered yet: some per person at most.
@@ -102,6 +104,7 @@ impl<P: CryptoProvider> Messenger<P> {
             name: String::new(),
             provider,
             mailbox,
+            pins: None,
             rng,
             ops: OpIds::new(Component::Messenger, generation),
             pending: BTreeMap::new(),
@@ -339,6 +342,7 @@ impl<P: CryptoProvider> Machine for Messenger<P> {
                 let end = name.floor_char_boundary(limits::MAX_NAME_BYTES);
                 self.name = name[..end].to_owned();
             }
+            In::Pins { nodes } => self.pinned(nodes, &mut step),
             In::MailboxProgress { id, stored_until } => self.mailbox_progress(id, stored_until, &mut step),
             In::MailboxArrived { envelope, from, payload } => {
                 self.mailbox_arrived(envelope, from, &payload, &mut step);

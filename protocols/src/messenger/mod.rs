@@ -120,6 +120,11 @@ kinds! {
             /// At most [`crate::limits::MAX_NAME_BYTES`].
             name: String,
         },
+        /// The account pinned these holders of its mailboxes: passes are to name them. At every start, and when it changes.
+        Pins {
+            /// All of them, at most [`crate::limits::MAX_PINS`].
+            nodes: Vec<NodeId>,
+        },
         /// So many mailboxes keep a parcel of ours, or not enough.
         MailboxProgress {
             /// Which.

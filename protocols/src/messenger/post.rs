@@ -262,7 +262,7 @@ impl<P: CryptoProvider> Messenger<P> {
                 thread.report_states(self.account, &stored, MessageState::Waiting, step);
                 step.touch(*peer);
             }
-            if thread.passes_due(week) {
+            if thread.passes_due(week, self.pins.as_deref()) {
                 step.touch(*peer);
             }
         }

@@ -62,6 +62,12 @@ pub struct ContactRow {
     /// The last week for which we gave them a pass; 0: never.
     #[serde(default)]
     pub given: u32,
+    /// The pinned holders that those passes name, at most [`crate::limits::MAX_PINS`].
+    #[serde(default)]
+    pub given_pins: Vec<NodeId>,
+    /// The clock value of the message that the newest of their passes came with: an earlier one that comes later does not replace them.
+    #[serde(default)]
+    pub passes_as_of: Hlc,
 }
 
 /// The state of one conversation that is needed to go on with it.

@@ -8,7 +8,7 @@
 
 use super::{
     Out,
-    content::Body,
+    content::{Body, Hlc},
     delivery::Trouble,
     machine::Messenger,
     rows::{ContactRow, SessionRow, Standing},
@@ -183,6 +183,8 @@ impl<P: CryptoProvider> Messenger<P> {
                     since: step.now.unix,
                     passes: Vec::new(),
                     given: 0,
+                    given_pins: Vec::new(),
+                    passes_as_of: Hlc::default(),
                 });
             }
             Some(Standing::Asking | Standing::Requested | Standing::Accepted | Standing::Blocked) => {

@@ -31,6 +31,7 @@ mod delivery;
 mod golden;
 mod hostile;
 mod mailboxes;
+mod pins;
 mod restart;
 
 /// One node of the bench: the machine, its disk, and what it said to its person.

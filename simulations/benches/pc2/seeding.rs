@@ -8,6 +8,7 @@ use pc2_protocols::{
     mailbox::{
         self,
         deposit::{self, Deposit},
+        keys,
         rows::HeldRow as HeldEnvelope,
     },
     messenger::{
@@ -67,6 +68,7 @@ pub(crate) fn envelopes(data: &Path, deposits: impl Iterator<Item = (Deposit, Ve
             id: deposit.id,
             digest: deposit::digest(&deposit.sealed),
             deposit: bytes,
+            week: keys::week_of(now),
             depositor: Some([0x44; 32]),
             until: now.after(limits::MAILBOX_LIFETIME),
             source: stranger(0).node(),
@@ -95,6 +97,8 @@ pub(crate) fn history(data: &Path, count: u64) {
         since: start,
         passes: Vec::new(),
         given: 0,
+        given_pins: Vec::new(),
+        passes_as_of: Hlc::default(),
     };
     let contact = Change::Messenger(rows::Change::PutContact(contact));
     let messages = (1..=count).map(|n| {

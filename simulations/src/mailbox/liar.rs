@@ -43,6 +43,12 @@ impl Liar {
                 _ => return None,
             },
             Request::News { .. } => Answer::Heard,
+            Request::Pin { .. } => match mood % 4 {
+                0 => Answer::Pinned,
+                1 => Answer::Refused { reason: Refusal::NotServed },
+                2 => Answer::Heard,
+                _ => return None,
+            },
         };
         Some(answer.encode())
     }

@@ -19,7 +19,7 @@ mod node;
 mod story;
 mod world;
 
-pub use story::run;
+pub use story::{month, run};
 
 /// What a world went through. Only for people to look at: the promises are checked on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,6 +100,14 @@ mod tests {
         // Worlds in which nothing happens would keep every promise.
         assert!(letters > 0 && stored * 2 > letters, "{stored} of {letters} letters were stored");
         assert!(penalised.into_inner() > 0, "liars are noticed");
+    }
+
+    #[test]
+    fn a_letter_waits_for_four_weeks_at_a_pinned_holder_when_all_others_have_let_it_go() {
+        for seed in 0..3 {
+            let report = month(seed).expect("it arrives");
+            assert_eq!(report.penalised, 0, "{report:#?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! In: what machines want from the network. Out: events for others, later, twice or never. Every request is answered exactly once, by the peer or by a timeout.
 //! The closest nodes are the truly closest that are up, of which some are overlooked, and some that are down are named.
 //!
-//! Not here: machines and time ([`super::world`]).
+//! What answers say and disks take is checked on the way. Not here: machines and time ([`super::world`]).
 
 use super::world::{Event, World};
 use pc2_protocols::{
@@ -13,6 +13,7 @@ use pc2_protocols::{
     mailbox::{
         EnvelopeKey, In,
         deposit::{Deposit, digest},
+        rows::Change,
         wire::{Answer, FetchAsk, Request},
     },
     net::{Address, NetCommand, NetError, Peer, Prefix, RequestToken},
@@ -176,6 +177,29 @@ impl World {
             }
             Ok(_) => {}
             Err(error) => self.break_promise(format!("node {number} answers with no frame: {error}")),
+        }
+    }
+
+    /// Quotas hold on the disk.
+    pub(super) fn check_write(&mut self, number: usize, change: &Change) {
+        let Change::PutHeld(row) = change else { return };
+        let node = &self.nodes[number];
+        let new = EnvelopeKey { address: row.address, id: row.id };
+        let others = node.disk.held.iter().filter(|(key, _)| **key != new);
+        let (mut bytes, mut of_mailbox, mut of_pass) = (row.deposit.len(), 1, 1);
+        for (key, other) in others {
+            bytes += other.deposit.len();
+            of_mailbox += u32::from(key.address == row.address);
+            of_pass += u32::from(key.address == row.address && other.depositor == row.depositor);
+        }
+        let most = match row.depositor {
+            Some(_) => limits::MAX_PASS_ENVELOPES.min(limits::MAX_MAILBOX_ENVELOPES),
+            None => limits::MAX_INTRO_ENVELOPES,
+        };
+        let refreshed = node.disk.held.contains_key(&new);
+        let too_much = u64::try_from(bytes).unwrap_or(u64::MAX) > node.share_bytes && !refreshed;
+        if too_much || of_pass > most || of_mailbox > limits::MAX_MAILBOX_ENVELOPES {
+            self.break_promise(format!("node {number} keeps more than it may"));
         }
     }
 

@@ -10,7 +10,9 @@ use pc2_protocols::{
     mailbox::{
         EnvelopeKey, Mailbox,
         keys::MailboxKeys,
-        rows::{Change, HeldRow, HeldSummary, ParcelRow, ParcelSummary, Snapshot, TombstoneRow},
+        rows::{
+            Change, HeldRow, HeldSummary, ParcelRow, ParcelSummary, PinRow, ServedRow, Snapshot, TombstoneRow,
+        },
     },
     record::Place,
 };
@@ -22,6 +24,8 @@ pub(super) struct Disk {
     pub(super) held: BTreeMap<EnvelopeKey, HeldRow>,
     pub(super) tombstones: BTreeMap<EnvelopeKey, TombstoneRow>,
     pub(super) parcels: BTreeMap<(NodeId, EnvelopeId), ParcelRow>,
+    pub(super) pins: BTreeMap<NodeId, PinRow>,
+    pub(super) served: BTreeMap<NodeId, ServedRow>,
 }
 
 impl Disk {
@@ -42,6 +46,10 @@ impl Disk {
                 }
             }
             Change::RemoveParcel { account, id } => drop(self.parcels.remove(&(account, id))),
+            Change::PutPin(row) => drop(self.pins.insert(row.holder, row)),
+            Change::RemovePin { holder, .. } => drop(self.pins.remove(&holder)),
+            Change::PutServed(row) => drop(self.served.insert(row.node, row)),
+            Change::RemoveServed { node, .. } => drop(self.served.remove(&node)),
         }
     }
 
@@ -50,6 +58,8 @@ impl Disk {
             held: self.held.values().map(HeldSummary::of).collect(),
             tombstones: self.tombstones.values().cloned().collect(),
             parcels: self.parcels.values().map(ParcelSummary::of).collect(),
+            pins: self.pins.values().cloned().collect(),
+            served: self.served.values().cloned().collect(),
         }
     }
 }
@@ -72,6 +82,8 @@ pub(super) struct Node {
     pub(super) connected: BTreeSet<usize>,
     pub(super) wakes_at: Option<u64>,
     pub(super) steps_at: (u64, u32),
+    /// The holders its owner pinned, as its messenger was last told.
+    pub(super) pinned: Vec<NodeId>,
     /// What the messenger has dealt with in this life of the machine.
     pub(super) taken: BTreeSet<EnvelopeKey>,
     /// Gone for good.
@@ -98,6 +110,7 @@ impl Node {
             connected: BTreeSet::new(),
             wakes_at: None,
             steps_at: (0, 0),
+            pinned: Vec::new(),
             taken: BTreeSet::new(),
             dead: false,
         }

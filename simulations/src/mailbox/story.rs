@@ -6,7 +6,7 @@ use super::{Report, net::Faults, world::World};
 use pc2_protocols::{
     level::Level,
     mailbox::{
-        In,
+        Command, In,
         keys::week_of,
         wire::{FetchAsk, Owner},
     },
@@ -90,7 +90,64 @@ fn act(world: &mut World, liars: usize, stranger: bool) {
             world.step(one, In::Level { level, share_bytes });
         }
         17 => world.step(one, In::NetworkChanged),
+        18 if one != other => pin(world, one, other),
         _ => snoop(world, one, other),
+    }
+}
+
+/// Somebody pins a node whose owner allows it, or not, or neither any more.
+fn pin(world: &mut World, one: usize, other: usize) {
+    let (owner, holder) = (world.nodes[one].id, world.nodes[other].id);
+    match world.below(4) {
+        0 => world.command(one, Command::Unpin { holder }),
+        1 => world.command(other, Command::StopServing { node: owner }),
+        2 => world.command(one, Command::Pin { holder }),
+        _ => {
+            world.command(other, Command::Serve { node: owner });
+            world.command(one, Command::Pin { holder });
+        }
+    }
+}
+
+/// Runs a world in which a letter waits for four weeks: its writer is gone, and all but one holder have let it go.
+///
+/// # Errors
+/// The first broken promise.
+pub fn month(seed: u64) -> Result<Report, String> {
+    const NODES: usize = 16;
+    const DAY: u64 = 24 * HOUR;
+    let mut world = World::new(seed, NODES, 0, 4 * 1024 * 1024);
+    let (reader, writer, holder) = (0, 1, 2);
+    (0..NODES).for_each(|number| world.start(number));
+    world.run(MINUTE);
+    let (owner, pinned) = (world.nodes[reader].id, world.nodes[holder].id);
+    world.command(holder, Command::Serve { node: owner });
+    world.command(reader, Command::Pin { holder: pinned });
+    world.run(MINUTE);
+    world.crash(reader);
+    world.write(writer, reader, false, 500);
+    world.run(MINUTE);
+    world.crash(writer);
+    world.nodes[writer].dead = true;
+    world.run(28 * DAY);
+    let held = |world: &World| -> Vec<usize> {
+        (0..NODES).filter(|number| !world.nodes[*number].disk.held.is_empty()).collect()
+    };
+    if world.broken.is_none() && held(&world) != [holder] {
+        let what = format!("after four weeks, {:?} have it, not only the pinned holder", held(&world));
+        world.break_promise(what);
+    }
+    world.start(reader);
+    world.run(HOUR);
+    if world.letters.iter().any(|letter| letter.stored.is_none() || letter.taken.is_none()) {
+        world.break_promise("the letter did not arrive".to_owned());
+    }
+    if !held(&world).is_empty() {
+        world.break_promise("what was taken is still kept".to_owned());
+    }
+    match world.broken {
+        Some(broken) => Err(format!("seed {seed}: {broken}")),
+        None => Ok(world.report),
     }
 }
 

@@ -14,15 +14,14 @@ use pc2_protocols::{
     crypto::keys::IdentityKeys,
     id::{EnvelopeId, MailboxAddress, NodeId},
     level::Level,
-    limits,
-    machine::{Machine as _, OpId},
+    machine::{CallId, Machine as _, OpId},
     mailbox::{
-        EnvelopeKey, In, Load, Mailbox, Out, Parcel, Recipient,
+        Command, EnvelopeKey, In, Load, Mailbox, Out, Parcel, Recipient,
         deposit::solves,
-        keys::{intro_address, week_of},
+        keys::{MailboxPass, intro_address, week_of},
         rows::Change,
     },
-    net::{NetError, RequestToken},
+    net::{Address, NetError, RequestToken},
     time::{Mono, Now, UnixMillis},
 };
 use rand_chacha::ChaCha20Rng;
@@ -206,6 +205,11 @@ impl World {
         }
     }
 
+    /// The owner of a node wants something of it.
+    pub(super) fn command(&mut self, number: usize, command: Command) {
+        self.step(number, In::Call { call: CallId(0), command });
+    }
+
     /// One person writes to another. Returns which letter it is.
     pub(super) fn write(&mut self, from: usize, to: usize, stranger: bool, bytes: usize) -> Option<usize> {
         self.nodes[from].machine.as_ref()?;
@@ -215,9 +219,11 @@ impl World {
             Recipient::Stranger { node: recipient.id, sealing: recipient.keys.intro_sealing() }
         } else {
             let week = week_of(self.unix());
-            let passes =
-                (week..week + 4).map(|week| recipient.keys.pass(week, self.nodes[from].id)).collect();
-            Recipient::Contact { node: recipient.id, passes }
+            let pass = |week| MailboxPass {
+                pinned: recipient.pinned.clone(),
+                ..recipient.keys.pass(week, self.nodes[from].id)
+            };
+            Recipient::Contact { node: recipient.id, passes: (week..week + 4).map(pass).collect() }
         };
         let mut payload = vec![0; bytes.max(8)];
         payload[..8].copy_from_slice(&u64::try_from(letter).unwrap_or(0).to_be_bytes());
@@ -394,8 +400,15 @@ impl World {
                 Out::Arrived { envelope, from, payload, .. } => {
                     self.arrived(number, envelope, from, &payload)
                 }
-                // Nobody calls in this world.
-                Out::Reply { .. } => {}
+                Out::Locate { op, node } => {
+                    let up = self.numbers.get(&node).is_some_and(|other| self.nodes[*other].is_up());
+                    let address = up.then(|| Address::try_from("/ip4/10.0.0.1/tcp/1".to_owned()));
+                    let addresses = address.and_then(Result::ok).into_iter().collect();
+                    self.hear(number, 500, In::Located { op, addresses });
+                }
+                Out::Pins { nodes, .. } => self.nodes[number].pinned = nodes,
+                // Nobody waits for an answer in this world.
+                Out::Reply { .. } | Out::Changed => {}
                 Out::Net(command) => self.transmit(number, command),
             }
         }
@@ -445,28 +458,5 @@ impl World {
         }
         let (life, delay) = (self.nodes[number].life, 1 + self.below(MESSENGER_MS));
         self.schedule(delay, Event::Take { node: number, life, envelope, letter });
-    }
-
-    /// Quotas hold on the disk.
-    fn check_write(&mut self, number: usize, change: &Change) {
-        let Change::PutHeld(row) = change else { return };
-        let node = &self.nodes[number];
-        let new = EnvelopeKey { address: row.address, id: row.id };
-        let others = node.disk.held.iter().filter(|(key, _)| **key != new);
-        let (mut bytes, mut of_mailbox, mut of_pass) = (row.deposit.len(), 1, 1);
-        for (key, other) in others {
-            bytes += other.deposit.len();
-            of_mailbox += u32::from(key.address == row.address);
-            of_pass += u32::from(key.address == row.address && other.depositor == row.depositor);
-        }
-        let most = match row.depositor {
-            Some(_) => limits::MAX_PASS_ENVELOPES.min(limits::MAX_MAILBOX_ENVELOPES),
-            None => limits::MAX_INTRO_ENVELOPES,
-        };
-        let refreshed = node.disk.held.contains_key(&new);
-        let too_much = u64::try_from(bytes).unwrap_or(u64::MAX) > node.share_bytes && !refreshed;
-        if too_much || of_pass > most || of_mailbox > limits::MAX_MAILBOX_ENVELOPES {
-            self.break_promise(format!("node {number} keeps more than it may"));
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! Contacts, requests, blocks, and invitations.
 
+use super::mailboxes;
 use crate::{
     answer,
     app::App,
@@ -64,7 +65,9 @@ pub(crate) async fn rename(app: &App, call: Call) -> Result<Response, Problem> {
 
 /// `DELETE /api/contacts/{did}`.
 pub(crate) async fn remove(app: &App, call: Call) -> Result<Response, Problem> {
-    app.messenger(Command::Remove { peer: call.did()? }).await?;
+    let peer = call.did()?;
+    mailboxes::serve_no_more(app, peer).await?;
+    app.messenger(Command::Remove { peer }).await?;
     Ok(answer::empty(StatusCode::ACCEPTED))
 }
 
@@ -75,7 +78,9 @@ pub(crate) async fn accept(app: &App, call: Call) -> Result<Response, Problem> {
 
 /// `POST /api/contacts/{did}/block`.
 pub(crate) async fn block(app: &App, call: Call) -> Result<Response, Problem> {
-    changed(app, Command::Block { peer: call.did()? }).await
+    let peer = call.did()?;
+    mailboxes::serve_no_more(app, peer).await?;
+    changed(app, Command::Block { peer }).await
 }
 
 /// `POST /api/contacts/{did}/unblock`. A blocked stranger is forgotten by this, so there may be nobody to show.

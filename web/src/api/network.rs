@@ -1,11 +1,12 @@
 //! The network as this node sees it, what it does for others, and whether the node is up.
 
+use super::mailboxes;
 use crate::{answer, app::App, convert, doctor, dto, problem::Problem, request::Call};
 use pc2_actors::api::{ActorState, Path, PeerView, RelayingView, Transport};
 use pc2_protocols::{
     id::NodeId,
     level::LevelChoice,
-    mailbox::{self, MailboxView},
+    mailbox,
     net::{Address, Mapping, RelayShare},
     relay::{Command, ReachView, Reachability, Reply, Shares},
 };
@@ -13,7 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 use warp::{http::StatusCode, reply::Response};
 
 /// What to show for a person.
-type Labels = BTreeMap<NodeId, String>;
+pub(super) type Labels = BTreeMap<NodeId, String>;
 
 /// `GET /health`: 200 as long as the node answers, with a word on whether all of it works.
 pub(crate) async fn health(app: &App, _call: Call) -> Result<Response, Problem> {
@@ -27,9 +28,7 @@ pub(crate) async fn health(app: &App, _call: Call) -> Result<Response, Problem> 
 pub(crate) async fn show(app: &App, _call: Call) -> Result<Response, Problem> {
     let view = app.node.network().await?;
     let reach = reached(app, Command::Show).await?;
-    let mailbox::Reply::Shown(mailboxes) = app.node.mailbox(mailbox::Command::Show).await? else {
-        return Err(Problem::internal(&"the mailbox machine answered a view with something else"));
-    };
+    let mailboxes = mailboxes::view(app, mailbox::Command::Show).await?;
     let labels = labels(app).await?;
     let network = dto::Network {
         reach: reach_shown(reach, &labels),
@@ -37,7 +36,7 @@ pub(crate) async fn show(app: &App, _call: Call) -> Result<Response, Problem> {
         addresses: texts(&view.addresses),
         peers: view.peers.into_iter().map(|peer| peer_shown(peer, &labels)).collect(),
         relaying: relaying_shown(&view.relaying),
-        mailboxes: mailboxes_shown(&mailboxes),
+        mailboxes: mailboxes::shown(&mailboxes, &labels),
     };
     Ok(answer::json(StatusCode::OK, &network))
 }
@@ -86,7 +85,7 @@ async fn changed(app: &App, command: Command) -> Result<Response, Problem> {
     Ok(answer::json(StatusCode::ACCEPTED, &reach_shown(reach, &labels(app).await?)))
 }
 
-async fn labels(app: &App) -> Result<Labels, Problem> {
+pub(super) async fn labels(app: &App) -> Result<Labels, Problem> {
     Ok(super::contacts::contacts(app).await?.into_iter().map(convert::contact_label).collect())
 }
 
@@ -168,18 +167,6 @@ fn relaying_shown(view: &RelayingView) -> dto::Relaying {
         circuits: view.circuits as u64,
         served: view.served,
         refused: view.refused,
-    }
-}
-
-fn mailboxes_shown(view: &MailboxView) -> dto::Mailboxes {
-    dto::Mailboxes {
-        held: view.held,
-        held_bytes: view.held_bytes,
-        share_bytes: view.share_bytes,
-        parcels: view.parcels,
-        stored: view.stored,
-        holders: view.holders.iter().map(|node| node.did().to_string()).collect(),
-        fetched: view.fetched.map(|fetched| fetched.0),
     }
 }
 

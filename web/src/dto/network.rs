@@ -176,6 +176,8 @@ out! {
     pub struct Mailboxes {
         /// Envelopes of others kept here.
         pub held: u64,
+        /// In how many mailboxes.
+        pub held_mailboxes: u64,
         /// Their bytes.
         pub held_bytes: u64,
         /// How many bytes of them are kept at most.
@@ -188,6 +190,57 @@ out! {
         pub holders: Vec<String>,
         /// When the owner's mailboxes were last looked through.
         pub fetched: Option<u64>,
+        /// Nodes that the owner pinned: they keep the owner's mailboxes for a month, if their owners allow it.
+        pub pinned: Vec<PinnedHolder>,
+        /// How many nodes the owner can pin.
+        pub pinned_most: u64,
+        /// People whose mailboxes are kept here for a month, if they pin this node.
+        pub serving: Vec<ServedPerson>,
+    }
+
+    /// A node that the owner pinned.
+    pub struct PinnedHolder {
+        /// Its DID.
+        pub did: String,
+        /// The owner's contact of that DID, as lists show them.
+        pub contact: Option<String>,
+        /// Since when it is pinned.
+        pub since: u64,
+        /// What it last said.
+        pub state: PinState,
+        /// Why it refused, in its words.
+        pub why: Option<String>,
+        /// When it last answered anything.
+        pub answered: Option<u64>,
+    }
+
+    /// What a pinned node last said.
+    #[derive(Copy)]
+    pub enum PinState {
+        /// Nothing yet: it was not reached.
+        NotReached,
+        /// It keeps the owner's mailboxes for a month.
+        Accepted,
+        /// Its owner has not allowed it.
+        NotAllowed,
+        /// It does not, for another reason.
+        Refused,
+    }
+
+    /// Somebody whose mailboxes are kept here for a month.
+    pub struct ServedPerson {
+        /// Their DID.
+        pub did: String,
+        /// The owner's contact of that DID, as lists show them.
+        pub contact: Option<String>,
+        /// Since when they are allowed to pin this node.
+        pub since: u64,
+        /// When they last said which mailboxes are theirs; `null`: they have not pinned this node.
+        pub stated: Option<u64>,
+        /// Envelopes kept for them.
+        pub envelopes: u64,
+        /// Their bytes.
+        pub bytes: u64,
     }
 }
 

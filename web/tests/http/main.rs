@@ -262,3 +262,34 @@ fn a_level_and_shares_are_chosen_and_what_makes_no_sense_is_refused() {
     assert_eq!(shares(json!({ "circuts": 7 })).code(), "bad_request");
     assert_eq!(site.command("GET", "/api/network", "").json()["reach"]["shares"], lent);
 }
+
+#[test]
+fn holders_are_pinned_up_to_three_and_served_are_contacts_only() {
+    let site = Site::open();
+    let pinned = |method: &str, did: &str| site.command(method, &format!("/api/mailboxes/pinned/{did}"), "");
+    let answer = pinned("PUT", STRANGER);
+    assert_eq!(answer.status, 202);
+    let pin = answer.json()["pinned"][0].clone();
+    assert_eq!(
+        (&pin["did"], &pin["state"], &pin["answered"]),
+        (&json!(STRANGER), &json!("not_reached"), &Value::Null)
+    );
+    assert_eq!(site.command("GET", "/api/mailboxes", "").json()["pinned"], answer.json()["pinned"]);
+    assert_eq!(site.command("GET", "/api/network", "").json()["mailboxes"]["pinned_most"], 3);
+    let own = site.command("GET", "/api/identity", "").json()["did"].as_str().expect("a DID").to_owned();
+    assert_eq!((pinned("PUT", &own).status, pinned("PUT", &own).code()), (400, "yourself".to_owned()));
+    assert_eq!(pinned("PUT", "did:boson:nobody").code(), "bad_request");
+    assert_eq!(pinned("DELETE", STRANGER).json()["pinned"], json!([]));
+    assert_eq!(
+        (pinned("DELETE", STRANGER).status, pinned("DELETE", STRANGER).code()),
+        (404, "not_pinned".to_owned())
+    );
+
+    let served = |method: &str| site.command(method, &format!("/api/mailboxes/served/{STRANGER}"), "");
+    assert_eq!((served("PUT").status, served("PUT").code()), (404, "unknown_contact".to_owned()));
+    site.command("POST", "/api/contacts", &json!({ "did": STRANGER }).to_string());
+    assert_eq!((served("PUT").status, served("PUT").code()), (409, "not_a_contact".to_owned()));
+    assert_eq!((served("DELETE").status, served("DELETE").code()), (404, "not_served".to_owned()));
+    // Nobody is served, so blocking has nothing to end and works as ever.
+    assert_eq!(site.command("POST", &format!("/api/contacts/{STRANGER}/block"), "").status, 202);
+}

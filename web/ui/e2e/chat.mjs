@@ -197,6 +197,37 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
       await dialog.waitFor({ state: 'detached' })
     })
 
+    await t.test('Alice has Bob keep her mailboxes for a month, once he allows it', async () => {
+      const open = async ({ page }) => {
+        await page.getByRole('button', { name: 'Network' }).click()
+        return page.getByRole('dialog', { name: 'Network' })
+      }
+      const close = async ({ page }, dialog) => {
+        await page.keyboard.press('Escape')
+        await dialog.waitFor({ state: 'detached' })
+      }
+      const hers = await open(alice)
+      const did = await alice.page.evaluate(async () => (await (await fetch('/api/contacts')).json()).items.find(({ label }) => label === 'Bob').did)
+      await hers.getByLabel('Node').fill(did)
+      await hers.getByLabel('Node').press('Enter')
+      await hers.getByText(/^Refused: its owner has not allowed it/).waitFor({ timeout: SOON })
+      const his = await open(bob)
+      await his.getByLabel('Contact', { exact: true }).selectOption({ label: 'Alice' })
+      await his.getByRole('button', { name: 'Allow' }).click()
+      await his.getByText('Allowed; they have not pinned your PC2 yet').waitFor({ timeout: SOON })
+      // Her node asks again by itself.
+      await hers.getByText(/^Accepted/).waitFor({ timeout: 3 * SOON })
+      await his.getByText(/^0 messages/).waitFor({ timeout: SOON })
+      await inspect(alice, 'pinned')
+      await inspect(bob, 'serving')
+      await hers.getByRole('button', { name: 'Unpin Bob' }).press('Enter')
+      await hers.getByText(/^Accepted/).waitFor({ state: 'detached', timeout: SOON })
+      await his.getByRole('button', { name: 'Stop keeping for Alice' }).click()
+      await his.getByRole('button', { name: 'Stop keeping for Alice' }).waitFor({ state: 'detached', timeout: SOON })
+      await close(alice, hers)
+      await close(bob, his)
+    })
+
     await t.test('a phone shows one thing at a time', async () => {
       const viewport = { width: 390, height: 844 }
       const phone = await person(browser, 'Phone', { viewport, isMobile: true, hasTouch: true, deviceScaleFactor: 2 })

@@ -28,6 +28,9 @@ use std::fmt::Debug;
 /// How long after the panic the machine must work again.
 const RESTART_LIMIT: Duration = Duration::from_secs(1);
 
+/// Somebody whom nothing was said about.
+const OTHER: NodeId = NodeId::from_bytes([7; 32]);
+
 /// A peer's request in the tests' rows.
 const TOKEN: RequestToken = RequestToken(77);
 
@@ -139,6 +142,8 @@ fn furnish(node: &Running, network: &Nobody) {
     drop(within(node, handle.dht(put)));
     let shares = Shares { mailbox_bytes: LENT, ..Shares::default() };
     within(node, handle.relay(relay::Command::SetShares { shares })).expect("lent");
+    within(node, handle.mailbox(mailbox::Command::Pin { holder: stranger() })).expect("pinned");
+    within(node, handle.mailbox(mailbox::Command::Serve { node: stranger() })).expect("served");
 }
 
 fn others_answer(node: &Running) {
@@ -297,6 +302,7 @@ fn the_messenger_survives_a_panic_in_every_handler() {
                 "Resolved" => In::Resolved { op, result: Err(dht::ResolveError::NotFound) },
                 "Loaded" => In::Loaded { op, rows: Vec::new() },
                 "Profile" => In::Profile { name: "Ada".to_owned() },
+                "Pins" => In::Pins { nodes: vec![OTHER] },
                 "MailboxProgress" => In::MailboxProgress { id: ENVELOPE.id, stored_until: None },
                 "MailboxArrived" => In::MailboxArrived { envelope: ENVELOPE, from: node, payload: vec![1] },
                 _ => return None,
@@ -419,6 +425,7 @@ fn the_mailbox_actor_survives_a_panic_in_every_handler() {
                 "Withdraw" => In::Withdraw { account, id },
                 "Taken" => In::Taken { envelope: ENVELOPE },
                 "Loaded" => In::Loaded { op, deposits: Vec::new() },
+                "Located" => In::Located { op, addresses: Vec::new() },
                 "Solved" => In::Solved { op, nonce: 1 },
                 _ => return None,
             })
@@ -427,6 +434,10 @@ fn the_mailbox_actor_survives_a_panic_in_every_handler() {
             Some(match kind {
                 "Show" => Command::Show,
                 "Fetch" => Command::Fetch,
+                "Pin" => Command::Pin { holder: OTHER },
+                "Unpin" => Command::Unpin { holder: stranger() },
+                "Serve" => Command::Serve { node: OTHER },
+                "StopServing" => Command::StopServing { node: stranger() },
                 _ => return None,
             })
         },
@@ -439,13 +450,18 @@ fn the_mailbox_actor_survives_a_panic_in_every_handler() {
         machine: |node| {
             let shown = within(node, node.handle().mailbox(Command::Show)).expect("shown");
             let Reply::Shown(view) = shown else { panic!("a view is answered by a view") };
-            format!("{} held, {} parcels, {} bytes lent", view.held, view.parcels, view.share_bytes)
+            let pins: Vec<_> = view.pins.iter().map(|pin| pin.holder).collect();
+            let served: Vec<_> = view.serving.iter().map(|one| one.node).collect();
+            let (held, parcels, lent) = (view.held, view.parcels, view.share_bytes);
+            format!("{held} held, {parcels} parcels, {lent} bytes lent, {pins:?} pinned, {served:?} served")
         },
         stored: |node| {
             let rows = node.storage.reader().mailbox_snapshot().expect("read");
             let lent = node.storage.reader().contribution().expect("read").expect("stored").shares;
-            let (held, parcels) = (rows.held.len(), rows.parcels.len());
-            format!("{held} held, {parcels} parcels, {} bytes lent", lent.mailbox_bytes)
+            let pins: Vec<_> = rows.pins.iter().map(|pin| pin.holder).collect();
+            let served: Vec<_> = rows.served.iter().map(|one| one.node).collect();
+            let (held, parcels, lent) = (rows.held.len(), rows.parcels.len(), lent.mailbox_bytes);
+            format!("{held} held, {parcels} parcels, {lent} bytes lent, {pins:?} pinned, {served:?} served")
         },
     });
 }

@@ -147,7 +147,27 @@ fn a_deposit_is_kept_for_two_weeks_and_not_longer_than_its_owner_looks() {
         (UnixMillis(ends.0 - 1), Ok(ends)),
         (ends, Err(Refusal::Untimely)),
     ] {
-        assert_eq!(checked.kept_until(now), expected, "at {now}");
+        assert_eq!(checked.kept_until(now, false), expected, "at {now}");
+    }
+}
+
+#[test]
+fn a_pinned_holder_keeps_a_deposit_for_a_month_and_takes_it_no_longer_than_others() {
+    let checked = read(&by_pass()).expect("it is right");
+    let begins = keys::week_begins(WEEK);
+    let ends = keys::week_begins(WEEK + 3);
+    let week = std::time::Duration::from_millis(WEEK_MILLIS);
+    for (now, expected) in [
+        (UnixMillis(begins.before(week).0 - 1), Err(Refusal::Untimely)),
+        (begins, Ok(begins.after(limits::PINNED_LIFETIME))),
+        (
+            UnixMillis(keys::week_begins(WEEK + 1).0 - 1),
+            Ok(UnixMillis(keys::week_begins(WEEK + 1).0 - 1).after(limits::PINNED_LIFETIME)),
+        ),
+        (UnixMillis(ends.0 - 1), Ok(keys::week_begins(WEEK + 1 + PINNED_WEEKS_AFTER))),
+        (ends, Err(Refusal::Untimely)),
+    ] {
+        assert_eq!(checked.kept_until(now, true), expected, "at {now}");
     }
 }
 
@@ -155,6 +175,8 @@ fn a_deposit_is_kept_for_two_weeks_and_not_longer_than_its_owner_looks() {
 fn who_took_an_envelope_is_remembered_for_as_long_as_anybody_may_bring_it() {
     let accepted = u64::from(WEEKS_BEFORE + 1 + WEEKS_AFTER) * WEEK_MILLIS;
     assert!(limits::TOMBSTONE_LIFETIME.as_millis() >= u128::from(accepted));
+    let shown = u64::from(WEEKS_BEFORE + 1 + PINNED_WEEKS_AFTER) * WEEK_MILLIS;
+    assert!(limits::OWN_TOMBSTONE_LIFETIME.as_millis() >= u128::from(shown));
 }
 
 #[test]

@@ -34,7 +34,8 @@ fn from(n: u8) -> Source {
 }
 
 fn put(holder: &mut Holder, at: UnixMillis, (checked, bytes): &(Checked, Vec<u8>)) -> Result<Kept, Refusal> {
-    holder.put(at, (checked, bytes.clone()), from(8), SHARE)
+    let until = checked.kept_until(at, false)?;
+    holder.put(until, (checked, bytes.clone()), from(8), SHARE)
 }
 
 #[test]
@@ -78,8 +79,9 @@ fn another_envelope_under_a_name_that_is_taken_is_refused() {
 fn what_somebody_else_brings_again_stays_charged_to_who_brought_it_first() {
     let mut holder = Holder::default();
     let (checked, bytes) = deposit_of(2, 1, 0);
-    holder.put(now(), (&checked, bytes.clone()), from(8), SHARE).expect("there is room");
-    let again = holder.put(now().after(DAY * 2), (&checked, bytes), from(9), SHARE).expect("it is there");
+    let until = now().after(limits::MAILBOX_LIFETIME);
+    holder.put(until, (&checked, bytes.clone()), from(8), SHARE).expect("there is room");
+    let again = holder.put(until.after(DAY * 2), (&checked, bytes), from(9), SHARE).expect("it is there");
     let [Change::PutHeld(row)] = again.changes.as_slice() else { panic!("one row") };
     assert_eq!((row.source, row.prefix), (from(8).node, from(8).prefix));
 }
@@ -92,14 +94,15 @@ fn what_is_full_refuses_the_new_and_keeps_the_old() {
     let refused = (0..10).find_map(|id| {
         let (checked, bytes) = deposit_of(2, id, 0);
         let source = Source { prefix: Prefix::Local, ..from(8) };
-        let result = holder.put(now(), (&checked, bytes), source, share);
+        let result = holder.put(ends(week_of(now())), (&checked, bytes), source, share);
         kept += usize::from(result.is_ok());
         result.err()
     });
     assert_eq!(refused, Some(Refusal::Full));
     assert_eq!((holder.len(), holder.bytes() <= share), (kept, true));
     // Also when the share shrinks: what is there is promised.
-    assert!(holder.put(now(), (&deposit_of(2, 0, 0).0, deposit_of(2, 0, 0).1), from(8), 0).is_ok());
+    let (checked, bytes) = deposit_of(2, 0, 0);
+    assert!(holder.put(ends(week_of(now())), (&checked, bytes), from(8), 0).is_ok());
 }
 
 #[test]
@@ -149,4 +152,19 @@ fn the_index_is_the_same_after_a_restart() {
         (holder.len(), holder.bytes(), holder.next_end())
     );
     assert_eq!(again.mailboxes(), holder.mailboxes());
+}
+
+#[test]
+fn what_other_holders_take_no_more_is_kept_and_offered_to_nobody() {
+    let mut holder = Holder::default();
+    let (checked, bytes) = deposit_of(2, 1, 0);
+    let until = checked.kept_until(now(), true).expect("it is timely");
+    holder.put(until, (&checked, bytes), from(8), SHARE).expect("there is room");
+    let address = checked.deposit.address;
+    let over = ends(week_of(now()));
+    let (offered, held) =
+        (|at| holder.offerable(address, at).count(), |at| holder.of_mailbox(address, None, at).count());
+    assert_eq!((offered(now()), held(now())), (1, 1));
+    assert_eq!((offered(over), held(over)), (0, 1));
+    assert_eq!((offered(until), held(until)), (0, 0));
 }

@@ -346,6 +346,7 @@ fn parcels_are_bounded() {
             deposit: vec![],
             since: bench.clock.unix,
             receipts: vec![],
+            pinned: vec![],
         }
     };
     let many = u16::try_from(limits::MAX_PARCELS).expect("it fits");

@@ -106,6 +106,8 @@ fn every_answer_has_the_golden_bytes_of_the_specification() {
         ("refused full", refused(Refusal::Full)),
         ("refused not a holder", refused(Refusal::NotAHolder)),
         ("refused busy", refused(Refusal::Busy)),
+        ("pinned", Answer::Pinned),
+        ("refused not served", refused(Refusal::NotServed)),
     ] {
         let golden = vector(&format!("answer {name}")).bytes("frame");
         assert_eq!(answer.encode(), golden, "{name}");
@@ -128,6 +130,9 @@ fn the_largest_of_each_list_fits_into_a_frame_and_a_longer_one_is_refused() {
     assert!(matches!(Request::decode(&ack.encode()), Err(FrameError::TooMany { .. })));
     let want = Answer::Want { ids: vec![ID; limits::MAX_ACKS + 1], acks: None };
     assert!(matches!(Answer::decode(&want.encode()), Err(FrameError::TooMany { .. })));
+    let owners = vec![vec![0; SIGNATURE_BYTES].into(); limits::MAX_PINNED_MAILBOXES + 1];
+    let pin = Request::Pin { ask: vec![].into(), signature: [0; SIGNATURE_BYTES], owners };
+    assert!(matches!(Request::decode(&pin.encode()), Err(FrameError::TooMany { .. })));
     let deposit = Request::Deposit { deposit: vec![0; limits::MAX_DEPOSIT_BYTES].into() };
     assert_eq!(Request::decode(&deposit.encode()), Ok(deposit));
     // A page is full when the next deposit would go beyond, so it exceeds its size only with a single one.
@@ -222,6 +227,7 @@ fn what_blames_a_peer_is_not_worth_a_retry() {
         Refusal::Full,
         Refusal::NotAHolder,
         Refusal::Busy,
+        Refusal::NotServed,
     ] {
         assert!(!(reason.blames_peer() && reason.worth_retrying()), "{reason}");
     }

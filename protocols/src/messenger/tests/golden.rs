@@ -78,6 +78,7 @@ fn pass() -> MailboxPass {
         sealing: [10; 32],
         depositor_secret: [8; 32],
         signature: [0; 64],
+        pinned: Vec::new(),
     };
     pass.signature = owner.sign(Domain::MailboxPass, &codec::encode(&pass.claim()));
     pass
@@ -235,6 +236,12 @@ fn a_pass_that_its_mailbox_has_not_signed_is_no_content() {
     assert!(read(vec![pass(); limits::MAX_PASSES]).is_ok());
     assert!(matches!(read(vec![pass(), forged]), Err(ContentError::BadPass)));
     assert!(matches!(read(many), Err(ContentError::TooLong { .. })));
+    let naming = |count: u8| MailboxPass {
+        pinned: (0..count).map(|n| NodeId::from_bytes([n; 32])).collect(),
+        ..pass()
+    };
+    assert!(read(vec![naming(3)]).is_ok());
+    assert!(matches!(read(vec![naming(4)]), Err(ContentError::TooLong { .. })));
 }
 
 #[test]

@@ -200,10 +200,18 @@ export type Mailboxes = {
   held: number
   /** Their bytes. */
   held_bytes: number
+  /** In how many mailboxes. */
+  held_mailboxes: number
   /** DIDs of nodes that hold the owner's mailboxes. */
   holders: string[]
   /** The owner's parcels in mailboxes, or on the way there. */
   parcels: number
+  /** Nodes that the owner pinned: they keep the owner's mailboxes for a month, if their owners allow it. */
+  pinned: PinnedHolder[]
+  /** How many nodes the owner can pin. */
+  pinned_most: number
+  /** People whose mailboxes are kept here for a month, if they pin this node. */
+  serving: ServedPerson[]
   /** How many bytes of them are kept at most. */
   share_bytes: number
   /** Of them, those that enough nodes keep. */
@@ -303,6 +311,25 @@ export type Peer = {
   since: number
   /** By which transport. */
   transport: Transport
+}
+
+/** What a pinned node last said. */
+export type PinState = 'not_reached' | 'accepted' | 'not_allowed' | 'refused'
+
+/** A node that the owner pinned. */
+export type PinnedHolder = {
+  /** When it last answered anything. */
+  answered: number | null
+  /** The owner's contact of that DID, as lists show them. */
+  contact: string | null
+  /** Its DID. */
+  did: string
+  /** Since when it is pinned. */
+  since: number
+  /** What it last said. */
+  state: PinState
+  /** Why it refused, in its words. */
+  why: string | null
 }
 
 /** What came of others' tries to reach one address. */
@@ -419,6 +446,22 @@ export type SendMessage = {
   reply_to?: string | null
   /** What it says; at most 16 KiB. */
   text: string
+}
+
+/** Somebody whose mailboxes are kept here for a month. */
+export type ServedPerson = {
+  /** Their bytes. */
+  bytes: number
+  /** The owner's contact of that DID, as lists show them. */
+  contact: string | null
+  /** Their DID. */
+  did: string
+  /** Envelopes kept for them. */
+  envelopes: number
+  /** Since when they are allowed to pin this node. */
+  since: number
+  /** When they last said which mailboxes are theirs; `null`: they have not pinned this node. */
+  stated: number | null
 }
 
 /** Whether somebody is signed in. */

@@ -1,5 +1,5 @@
 /**
- * The node's HTTP API, one function a route. The only file that fetches.
+ * The node's HTTP API, one function a route. The only file that fetches. Routes of the network screen are in its state.
  *
  * Every failure is an `ApiError` with a stable code and a sentence for people. When the node says "busy,
  * try again" (503), it is tried again here, a few times, as it asks.
@@ -12,9 +12,7 @@ import type {
   Invitation,
   Message,
   MessagePage,
-  Network,
   Problem,
-  Reach,
   SendMessage,
   Session,
 } from './api-types'
@@ -45,7 +43,8 @@ export class ApiError extends Error {
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
-async function call<T>(method: Method, path: string, body?: unknown, init: RequestInit = {}): Promise<T> {
+/** For one route; those of what is read later stand where they are used. */
+export async function call<T>(method: Method, path: string, body?: unknown, init: RequestInit = {}): Promise<T> {
   for (let tried = 1; ; tried++) {
     const response = await request(method, path, body, init)
     if (response.ok) return (response.status === 204 ? undefined : await answer(response)) as T
@@ -121,8 +120,6 @@ export const api = {
     return call<MessagePage>('GET', `${conversation(did)}/messages?${query}`)
   },
   send: (did: string, message: SendMessage) => call<Message>('POST', `${conversation(did)}/messages`, message),
-  network: () => call<Network>('GET', '/api/network'),
-  setLevel: (level: string) => call<Reach>('PUT', '/api/network/level', { level }),
 
   markRead: (did: string) => call<void>('POST', `${conversation(did)}/read`),
 }

@@ -1,5 +1,5 @@
 /** What the network screen says: read with it, so that the first load stays small. Everything else is in `strings`. */
-import type { Mapping, Path, Peer, Reach, Reachability } from './api-types'
+import type { Mapping, Path, Peer, PinnedHolder, PinState, Reach, Reachability, ServedPerson } from './api-types'
 
 const bytes = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 })
 
@@ -70,6 +70,39 @@ export const words = {
     parcels === 0 ? 'Nothing of yours waits' : `${stored} of your ${parcels} are kept by enough nodes`,
   holders: (count: number) => (count === 1 ? '1 node keeps yours' : `${count} nodes keep yours`),
   looked: (when: string) => `last looked into ${when}`,
+
+  pinned: 'Keep your mailboxes for a month',
+  pinnedHint: 'While you are offline, messages for you wait two weeks at nodes near your mailbox. A friend’s PC2, or a second one of yours, can keep them for a month, if its owner allows it.',
+  pinNode: 'Node',
+  pinNodeHint: 'Pick a contact, or paste the DID of a node.',
+  pin: 'Pin',
+  unpinShort: 'Unpin',
+  unpin: (name: string) => `Unpin ${name}`,
+  unpinned: 'Unpinned',
+  pinnedNow: 'Pinned',
+  pinState: {
+    not_reached: 'Not reached yet',
+    accepted: 'Accepted',
+    not_allowed: 'Refused: its owner has not allowed it',
+    refused: 'Refused',
+  } satisfies Record<PinState, string>,
+  pinSays: (pin: PinnedHolder): string =>
+    pin.state === 'refused' && pin.why !== null ? `${words.pinState.refused}: ${pin.why}` : words.pinState[pin.state],
+  answered: (when: string) => `last answered ${when}`,
+
+  serving: 'Keep a contact’s mailboxes for a month',
+  servingHint: 'They pin your PC2, and you keep their sealed messages longer, within the disk space you lend. You see how many there are, and nothing in them.',
+  servePerson: 'Contact',
+  pickContact: 'Pick a contact…',
+  serve: 'Allow',
+  stop: 'Stop',
+  stopServing: (name: string) => `Stop keeping for ${name}`,
+  servingNow: 'Allowed',
+  stopped: 'Stopped. What was promised is kept.',
+  serves: (one: ServedPerson) =>
+    one.stated === null
+      ? 'Allowed; they have not pinned your PC2 yet'
+      : `${one.envelopes} ${one.envelopes === 1 ? 'message' : 'messages'}, ${size(one.bytes)}`,
 
   peers: (count: number) => (count === 1 ? '1 connection' : `${count} connections`),
   noPeers: 'Not connected with anybody',

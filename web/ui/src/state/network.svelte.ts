@@ -1,12 +1,14 @@
 /** The network as the node sees it, while somebody looks. Live: a change comes as an event, and is read then; there is no polling. */
-import { api, ApiError } from '../lib/api'
-import type { Network } from '../lib/api-types'
+import { api, ApiError, call } from '../lib/api'
+import type { Contact, Mailboxes, Network, Reach } from '../lib/api-types'
 import type { Phase } from './contacts.svelte'
 
 class NetworkState {
   phase = $state<Phase>('loading')
   problem = $state('')
   seen = $state.raw<Network | null>(null)
+  /** Contacts, who can be pinned and served. */
+  people = $state.raw<Contact[]>([])
   #watchers = 0
   #reading = false
   #again = false
@@ -30,7 +32,9 @@ class NetworkState {
     }
     this.#reading = true
     try {
-      this.seen = await api.network()
+      const [seen, { items }] = await Promise.all([call<Network>('GET', '/api/network'), api.contacts()])
+      this.seen = seen
+      this.people = items.filter(({ standing }) => standing === 'accepted')
       this.phase = 'ready'
     } catch (error) {
       if (error instanceof ApiError && error.signedOut) return
@@ -47,8 +51,24 @@ class NetworkState {
 
   /** Throws what the node answers. */
   async setLevel(level: string): Promise<void> {
-    const reach = await api.setLevel(level)
+    const reach = await call<Reach>('PUT', '/api/network/level', { level })
     if (this.seen) this.seen = { ...this.seen, reach }
+  }
+
+  /** Has a node keep the owner's mailboxes for a month, or no longer. Throws what the node answers. */
+  async pin(did: string, on: boolean): Promise<void> {
+    await this.#set('pinned', did, on)
+  }
+
+  /** Lets a contact pin this node, or no longer. Throws what the node answers. */
+  async serve(did: string, on: boolean): Promise<void> {
+    await this.#set('served', did, on)
+  }
+
+  async #set(list: 'pinned' | 'served', did: string, on: boolean): Promise<void> {
+    const path = `/api/mailboxes/${list}/${encodeURIComponent(did)}`
+    const mailboxes = await call<Mailboxes>(on ? 'PUT' : 'DELETE', path)
+    if (this.seen) this.seen = { ...this.seen, mailboxes }
   }
 
   clear(): void {
