@@ -2,7 +2,7 @@
 //!
 //! A node's key can be ground: some thousand tries make one that is nearer to a given record than any honest node. Twenty of them take all
 //! seats of a walk; they say that they store what its owner brings, and have nothing for whoever asks. But nodes that chose their keys by chance are spread evenly: twenty that
-//! lie three times closer together than those found for other keys are no chance (1 in 50,000). Whoever sees that also walks to two points beside the key,
+//! lie three times closer together than those found for other keys are no chance (1 in 40,000). Whoever sees that also walks to two points beside the key,
 //! near enough that the honest nodes there would be among the twenty nearest without the crowd, and drawn anew each time, so that nobody can wait there.
 //!
 //! In: what walks found. Out: keys to walk to beside the one that is crowded. Lost on restart: what was seen, which a few walks make good.
@@ -23,7 +23,7 @@ const MAX_SEEN: usize = 15;
 /// With fewer than this a walk to a key drawn by chance goes along with each other one.
 const ENOUGH_SEEN: usize = 3;
 
-/// So many times closer together than expected is a crowd. Twenty by chance where 6.7 are expected: 1 in 50,000; and a crowd that stays
+/// So many times closer together than expected is a crowd. Twenty by chance where 6.7 are expected: 1 in 40,000; and a crowd that stays
 /// below it leaves 6.7 honest nodes among the twenty.
 const CROWD: u128 = 3;
 

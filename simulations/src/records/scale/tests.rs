@@ -62,11 +62,15 @@ fn friends_are_found_with_half_of_the_network_hostile() {
 }
 
 #[test]
-fn sybils_round_a_key_forge_nothing() {
+fn sybils_round_a_key_hide_nobody_and_forge_nothing() {
     let scale = scale();
     let figures = sybils(scale);
-    // While they are there their victim is often not found (docs/simulations/records.md); but nobody is shown a lie.
-    let least =
-        ["20 keys from one /24: before", "20 keys from as many /24s: before"].map(|label| (label, 90.0));
-    check(scale, &figures, &least);
+    // Measured: all of them with seed 1; 65 to 80 % when nobody looks beside a crowded key (docs/simulations/records.md). One that is missed is five percent.
+    let least = [
+        "20 keys from one /24: before",
+        "20 keys from as many /24s: before",
+        "20 keys from one /24: 10 minutes after",
+        "20 keys from as many /24s: 10 minutes after",
+    ];
+    check(scale, &figures, &least.map(|label| (label, 90.0)));
 }
