@@ -7,6 +7,7 @@
 
 use super::{
     keys::{self, MailboxPass, PADDED, PassClaim},
+    known_passes::KnownPasses,
     wire::Refusal,
 };
 use crate::{
@@ -160,11 +161,17 @@ impl Checked {
     /// Why it is refused; each of the reasons blames whoever brought it.
     pub fn read(bytes: &[u8]) -> Result<Self, Refusal> {
         let checked = Self::trusted(bytes)?;
-        let Deposit { address, id, sealed, right } = &checked.deposit;
+        checked.check(&mut KnownPasses::default())?;
+        Ok(checked)
+    }
+
+    /// Checks the right against the address, for one that was only read. The same as in [`Checked::read`], and a pass that is known is not checked again.
+    pub(super) fn check(&self, known: &mut KnownPasses) -> Result<(), Refusal> {
+        let Deposit { address, id, sealed, right } = &self.deposit;
         if !PADDED.contains(&sealed.len()) {
             return Err(Refusal::Malformed);
         }
-        let claim = DepositClaim { address: *address, id: *id, digest: checked.digest };
+        let claim = DepositClaim { address: *address, id: *id, digest: self.digest };
         match right {
             Right::Pass { claim: pass, owner, depositor } => {
                 if keys::address_of(&pass.mailbox) != *address {
@@ -173,7 +180,7 @@ impl Checked {
                 let by = NodeId::from_bytes(pass.depositor);
                 sign::verify(by, Domain::MailboxDeposit, &codec::encode(&claim), depositor)
                     .map_err(|_| Refusal::BadSignature)?;
-                if !pass.is_signed(owner) {
+                if !known.is_signed(pass, owner) {
                     return Err(Refusal::BadSignature);
                 }
             }
@@ -188,7 +195,7 @@ impl Checked {
                 }
             }
         }
-        Ok(checked)
+        Ok(())
     }
 
     /// Reads a deposit that this node checked or made before.

@@ -10,6 +10,7 @@ use super::{
     closest::{self, Purpose, Walks},
     holder::{Holder, Source},
     keys::MailboxKeys,
+    known_passes::KnownPasses,
     own::Own,
     parcels::Parcels,
     pins::Pins,
@@ -51,6 +52,7 @@ pub struct Mailbox {
     pub(super) connected: BTreeSet<NodeId>,
     pub(super) walks: Walks,
     pub(super) holder: Holder,
+    pub(super) passes: KnownPasses,
     pub(super) tombstones: Tombstones,
     pub(super) subscriptions: Subscriptions,
     /// Pages being read, for whom.
@@ -96,6 +98,7 @@ impl Mailbox {
             connected: BTreeSet::new(),
             walks: Walks::default(),
             holder,
+            passes: KnownPasses::default(),
             tombstones,
             subscriptions: Subscriptions::default(),
             reads: BTreeMap::new(),

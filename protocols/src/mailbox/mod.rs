@@ -21,6 +21,7 @@ pub mod wire;
 mod closest;
 mod depositor;
 mod holder;
+mod known_passes;
 mod machine;
 mod own;
 mod owner;

@@ -151,7 +151,7 @@ impl Mailbox {
             out.push(respond(token, &Answer::Taken { acks }));
             return Ok(());
         }
-        let checked = Checked::read(&bytes)?;
+        checked.check(&mut self.passes)?;
         let until = checked.kept_until(now.unix, self.keeps_longer(&key, bytes.len()))?;
         let kept = self.holder.put(until, (&checked, bytes), from, self.share())?;
         let receipt = ReceiptClaim { address, id, digest, until: kept.until };

@@ -38,7 +38,7 @@ const DEPOSITORS: u32 = 160;
 const DEPOSITS_EACH: u32 = 120;
 
 /// Deposits of one depositor on their way at once: all of them together stay within the 2,048 requests that a node lets wait.
-const AT_ONCE: usize = 1;
+const AT_ONCE: usize = 3;
 
 /// Contacts of one mailbox: together they stay within its 2,000 envelopes.
 const CONTACTS_EACH: u32 = 16;
