@@ -177,7 +177,7 @@ async fn circuits(relay: &Multiaddr) -> Vec<Duration> {
         destination.connect(relay).await;
         let reached_at = destination.take_place(relay).await;
         tokio::spawn(destination.drive());
-        let mut source = Stranger::new();
+        let mut source = Stranger::measuring();
         source.connect(relay).await;
         source.connect(&reached_at).await;
         sources.push((source, reached_at));
@@ -204,7 +204,7 @@ async fn direct_round_trips() -> Vec<Duration> {
     let mut one = Stranger::new();
     let at = one.listen().await;
     tokio::spawn(one.drive());
-    let mut other = Stranger::new();
+    let mut other = Stranger::measuring();
     other.connect(&at).await;
     other.round_trips(&at, ROUND_TRIPS).await
 }

@@ -21,6 +21,9 @@ const STREAMS: usize = 64;
 /// Between two pings: many samples in a minute, and still no load.
 const PING_EVERY: Duration = Duration::from_millis(250);
 
+/// Between two pings of those who measure nothing by them.
+const PING_SELDOM: Duration = Duration::from_secs(60);
+
 /// Longest frame read here: an answer to a deposit has about a hundred bytes.
 const MAX_ANSWER: u64 = 64 * 1024;
 
@@ -110,6 +113,15 @@ fn peer_of(address: &Multiaddr) -> PeerId {
 impl Stranger {
     /// One with a key of its own. Needs to be inside a tokio runtime.
     pub(crate) fn new() -> Self {
+        Self::pinging(PING_SELDOM)
+    }
+
+    /// One that pings often, to tell how long round trips take.
+    pub(crate) fn measuring() -> Self {
+        Self::pinging(PING_EVERY)
+    }
+
+    fn pinging(every: Duration) -> Self {
         let protocol = StreamProtocol::new(Protocol::Mailbox.name());
         let swarm = SwarmBuilder::with_existing_identity(Keypair::generate_ed25519())
             .with_tokio()
@@ -119,7 +131,7 @@ impl Stranger {
             .expect("circuits")
             .with_behaviour(|_, circuits| Manners {
                 circuits,
-                ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY)),
+                ping: ping::Behaviour::new(ping::Config::new().with_interval(every)),
                 mailbox: request_response::Behaviour::new(
                     [(protocol, ProtocolSupport::Outbound)],
                     request_response::Config::default().with_max_concurrent_streams(STREAMS),
