@@ -5,6 +5,7 @@
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use pc2_protocols::level::LevelChoice;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Your own cloud on your own hardware, joined to everybody else's directly.
@@ -77,6 +78,8 @@ pub(crate) enum Command {
         /// auto, 1, 2, 3 or 4; without it the current one is shown.
         level: Option<LevelChoice>,
     },
+    /// Show or change what this node lends to the network, from now on and without a restart.
+    Shares(SharesArgs),
     /// Show what mailboxes keep for people who are offline; pin nodes that keep yours for a month, and let contacts pin this one.
     Mailbox {
         #[command(subcommand)]
@@ -123,6 +126,43 @@ pub(crate) struct UpArgs {
     /// File with the passphrase of a sealed identity.
     #[arg(long, value_name = "FILE", env = "PC2_PASSPHRASE_FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// What is not named stays as it is.
+#[derive(Debug, Default, Args, Serialize)]
+pub(crate) struct SharesArgs {
+    /// Level 3 and above: places at this relay, 1 to 4096.
+    #[arg(long, value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reservations: Option<u32>,
+    /// Level 3 and above: circuits at once, 1 to 1000.
+    #[arg(long, value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) circuits: Option<u32>,
+    /// Level 3 and above: bytes of one circuit, from 1073741824 (1 GiB). Changing it connects everybody anew.
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) circuit_bytes: Option<u64>,
+    /// Level 3 and above: seconds one circuit lasts, from 3600 (an hour) to a week. Changing it connects everybody anew.
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) circuit_seconds: Option<u32>,
+    /// Level 3 and above: bytes a second through all circuits together, 65536 to 1073741824.
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_per_second: Option<u64>,
+    /// Level 2 and above: disk for envelopes of others in bytes, 16777216 (16 MiB) to 4294967296.
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mailbox_bytes: Option<u64>,
+}
+
+impl SharesArgs {
+    /// The name of each that is to change, as `config.toml` writes it.
+    pub(crate) fn named(&self) -> Vec<String> {
+        let all = serde_json::to_value(self).unwrap_or_default();
+        all.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    }
 }
 
 #[derive(Debug, Default, Args)]

@@ -3,7 +3,7 @@
 //! With `--json` the API's answer is printed as it is, so that scripts see the documented schema; without, a few lines for people.
 
 use crate::{
-    cli::{ContactCommand, MailboxCommand, RecordCommand},
+    cli::{ContactCommand, MailboxCommand, RecordCommand, SharesArgs},
     client::Client,
     exit::{self, Exit},
     show,
@@ -248,6 +248,21 @@ impl Driver {
             && level != configured
         {
             println!("config.toml says level = {configured}, which holds again at the next start.");
+        }
+        Ok(())
+    }
+
+    /// `pc2 shares`. `configured`: config.toml names shares, too.
+    pub(crate) fn shares(&self, shares: &SharesArgs, configured: bool) -> anyhow::Result<()> {
+        let changed = !shares.named().is_empty();
+        let answer = if changed {
+            self.client.put("/api/network/shares", &json!(shares))?
+        } else {
+            self.client.get::<Value>("/api/network")?["reach"].take()
+        };
+        self.print(answer, |reach: dto::Reach| show::shares(&reach))?;
+        if changed && configured && !self.json {
+            println!("config.toml names shares, too; what it says holds again at the next start.");
         }
         Ok(())
     }

@@ -63,6 +63,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
             let config = Config::load(&home.config(), &UpArgs::default()).ok();
             drive()?.level(*level, config.and_then(|config| config.level))
         }
+        Command::Shares(shares) => {
+            let config = Config::load(&home.config(), &UpArgs::default()).ok();
+            drive()?.shares(shares, config.is_some_and(|config| config.shares.is_some()))
+        }
         Command::Mailbox { command } => drive()?.mailbox(command.as_ref()),
         Command::Record(command) => drive()?.record(command),
         Command::Doctor => doctor::run(&home, cli.json),

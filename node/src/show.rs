@@ -4,7 +4,7 @@ mod mailbox;
 mod network;
 
 pub(crate) use mailbox::mailboxes;
-pub(crate) use network::{network, reach};
+pub(crate) use network::{network, reach, shares};
 
 use pc2_web::dto;
 use std::{

@@ -45,6 +45,34 @@ pub(crate) fn reach(reach: &dto::Reach) -> String {
     text.trim_end().to_owned()
 }
 
+/// `pc2 shares`.
+pub(crate) fn shares(reach: &dto::Reach) -> String {
+    let dto::Shares {
+        reservations,
+        circuits,
+        circuit_bytes,
+        circuit_seconds,
+        bytes_per_second,
+        mailbox_bytes,
+    } = reach.shares;
+    let in_use = |from: u8| if reach.level >= from { "" } else { "  (not at this level)" };
+    let (second, third) = (in_use(2), in_use(3));
+    format!(
+        "Level {}. Lent to the network:
+  disk for mailboxes            {}{second}
+  places at this relay          {reservations}{third}
+  circuits at once              {circuits}{third}
+  bytes of one circuit          {}{third}
+  time of one circuit           {} min{third}
+  speed of all circuits         {} a second{third}",
+        reach.level,
+        size(mailbox_bytes),
+        size(circuit_bytes),
+        circuit_seconds / 60,
+        size(bytes_per_second),
+    )
+}
+
 const fn reachability(reachability: dto::Reachability) -> &'static str {
     match reachability {
         dto::Reachability::Unknown => "Nobody outside has tried to reach this node yet.",
@@ -215,5 +243,15 @@ mod tests {
             ..example().reach
         };
         assert_eq!(reach(&private).lines().count(), 2);
+    }
+
+    #[test]
+    fn shares_say_which_of_them_count_at_this_level() {
+        let mut reach = example().reach;
+        reach.level = 2;
+        reach.shares.mailbox_bytes = 256 << 20;
+        let text = shares(&reach);
+        assert!(text.contains("disk for mailboxes            256 MiB\n"), "{text}");
+        assert!(text.contains("circuits at once              1  (not at this level)"), "{text}");
     }
 }
