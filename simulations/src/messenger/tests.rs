@@ -74,7 +74,7 @@ fn people_who_are_never_up_together_get_everything_once_and_in_order_by_mailboxe
     let mut total = Summary::default();
     for seed in one_seed().map_or(0..60, |seed| seed..seed + 1) {
         let summary = World::new(seed, Ledger, settings).run().unwrap_or_else(|violation| {
-            panic!("seed {seed}, apart: {violation:?}\nrepeat with: SEED={seed} cargo test -p pc2-simulations apart")
+            panic!("seed {seed}, apart: {violation:?}\nrepeat with: SEED={seed} cargo test -p pc2-simulations never_up_together")
         });
         total.acknowledged += summary.acknowledged;
         total.delivered += summary.delivered;
