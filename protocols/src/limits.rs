@@ -124,6 +124,19 @@ pub const GAP_PATIENCE: Duration = Duration::from_secs(2);
 /// Waits this long before asking again for messages that are still missing; doubles up to [`RETRY_MAX`].
 pub const REPAIR_RETRY: Duration = Duration::from_secs(10);
 
+/// A gap that has not closed for so long, while its sender cannot be reached, is asked for by mailbox: letters come in any order, but those of one look
+/// into a mailbox within seconds.
+pub const GAP_MAIL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The same gap is asked for by mailbox once in this time: an answer takes a look into the mailbox at either end.
+pub const REPAIR_MAIL_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// One person is asked by mailbox, and answered, at most once in this time, whatever the gap.
+pub const REPAIR_MAIL_PACE: Duration = Duration::from_secs(600);
+
+/// Most letters about gaps that are followed until mailboxes keep them, over all people. One that is not is asked for again after [`REPAIR_MAIL_EVERY`].
+pub const MAX_REPAIR_LETTERS: usize = 64;
+
 /// A question to another part of this node that was not answered for so long is lost, for that part was restarted: it is asked anew.
 pub const QUESTION_PATIENCE: Duration = Duration::from_secs(60);
 

@@ -56,6 +56,7 @@ fn conversation() -> ConversationRow {
         lost: vec![],
         owed: false,
         let_go: false,
+        asked_by_mail: None,
     }
 }
 

@@ -91,6 +91,7 @@ fn change() -> impl Strategy<Value = Change> {
                 lost: vec![],
                 owed: true,
                 let_go: false,
+                asked_by_mail: None,
             })
         }),
         (chat(), device(), any::<u64>()).prop_map(|(conversation, device, through)| {

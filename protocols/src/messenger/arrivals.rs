@@ -1,4 +1,4 @@
-//! What comes out of our mailboxes: items as from a peer, and receipts.
+//! What comes out of our mailboxes: items as from a peer, receipts, and letters about gaps.
 //!
 //! In: opened envelopes. Out: the same as of a frame with these items, but that the answer is owed as a receipt
 //! ([`super::receipts`]) and the envelope is [`Out::Taken`](super::Out::Taken) once all of it is dealt with for good and on disk.
@@ -82,6 +82,13 @@ impl<P: CryptoProvider> Messenger<P> {
             None => step.taken(envelope),
             Some(Mail::Outcomes { chains, sessions, lost, again, passes }) => {
                 self.outcomes_heard(from, Outcomes { chains, sessions, lost, again, passes }, step);
+                step.taken(envelope);
+            }
+            Some(Mail::Repair { device, numbers }) => {
+                self.repair_asked_by_mail(from, envelope, device, numbers, step);
+            }
+            Some(Mail::Repairing { device, gone }) => {
+                self.repairing_by_mail(from, device, gone, step);
                 step.taken(envelope);
             }
             Some(Mail::Deliver { items, first }) => {

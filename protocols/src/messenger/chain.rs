@@ -161,6 +161,16 @@ impl Chain {
         (from <= to).then_some((from, to))
     }
 
+    /// The missing numbers up to the last that was received, within [`limits::MAX_REPAIR`] of the first.
+    pub(super) fn missing(&self) -> Vec<u64> {
+        let (Some(first), Some((last, _))) = (self.through.checked_add(1), self.beyond.last_key_value())
+        else {
+            return Vec::new();
+        };
+        let last = (*last).min(first.saturating_add(limits::MAX_REPAIR - 1));
+        (first..=last).filter(|seq| !self.beyond.contains_key(seq)).collect()
+    }
+
     /// The numbers received beyond a gap, in order.
     pub(super) fn beyond(&self) -> impl Iterator<Item = u64> {
         self.beyond.keys().copied()

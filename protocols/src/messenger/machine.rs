@@ -11,7 +11,7 @@ use super::{
     arrivals::Postponed,
     contacts::Request as ContactRequest,
     content::Body,
-    repair::Range,
+    repair::{Asked, Range},
     rows::{Change, DeviceRow, InvitationRow, Snapshot, Standing},
     session::CryptoProvider,
     step::Step,
@@ -20,11 +20,11 @@ use super::{
 };
 use crate::{
     codec::DecodeError,
-    id::{DeviceId, MsgId, NodeId, SessionId},
+    id::{DeviceId, EnvelopeId, MsgId, NodeId, SessionId},
     limits,
     machine::{CallId, Component, Machine, OpId, OpIds, Status},
     mailbox::{EnvelopeKey, keys::MailboxKeys},
-    net::{NetCommand, NetError, Peer, RequestToken},
+    net::{NetCommand, NetError, Peer},
     time::{Mono, Now},
 };
 use rand_chacha::ChaCha20Rng;
@@ -50,6 +50,8 @@ pub struct Messenger<P: CryptoProvider> {
     pub(super) invitations: BTreeMap<Vec<u8>, InvitationRow>,
     /// Arrivals that wait for an earlier one: at most [`limits::MAX_POSTPONED`].
     pub(super) postponed: BTreeMap<EnvelopeKey, Postponed>,
+    /// Letters about gaps that mailboxes do not keep yet: at most [`limits::MAX_REPAIR_LETTERS`].
+    pub(super) letters: BTreeSet<EnvelopeId>,
     /// Who is connected, contact or not: as many as the driver allows.
     pub(super) connected: BTreeSet<NodeId>,
     /// What was asked before the last housekeeping, and may be lost.
@@ -71,7 +73,7 @@ pub(super) enum Pending {
     /// Word that we are here.
     Presence { peer: NodeId },
     /// Own messages that are missing there.
-    LoadForRepair { peer: NodeId, token: RequestToken, range: Range },
+    LoadForRepair { peer: NodeId, asked: Asked },
     /// A message sent before, for a caller who repeats it.
     LoadSent { call: CallId, id: MsgId },
 }
@@ -112,6 +114,7 @@ impl<P: CryptoProvider> Messenger<P> {
             threads: BTreeMap::new(),
             invitations: snapshot.invitations,
             postponed: BTreeMap::new(),
+            letters: BTreeSet::new(),
             connected: BTreeSet::new(),
             timers: BTreeSet::new(),
             kept_connected: None,
@@ -260,6 +263,7 @@ impl<P: CryptoProvider> Messenger<P> {
             self.pump_post(peer, &mut step);
             self.tell_receipts(peer, &mut step);
             self.mind_the_gap(peer, &mut step);
+            self.mind_the_gap_by_mail(peer, &mut step);
             self.tell_presence(peer, &mut step);
             let connected = self.connected.contains(&peer);
             let Some(thread) = self.threads.get_mut(&peer) else { continue };
@@ -332,8 +336,8 @@ impl<P: CryptoProvider> Machine for Messenger<P> {
                 }
             }
             In::Loaded { op, rows } => match self.pending.remove(&op) {
-                Some(Pending::LoadForRepair { peer, token, range }) => {
-                    self.loaded_for_repair(peer, token, range, rows, &mut step);
+                Some(Pending::LoadForRepair { peer, asked }) => {
+                    self.loaded_for_repair(peer, asked, rows, &mut step);
                 }
                 Some(Pending::LoadSent { call, id }) => self.loaded_sent(call, id, rows, &mut step),
                 Some(_) | None => {}

@@ -37,6 +37,7 @@ mod post;
 mod presence;
 mod receipts;
 mod repair;
+mod repair_by_mail;
 pub mod rows;
 pub mod session;
 mod sessions;

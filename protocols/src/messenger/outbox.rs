@@ -218,6 +218,12 @@ impl Outbox {
         }
     }
 
+    /// The parcel that something waits in, if mailboxes are believed to keep it.
+    pub(super) fn stored_parcel(&self, key: Key) -> Option<EnvelopeId> {
+        let id = self.content(key)?.parcel?;
+        self.parcels.place(id).filter(|place| place.stored).map(|place| place.id)
+    }
+
     /// A waiting content by its name.
     pub(super) fn content_by_id(&self, id: MsgId) -> Option<&WaitingContent> {
         self.ids.get(&id).and_then(|place| self.contents.get(place))

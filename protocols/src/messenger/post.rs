@@ -249,7 +249,12 @@ impl<P: CryptoProvider> Messenger<P> {
                 return step.touch(*peer);
             }
         }
-        // Of an earlier life, which withdrew it and was cut off.
+        // A letter about a gap: nothing more is done for it once mailboxes keep it.
+        if !stored && self.letters.contains(&id) {
+            return;
+        }
+        self.letters.remove(&id);
+        // Or of an earlier life, which withdrew it and was cut off.
         step.withdraw(self.account, id);
     }
 

@@ -3,7 +3,7 @@
 //! A gap is first given [`limits::GAP_PATIENCE`] to close by itself, then the sender is asked for the numbers. Asked ourselves,
 //! we read them from history and put them into the outbox again, under their old names and numbers, to be sealed anew;
 //! numbers that are not in our history, or were given up, are said to be gone. Answered to contacts only, one at a time, at
-//! most [`limits::MAX_REPAIR`] numbers.
+//! most [`limits::MAX_REPAIR`] numbers. Whoever cannot be reached is asked by letter: [`super::repair_by_mail`].
 
 use super::{
     Out,
@@ -19,6 +19,7 @@ use crate::{
     id::{ConversationId, DeviceId, NodeId},
     limits,
     machine::OpId,
+    mailbox::EnvelopeKey,
     net::{NetCommand, NetError, Protocol, RequestToken},
     time::Mono,
 };
@@ -32,6 +33,49 @@ pub(super) struct Gap {
     beyond_window: Option<(DeviceId, u64)>,
     /// Our own history is being read for them; lost when not answered by then.
     loading: Option<(OpId, Mono)>,
+    /// The last number that was too far ahead, until what was asked for is decided.
+    pub(super) far: Option<(DeviceId, u64)>,
+    /// When to ask by mailbox, or to look again whether to.
+    pub(super) mail_at: Option<Mono>,
+    /// When they were last answered by mailbox.
+    pub(super) answered_by_mail: Option<Mono>,
+}
+
+/// Who asks for messages of ours, and how.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A peer that is connected.
+    Directly {
+        /// For the answer.
+        token: RequestToken,
+        /// What.
+        range: Range,
+    },
+    /// A letter.
+    ByMail {
+        /// It: taken once what comes of it is on disk.
+        envelope: EnvelopeKey,
+        /// Of which chain.
+        device: DeviceId,
+        /// What, in order.
+        numbers: Vec<u64>,
+    },
+}
+
+impl Asked {
+    const fn device(&self) -> DeviceId {
+        match self {
+            Self::Directly { range, .. } => range.device,
+            Self::ByMail { device, .. } => *device,
+        }
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        match self {
+            Self::Directly { range, .. } => (range.from..=range.to).collect(),
+            Self::ByMail { numbers, .. } => numbers.clone(),
+        }
+    }
 }
 
 /// Part of a chain: whose, and from where to where.
@@ -46,6 +90,7 @@ impl Gap {
     /// A number arrived that is further ahead than we remember gaps for.
     pub(super) const fn too_far(&mut self, device: DeviceId, seq: u64) {
         self.beyond_window = Some((device, seq));
+        self.far = self.beyond_window;
     }
 
     /// Asks at once for what is still missing.
@@ -56,7 +101,20 @@ impl Gap {
 
     /// When to ask.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        self.ask_at.filter(|_| self.asking.is_none())
+        self.ask_at.filter(|_| self.asking.is_none()).into_iter().chain(self.mail_at).min()
+    }
+
+    /// What was asked for is decided; the next gap, if any, gets its own patience.
+    pub(super) const fn decided(&mut self) {
+        self.ask_at = None;
+        self.asked = 0;
+        self.far = None;
+        self.mail_at = None;
+    }
+
+    /// Our own history is being read for them. A question that was lost is not.
+    pub(super) fn is_loading(&self, now: Mono) -> bool {
+        self.loading.is_some_and(|(_, lost_at)| now < lost_at)
     }
 }
 
@@ -81,8 +139,7 @@ impl<P: CryptoProvider> Messenger<P> {
         let Some(thread) = self.threads.get_mut(&peer) else { return };
         // Whoever we asked to be our contact may have accepted in words that lie beyond the gap.
         let Some(range) = thread.missing().filter(|_| thread.allowed().is_some()) else {
-            thread.gap.ask_at = None;
-            thread.gap.asked = 0;
+            thread.gap.decided();
             thread.gap.beyond_window = None;
             return;
         };
@@ -118,9 +175,7 @@ impl<P: CryptoProvider> Messenger<P> {
         let Ok(Answer::Repairing { mut gone }) = result else { return };
         gone.retain(|seq| (range.from..=range.to).contains(seq));
         if thread.chain_mut(range.device).is_some_and(|chain| chain.skip(&gone)) {
-            // What was asked for is decided; the next gap, if any, gets its own patience.
-            thread.gap.ask_at = None;
-            thread.gap.asked = 0;
+            thread.gap.decided();
         }
     }
 
@@ -138,54 +193,76 @@ impl<P: CryptoProvider> Messenger<P> {
         let Some(thread) = self.threads.get_mut(&from).filter(|thread| thread.is_accepted()) else {
             return step.respond(token, refuse(Refusal::Undecided));
         };
-        if let Some((lost, lost_at)) = thread.gap.loading {
-            if step.now.mono < lost_at {
-                return step.respond(token, refuse(Refusal::Busy));
-            }
-            self.pending.remove(&lost);
+        if thread.gap.is_loading(step.now.mono) {
+            return step.respond(token, refuse(Refusal::Busy));
         }
         // Numbers that we have not given yet are not gone: they will be given.
         let last = if device == self.device.device { last.min(thread.conversation.sent_seq) } else { last };
         if last < first {
             return step.respond(token, Answer::Repairing { gone: Vec::new() }.encode());
         }
-        let op = self.ops.next_id();
         let range = Range { device, from: first, to: last };
-        self.pending.insert(op, Pending::LoadForRepair { peer: from, token, range });
-        thread.gap.loading = Some((op, step.now.mono.after(limits::QUESTION_PATIENCE)));
-        let conversation = ConversationId::direct(from);
-        step.after(Out::Load { op, conversation, device, from: first, to: last });
+        self.load_for_repair(from, Asked::Directly { token, range }, (first, last), step);
+    }
+
+    /// Has our history read for somebody who misses messages of ours.
+    pub(super) fn load_for_repair(
+        &mut self,
+        peer: NodeId,
+        asked: Asked,
+        (from, to): (u64, u64),
+        step: &mut Step,
+    ) {
+        let (op, device) = (self.ops.next_id(), asked.device());
+        let Some(thread) = self.threads.get_mut(&peer) else { return };
+        if let Some((lost, _)) =
+            thread.gap.loading.replace((op, step.now.mono.after(limits::QUESTION_PATIENCE)))
+        {
+            self.pending.remove(&lost);
+        }
+        self.pending.insert(op, Pending::LoadForRepair { peer, asked });
+        let conversation = ConversationId::direct(peer);
+        step.after(Out::Load { op, conversation, device, from, to });
     }
 
     /// Our history was read: what is there is delivered again.
     pub(super) fn loaded_for_repair(
         &mut self,
         peer: NodeId,
-        token: RequestToken,
-        range: Range,
+        asked: Asked,
         rows: Vec<MessageRow>,
         step: &mut Step,
     ) {
         let Some(thread) = self.threads.get_mut(&peer) else { return };
         thread.gap.loading = None;
         if !thread.is_accepted() {
-            let reason = Refusal::Undecided;
-            return step.respond(token, Answer::Refused { reason }.encode());
+            return match asked {
+                Asked::Directly { token, .. } => {
+                    step.respond(token, Answer::Refused { reason: Refusal::Undecided }.encode());
+                }
+                Asked::ByMail { envelope, .. } => step.taken(envelope),
+            };
         }
-        let mut gone: Vec<u64> = (range.from..=range.to)
-            .filter(|seq| thread.outbox.content(Key::Content(range.device, *seq)).is_none())
-            .collect();
+        let device = asked.device();
+        let mut gone = asked.numbers();
+        gone.retain(|seq| thread.outbox.content(Key::Content(device, *seq)).is_none());
         for row in rows {
             let content = row.content;
             let Ok(place) = gone.binary_search(&content.seq) else { continue };
-            let ours = row.sender == self.account && content.device == range.device;
+            let ours = row.sender == self.account && content.device == device;
             if !ours || row.state == MessageState::NotDelivered {
                 continue;
             }
             let bytes = content.encode().len();
             if !thread.outbox.has_room(bytes) {
-                let reason = Refusal::Busy;
-                return step.respond(token, Answer::Refused { reason }.encode());
+                step.touch(peer);
+                return match asked {
+                    Asked::Directly { token, .. } => {
+                        step.respond(token, Answer::Refused { reason: Refusal::Busy }.encode());
+                    }
+                    // It stays in the mailbox, and comes again.
+                    Asked::ByMail { .. } => thread.gap.answered_by_mail = None,
+                };
             }
             gone.remove(place);
             if matches!(row.state, MessageState::Waiting | MessageState::Stored) {
@@ -195,7 +272,11 @@ impl<P: CryptoProvider> Messenger<P> {
             }
         }
         thread.lane.try_now();
+        thread.post.try_now();
         step.touch(peer);
-        step.respond(token, Answer::Repairing { gone }.encode());
+        match asked {
+            Asked::Directly { token, .. } => step.respond(token, Answer::Repairing { gone }.encode()),
+            Asked::ByMail { envelope, device, .. } => self.answer_by_mail(peer, envelope, device, gone, step),
+        }
     }
 }

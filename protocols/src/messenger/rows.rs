@@ -106,10 +106,26 @@ pub struct ConversationRow {
     /// Something came by mailbox, and they have not been told yet what we have.
     #[serde(default)]
     pub owed: bool,
+    /// What we last asked them for by mailbox because it is missing here.
+    #[serde(default)]
+    pub asked_by_mail: Option<AskedByMail>,
     /// Something came by mailbox before we had decided about them, or while they were blocked, and was not kept: once they are
     /// contacts, they are asked for it.
     #[serde(default)]
     pub let_go: bool,
+}
+
+/// Messages that were asked for by mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedByMail {
+    /// Of which chain.
+    pub device: DeviceId,
+    /// The first of them.
+    pub from: u64,
+    /// The last of them.
+    pub to: u64,
+    /// When, by our clock.
+    pub at: UnixMillis,
 }
 
 /// One of our latest messages: its name and its place in our chain.

@@ -32,6 +32,7 @@ mod golden;
 mod hostile;
 mod mailboxes;
 mod pins;
+mod repair_by_mail;
 mod restart;
 
 /// One node of the bench: the machine, its disk, and what it said to its person.

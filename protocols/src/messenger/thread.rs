@@ -207,6 +207,7 @@ fn fresh_conversation(account: NodeId, conversation: ConversationId, device: Dev
         recent: Vec::new(),
         lost: Vec::new(),
         owed: false,
+        asked_by_mail: None,
         let_go: false,
     }
 }

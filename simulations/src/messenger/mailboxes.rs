@@ -12,10 +12,11 @@ use super::{
     world::{Event, World},
 };
 use pc2_protocols::{
-    id::{EnvelopeId, MailboxAddress, MsgId},
+    id::{DeviceId, EnvelopeId, MailboxAddress, MsgId},
     mailbox::{EnvelopeKey, Parcel, Recipient, keys::intro_address},
     messenger::{
         In,
+        rows::Standing,
         wire::{Item, Mail},
     },
     time::UnixMillis,
@@ -135,7 +136,7 @@ impl<K: Keys> World<K> {
         }
         match Mail::decode(&parcel.payload) {
             Ok(Mail::Deliver { items, .. }) => items.iter().try_for_each(|item| self.checks.sealed(item)),
-            Ok(Mail::Outcomes { .. }) => Ok(()),
+            Ok(Mail::Outcomes { .. } | Mail::Repair { .. } | Mail::Repairing { .. }) => Ok(()),
             Err(error) => bad(&error.to_string()),
         }
     }
@@ -179,8 +180,8 @@ impl<K: Keys> World<K> {
         let stays = self.chance(500);
         let Some(kept) = self.mailboxes.kept.get_mut(&(node, id)) else { return };
         kept.withdrawn = true;
-        // Receipts are withdrawn as soon as they are stored: the holders' promise stands.
-        let receipt = matches!(Mail::decode(&kept.payload), Ok(Mail::Outcomes { .. }));
+        // Receipts and letters about gaps are withdrawn as soon as they are stored: the holders' promise stands.
+        let receipt = !matches!(Mail::decode(&kept.payload), Ok(Mail::Deliver { .. }));
         if !kept.stored || !(stays || receipt) {
             self.mailboxes.kept.remove(&(node, id));
         }
@@ -192,6 +193,7 @@ impl<K: Keys> World<K> {
             if self.nodes[node].machine.is_none() || self.mailboxes.is_empty() || !self.chance(300) {
                 continue;
             }
+            self.lose_one(node);
             let mine = self.mailboxes.kept.iter().filter(|(_, kept)| kept.to == node && kept.stored);
             let mut found: Vec<(usize, EnvelopeId)> = mine.map(|(key, _)| *key).take(PAGE).collect();
             for last in (1..found.len()).rev() {
@@ -206,6 +208,36 @@ impl<K: Keys> World<K> {
                     self.at(delay, Event::Post(Post::Bring { node, process, from, id }));
                 }
             }
+        }
+    }
+
+    /// Now and then all holders of a letter lose it, and its writer, who has their receipts, does not learn of it. Only one that leaves a gap, because a later one
+    /// is there: of what would have been the last there is no trace, and its writer brings it again when its receipts end.
+    fn lose_one(&mut self, node: usize) {
+        if !self.wild || !self.settings.lossy || !self.chance(500) {
+            return;
+        }
+        let contacts = |a: usize, b: usize| {
+            let row = self.nodes[a].disk.rows.contacts.get(&self.nodes[b].id);
+            row.is_some_and(|row| row.standing == Standing::Accepted)
+        };
+        let waits = |kept: &Kept| kept.to == node && kept.stored && !kept.withdrawn;
+        let lost = self.mailboxes.kept.iter().find(|((from, _), kept)| {
+            let numbers = numbers_in(&kept.payload);
+            let Some((device, last)) = numbers.last().copied() else { return false };
+            let later = |((of, _), other): (&(usize, EnvelopeId), &Kept)| {
+                let first = numbers_in(&other.payload).first().copied();
+                *of == *from && waits(other) && first.is_some_and(|(on, first)| on == device && first > last)
+            };
+            waits(kept)
+                && numbers.iter().all(|(on, _)| *on == device)
+                && contacts(node, *from)
+                && contacts(*from, node)
+                && self.mailboxes.kept.iter().any(later)
+        });
+        if let Some(key) = lost.map(|(key, _)| *key) {
+            self.mailboxes.kept.remove(&key);
+            self.summary.lost += 1;
         }
     }
 
@@ -236,6 +268,16 @@ impl<K: Keys> World<K> {
             self.mailboxes.kept.remove(&key);
         }
     }
+}
+
+/// The chains and numbers of the messages in a parcel.
+fn numbers_in(payload: &[u8]) -> Vec<(DeviceId, u64)> {
+    let Ok(Mail::Deliver { items, .. }) = Mail::decode(payload) else { return Vec::new() };
+    let number = |item: &Item| match item {
+        Item::Content { device, seq, .. } => Some((*device, *seq)),
+        Item::Start { .. } | Item::Refresh { .. } => None,
+    };
+    items.iter().filter_map(number).collect()
 }
 
 /// The messages in a parcel.

@@ -11,6 +11,8 @@ pub struct Settings {
     pub pace_millis: u64,
     /// Nobody is ever up at the same time as anybody else.
     pub apart: bool,
+    /// Now and then all holders of a letter lose it.
+    pub lossy: bool,
     /// Prints every step.
     pub trace: bool,
 }
@@ -23,6 +25,7 @@ impl Default for Settings {
             calm_millis: 4 * 3_600_000,
             pace_millis: 1_500,
             apart: false,
+            lossy: false,
             trace: false,
         }
     }
@@ -45,6 +48,8 @@ pub struct Summary {
     pub rebuilds: u64,
     /// Parcels handed to mailboxes, and those handed again.
     pub parcels: u64,
+    /// Parcels that all mailboxes lost, and nobody was told.
+    pub lost: u64,
     /// Keys that sealed something.
     pub keys_used: usize,
 }

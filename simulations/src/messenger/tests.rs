@@ -85,6 +85,27 @@ fn people_who_are_never_up_together_get_everything_once_and_in_order_by_mailboxe
 }
 
 #[test]
+fn letters_that_all_their_holders_lost_are_asked_for_and_brought_again_by_mailboxes_alone() {
+    let settings = Settings { apart: true, lossy: true, ..Settings::default() };
+    let settings = Settings { trace: std::env::var_os("TRACE").is_some(), ..settings };
+    let settings =
+        Settings { wild_millis: 900_000, pace_millis: 8_000, calm_millis: 48 * 3_600_000, ..settings };
+    let mut total = Summary::default();
+    for seed in one_seed().map_or(0..40, |seed| seed..seed + 1) {
+        let summary = World::new(seed, Ledger, settings).run().unwrap_or_else(|violation| {
+            panic!("seed {seed}, lossy: {violation:?}\nrepeat with: SEED={seed} cargo test -p pc2-simulations letters_that_all")
+        });
+        total.delivered += summary.delivered;
+        total.lost += summary.lost;
+    }
+    println!("{total:?}");
+    assert!(
+        one_seed().is_some() || (total.delivered > 500 && total.lost > 20),
+        "letters are lost: {total:?}"
+    );
+}
+
+#[test]
 fn a_seed_is_a_run() {
     assert_eq!(run(77), run(77));
 }

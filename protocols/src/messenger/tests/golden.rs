@@ -100,6 +100,8 @@ fn mails() -> Vec<(&'static str, Mail)> {
         ("mail deliver", Mail::Deliver { items, first }),
         ("mail outcomes", Mail::Outcomes { chains, sessions, lost, again: true, passes: 2_979 }),
         ("mail outcomes of nothing", nothing),
+        ("mail repair", Mail::Repair { device: DEVICE, numbers: vec![7, 9, 262] }),
+        ("mail repairing", Mail::Repairing { device: DEVICE, gone: vec![7] }),
     ]
 }
 
@@ -194,6 +196,22 @@ fn what_exceeds_a_limit_is_no_frame() {
     assert!(range(0, 1).is_err() && range(2, 1).is_err() && range(0, u64::MAX).is_err());
     let gone = Answer::Repairing { gone: vec![1; 257] };
     assert!(Answer::decode(&gone.encode()).is_err());
+}
+
+#[test]
+fn numbers_of_a_gap_are_some_in_order_and_near_each_other() {
+    let read = |numbers: &[u64]| {
+        let asks = Mail::Repair { device: DEVICE, numbers: numbers.to_vec() };
+        let tells = Mail::Repairing { device: DEVICE, gone: numbers.to_vec() };
+        let [asks, tells] = [asks, tells].map(|mail| Mail::decode(&mail.encode()).is_ok());
+        assert_eq!(asks, tells);
+        asks
+    };
+    let most: Vec<u64> = (1..=limits::MAX_REPAIR).collect();
+    assert!(read(&most) && read(&[u64::MAX]) && read(&[u64::MAX - 255, u64::MAX]));
+    for bad in [&[][..], &[0], &[0, 1], &[2, 1], &[2, 2], &[1, 1 + limits::MAX_REPAIR], &[1, u64::MAX]] {
+        assert!(!read(bad), "{bad:?}");
+    }
 }
 
 #[test]

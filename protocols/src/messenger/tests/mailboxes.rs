@@ -26,7 +26,7 @@ impl Bench {
     }
 
     /// Two contacts; both are out of reach of each other from now on.
-    fn apart() -> Self {
+    pub(super) fn apart() -> Self {
         let mut bench = Self::new(2);
         bench.befriend(0, 1);
         bench.wait(Duration::from_secs(10));
@@ -34,34 +34,34 @@ impl Bench {
         bench
     }
 
-    fn part(&mut self) {
+    pub(super) fn part(&mut self) {
         self.set_reachable(0, false);
         self.set_reachable(1, false);
     }
 
     /// Hands over a parcel, and lets what follows at once happen.
-    fn bring(&mut self, from: usize, to: usize, parcel: &Parcel) {
+    pub(super) fn bring(&mut self, from: usize, to: usize, parcel: &Parcel) {
         let (envelope, from) = (key(to, parcel), id(from));
         self.queue.push_back((to, In::MailboxArrived { envelope, from, payload: parcel.payload.clone() }));
         self.run();
     }
 
     /// Everything that was deposited, wherever it is now, in the order given.
-    fn bring_all(&mut self, from: usize, to: usize) {
+    pub(super) fn bring_all(&mut self, from: usize, to: usize) {
         for parcel in std::mem::take(&mut self.nodes[from].parcels) {
             self.progress(from, parcel.id, true);
             self.bring(from, to, &parcel);
         }
     }
 
-    fn progress(&mut self, index: usize, id: EnvelopeId, stored: bool) {
+    pub(super) fn progress(&mut self, index: usize, id: EnvelopeId, stored: bool) {
         let stored_until = stored.then_some(UnixMillis(u64::MAX));
         self.queue.push_back((index, In::MailboxProgress { id, stored_until }));
         self.run();
     }
 
     /// Lets both talk through mailboxes until nothing is said any more.
-    fn correspond(&mut self) {
+    pub(super) fn correspond(&mut self) {
         for _ in 0..12 {
             self.wait(Duration::from_secs(8));
             self.bring_all(0, 1);
@@ -78,12 +78,12 @@ fn key(to: usize, parcel: &Parcel) -> EnvelopeKey {
     EnvelopeKey { address, id: parcel.id }
 }
 
-fn mail(parcel: &Parcel) -> Mail {
+pub(super) fn mail(parcel: &Parcel) -> Mail {
     Mail::decode(&parcel.payload).expect("our own mail decodes")
 }
 
 /// Numbers of the contents in a parcel.
-fn numbers(parcel: &Parcel) -> Vec<u64> {
+pub(super) fn numbers(parcel: &Parcel) -> Vec<u64> {
     let Mail::Deliver { items, .. } = mail(parcel) else { return Vec::new() };
     let seq = |item: &Item| match item {
         Item::Content { seq, .. } => Some(*seq),

@@ -1,4 +1,4 @@
-//! What is in an envelope: items for the recipient, or what its writer has of the recipient's.
+//! What is in an envelope: items for the recipient, what its writer has of the recipient's, or what is missing.
 //!
 //! The same items as in a frame of `/pc2/msg/1`, so that whichever comes first counts and the other is a repetition. Nobody answers an
 //! envelope: a receipt is an envelope of its own, and is never acknowledged itself. It does not speak of single items but of
@@ -37,6 +37,20 @@ pub enum Mail {
         again: bool,
         /// The last week for which I have a pass of yours; 0: none.
         passes: u32,
+    },
+    /// I miss these of your messages, and cannot reach you: please deliver them again.
+    Repair {
+        /// Whose chain: one of your installations.
+        device: DeviceId,
+        /// Which numbers, ascending, within [`limits::MAX_REPAIR`] of the first.
+        numbers: Vec<u64>,
+    },
+    /// To `Repair`: these will never come; the others follow as deliveries.
+    Repairing {
+        /// Whose chain: one of my installations.
+        device: DeviceId,
+        /// Which numbers, ascending, within [`limits::MAX_REPAIR`] of the first.
+        gone: Vec<u64>,
     },
 }
 
@@ -79,6 +93,13 @@ impl ChainHeard {
     }
 }
 
+/// Whether these are some numbers, each once, in order and within one repair.
+fn are_near(numbers: &[u64]) -> bool {
+    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return false };
+    let ascending = numbers.is_sorted_by(|one, next| one < next);
+    *first >= 1 && ascending && last.checked_sub(*first).is_some_and(|more| more < limits::MAX_REPAIR)
+}
+
 impl Mail {
     /// The bytes of the payload.
     #[must_use]
@@ -107,6 +128,7 @@ impl Mail {
                     && lost.len() <= limits::MAX_LOST
                     && chains.iter().all(|chain| window(&chain.beyond) && window(&chain.refused))
             }
+            Self::Repair { numbers, .. } | Self::Repairing { gone: numbers, .. } => are_near(numbers),
         };
         if fits { Ok(mail) } else { Err(over_limit()) }
     }
