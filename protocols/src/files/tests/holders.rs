@@ -89,6 +89,18 @@ fn who_stalls_alone_is_asked_again_until_it_answers() {
 }
 
 #[test]
+fn who_sends_a_byte_now_and_then_keeps_no_stretch_for_itself() {
+    let (mut world, id) = offered_by_three();
+    world.person(ALICE).nature = Nature::Dripping;
+    world.accept(BOB, id);
+    world.run(Duration::from_secs(5));
+    assert!(matches!(world.state(BOB, id), State::Transferring { .. }), "Alice has two stretches still");
+    world.until_done(BOB, id);
+    assert_eq!(world.person(BOB).pulled, SIZE);
+    assert!(world.person(BOB).reports.is_empty(), "slow is no fault");
+}
+
+#[test]
 fn who_refuses_is_left_and_who_offered_says_why_it_failed() {
     let (mut world, id) = offered_by_three();
     // Carol takes hers back; the offer is Alice's, so that ends nothing.
