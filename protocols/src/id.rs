@@ -132,6 +132,10 @@ byte_id! {
     RecordKey, 32
 }
 byte_id! {
+    /// One offer of a file or folder to one person. Drawn at random by whoever offers; good only together with who that is.
+    OfferId, 16
+}
+byte_id! {
     /// The bytes of one file: their BLAKE3 hash, of whatever name and place. Until every group of it has been verified it is what
     /// somebody claims.
     BlobId, 32

@@ -5,7 +5,8 @@
 //! a unit test, in a seeded simulation of a thousand nodes and under a fuzzer.
 //!
 //! Read [`machine`] first: it is the shape of every part. Then a domain: [`record`] and [`dht`] for
-//! finding people, [`messenger`] for talking to them, [`relay`] for being reached, [`mailbox`] for those who are offline. [`id`], [`blob`], [`time`], [`codec`], [`limits`],
+//! finding people, [`messenger`] for talking to them, [`relay`] for being reached, [`mailbox`] for those who are offline,
+//! [`files`] for what is larger than a message. [`id`], [`blob`], [`time`], [`codec`], [`limits`],
 //! [`crypto`] and [`net`] are what they share.
 //!
 //! Not here: libp2p (`pc2-actors`), sled (`pc2-storage`), HTTP and JSON (`pc2-web`).
@@ -15,6 +16,7 @@ pub mod blob;
 pub mod codec;
 pub mod crypto;
 pub mod dht;
+pub mod files;
 pub mod id;
 pub mod identity;
 pub mod level;

@@ -446,3 +446,80 @@ pub const MAX_FOLDER_DEPTH: usize = 32;
 
 /// Longest path inside a received folder, in bytes: the whole path with the owner's folder before it stays under the 4,096 of Linux.
 pub const MAX_FILE_PATH_BYTES: usize = 2_048;
+
+/// Longest name in an offer, in bytes of UTF-8. NTFS has names of 255 UTF-16 units, 765 bytes; whoever receives shortens it to [`MAX_FILE_NAME_BYTES`].
+pub const MAX_OFFER_NAME_BYTES: usize = 1_024;
+
+/// Longest media type in an offer, in bytes: two names of 127 and the slash. Source: RFC 6838, 4.2.
+pub const MAX_MIME_BYTES: usize = 255;
+
+/// Most other nodes an offer names as having the same: more sides than a home line can listen to at once.
+pub const MAX_OFFER_HOLDERS: usize = 7;
+
+/// Most files in one collection: a hundred thousand and some, what a photo archive or a source tree has.
+pub const MAX_COLLECTION_FILES: usize = 131_072;
+
+/// Largest manifest of a collection, in bytes. [`MAX_COLLECTION_FILES`] with paths of 200 bytes. It is read as a whole: with the
+/// values made of it some 64 MiB for a moment, at most one at a time; a streaming reader would be needed only beyond.
+pub const MAX_MANIFEST_BYTES: usize = 32 * 1024 * 1024;
+
+/// Largest frame of `/pc2/file/1`, in bytes: a question with [`MAX_BLOB_RANGES`] ranges is under 3 KiB.
+pub const MAX_FILE_FRAME_BYTES: usize = 4 * 1024;
+
+/// How long an offer stands after it was made: a month, as holidays and lost phones take.
+pub const OFFER_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Most offers of one contact that are neither declined nor received, and most of ours to one: a person decides about a page of them.
+pub const MAX_OPEN_OFFERS_PER_PEER: usize = 64;
+
+/// The same over all contacts, each direction by itself. Each is under 2 KiB in memory.
+pub const MAX_OPEN_OFFERS: usize = 512;
+
+/// Most transfers that have ended and are still shown. Beyond, the oldest are forgotten; the files stay. Some 3 MiB in memory.
+pub const MAX_ENDED_TRANSFERS: usize = 4_096;
+
+/// Most files or collections received at once, and as many sent: a disk and a line are full with fewer.
+pub const MAX_TRANSFERS: usize = 8;
+
+/// Most of them from, and to, one person: two people at least have their turn.
+pub const MAX_TRANSFERS_PER_PEER: usize = 4;
+
+/// Most questions of one transfer that are served at once: [`PULLS_PER_HOLDER`], and as many again whose end has not been noticed yet.
+pub const MAX_SERVED_PER_TRANSFER: usize = 4;
+
+/// Groups first asked for in one question, and least: 1 MiB.
+pub const PULL_MIN_GROUPS: u64 = 64;
+
+/// Most groups asked for in one question: 8 MiB, which a line of 100 Mbit/s carries in less than a second.
+pub const PULL_MAX_GROUPS: u64 = 512;
+
+/// Questions to one holder for one transfer on their way at once: while one is answered the next is there already.
+pub const PULLS_PER_HOLDER: usize = 2;
+
+/// A question answered faster than this is followed by one of twice the size.
+pub const PULL_FAST: Duration = Duration::from_secs(2);
+
+/// A question that brings nothing for so long is given up, and its holder asked later. Longer than a relay takes to change the way.
+pub const PULL_STALL: Duration = Duration::from_secs(30);
+
+/// A question that is not answered in full after so long is asked anew, in smaller pieces: no holder keeps a stretch for itself
+/// by sending a byte now and then.
+pub const PULL_PATIENCE: Duration = Duration::from_secs(300);
+
+/// Opening what is received, or putting it into its place, is asked for again when nothing was heard for so long. Hashing a terabyte takes less.
+pub const PLANE_PATIENCE: Duration = Duration::from_secs(6 * 3_600);
+
+/// How long a full disk is waited for before it is tried again.
+pub const ROOM_RETRY: Duration = Duration::from_secs(60);
+
+/// A transfer's bytes are told to those who look at most this often.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// Ranges of missing groups that are planned with. Where more are missing in pieces, neighbours are taken together: what is there is not asked for again anyway.
+pub const MAX_PLAN_RANGES: usize = 4_096;
+
+/// Longest path of a folder to receive into, in bytes: `PATH_MAX` of Linux.
+pub const MAX_TARGET_BYTES: usize = 4_096;
+
+/// Longest word of a peer's or our own disk about what failed, in bytes.
+pub const MAX_REASON_BYTES: usize = 512;

@@ -21,8 +21,8 @@ use crate::{
 };
 
 impl<P: CryptoProvider> Messenger<P> {
-    /// Carries `Send` out.
-    pub(super) fn send_text(
+    /// Carries `Send` and `SendFile` out.
+    pub(super) fn send_entry(
         &mut self,
         call: CallId,
         conversation: ConversationId,
@@ -47,7 +47,10 @@ impl<P: CryptoProvider> Messenger<P> {
             self.pending.insert(op, Pending::LoadSent { call, id });
             return step.after(Out::Load { op, conversation, device, from: seq, to: seq });
         }
+        let offers = matches!(body, Body::File { .. });
         let refusal = match thread.standing() {
+            // Who has not said that they want to hear from us is not sent files.
+            Some(Standing::Requested) if offers => Some(CommandError::UnknownPeer),
             None => Some(self.unknown(peer)),
             Some(Standing::Asking) => Some(CommandError::AcceptFirst),
             Some(Standing::Blocked) => Some(CommandError::Blocked),
@@ -115,7 +118,7 @@ impl<S: CryptoSession> Thread<S> {
             conversation.recent.remove(0);
         }
         self.note_head(id, &content.parents);
-        if let Body::Text { text, .. } = &content.body {
+        if let Some(text) = content.body.entry_text() {
             self.note_entry(content.hlc, id, true, text, now);
         }
         self.outbox.push_content(content.clone(), encoded.len(), now);
@@ -170,14 +173,16 @@ pub(super) fn bad_text(error: ContentError) -> CommandError {
         other @ (ContentError::Decode(_)
         | ContentError::NoSequence
         | ContentError::BadPass
+        | ContentError::BadOffer(_)
         | ContentError::BadClock) => other.to_string(),
     };
     CommandError::BadText { what }
 }
 
-const fn text_bytes(body: &Body) -> usize {
+fn text_bytes(body: &Body) -> usize {
     match body {
         Body::Text { text, .. } | Body::Edit { text, .. } => text.len(),
+        Body::File { offer } => offer.what.name().len(),
         Body::Accepted { .. }
         | Body::Delete { .. }
         | Body::Reaction { .. }

@@ -10,6 +10,7 @@
 
 use crate::{
     codec::{self, DecodeError},
+    files::offer::{BadOffer, FileOffer},
     id::{DeviceId, MsgId},
     limits,
     mailbox::keys::MailboxPass,
@@ -121,6 +122,11 @@ pub enum Body {
         /// One a week, at most [`limits::MAX_PASSES`].
         passes: Vec<MailboxPass>,
     },
+    /// A file or a folder is offered. To contacts only; [`crate::files`] has what follows.
+    File {
+        /// What, and by which name it is asked for.
+        offer: Box<FileOffer>,
+    },
 }
 
 /// Why a plaintext is no acceptable content.
@@ -149,6 +155,9 @@ pub enum ContentError {
     /// A pass that the owner of its mailbox has not signed.
     #[error("a mailbox pass is not signed by its mailbox")]
     BadPass,
+    /// Not an acceptable offer.
+    #[error(transparent)]
+    BadOffer(#[from] BadOffer),
     /// A clock value so high that there would be no room above it.
     #[error("clock value beyond {}", Hlc::MAX_ON_WIRE.0)]
     BadClock,
@@ -224,13 +233,24 @@ impl Body {
                 at_most("pinned", pinned, limits::MAX_PINS)?;
                 if passes.iter().all(MailboxPass::holds) { Ok(()) } else { Err(ContentError::BadPass) }
             }
+            Self::File { offer } => Ok(offer.check()?),
         }
     }
 
     /// Whether people see it as an entry of its own in the conversation.
     #[must_use]
     pub const fn is_entry(&self) -> bool {
-        matches!(self, Self::Text { .. })
+        matches!(self, Self::Text { .. } | Self::File { .. })
+    }
+
+    /// What an entry shows in one line: its text, or the name of what is offered.
+    #[must_use]
+    pub fn entry_text(&self) -> Option<&str> {
+        match self {
+            Self::Text { text, .. } => Some(text),
+            Self::File { offer } => Some(offer.what.name()),
+            _ => None,
+        }
     }
 }
 

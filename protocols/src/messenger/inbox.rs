@@ -177,9 +177,13 @@ impl<P: CryptoProvider> Messenger<P> {
         let account = self.account;
         let thread = self.thread_mut(from);
         let asking = thread.standing() == Some(Standing::Asking);
-        if asking
-            && matches!(&content.body, Body::Text { text, .. } if text.len() > limits::MAX_REQUEST_TEXT_BYTES)
-        {
+        let too_much = match &content.body {
+            Body::Text { text, .. } => text.len() > limits::MAX_REQUEST_TEXT_BYTES,
+            // Strangers offer no files.
+            Body::File { .. } => true,
+            _ => false,
+        };
+        if asking && too_much {
             return Outcome::Refused { reason: Refusal::Invalid };
         }
         let hash = Content::hash(plaintext);
@@ -195,8 +199,9 @@ impl<P: CryptoProvider> Messenger<P> {
         conversation.hlc = conversation.hlc.max(content.hlc);
         conversation.since_refresh = conversation.since_refresh.saturating_add(1);
         match &content.body {
-            Body::Text { text, .. } => {
+            body @ (Body::Text { .. } | Body::File { .. }) => {
                 conversation.unread = conversation.unread.saturating_add(1);
+                let text = body.entry_text().unwrap_or_default();
                 thread.note_entry(content.hlc, content.id, false, text, step.now.unix);
             }
             Body::Accepted { name } => thread.accepted_by_them(name, step),

@@ -168,7 +168,10 @@ impl<P: CryptoProvider> Messenger<P> {
             Command::Rename { peer, alias } => self.rename(peer, alias, step),
             Command::Remove { peer } => self.remove(peer, step),
             Command::Send { conversation, id, text, reply_to } => {
-                return self.send_text(call, conversation, id, Body::Text { text, reply_to }, step);
+                return self.send_entry(call, conversation, id, Body::Text { text, reply_to }, step);
+            }
+            Command::SendFile { conversation, id, offer } => {
+                return self.send_entry(call, conversation, id, Body::File { offer }, step);
             }
             Command::MarkRead { conversation } => self.mark_read(conversation.peer(), step),
             Command::Contacts => return step.tell(call, Reply::Contacts(self.views())),

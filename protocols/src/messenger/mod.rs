@@ -51,6 +51,7 @@ pub use machine::{Messenger, device_row};
 
 use crate::{
     dht::ResolveError,
+    files::offer::FileOffer,
     id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId},
     kinds,
     machine::{CallId, OpId, Tick},
@@ -206,6 +207,15 @@ kinds! {
             text: String,
             /// What it answers.
             reply_to: Option<MsgId>,
+        },
+        /// Offer a file or folder, as [`crate::files::Out::SendOffer`] asks for. Repeated with the same id it is the same message, as with `Send`.
+        SendFile {
+            /// To whom: a contact.
+            conversation: ConversationId,
+            /// The bytes of the offer's id.
+            id: MsgId,
+            /// What is offered.
+            offer: Box<FileOffer>,
         },
         /// Everything received in a conversation has been seen by the person.
         MarkRead {

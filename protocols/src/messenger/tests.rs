@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 
 mod contacts;
 mod delivery;
+mod files;
 mod golden;
 mod hostile;
 mod mailboxes;

@@ -13,8 +13,10 @@ use crate::{
     relay::RelayShell,
 };
 use pc2_protocols::{
+    blob::BlobSize,
     dht,
-    id::{ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId},
+    files::offer::{FileOffer, Offered},
+    id::{BlobId, ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, OfferId},
     identity,
     level::{Level, LevelChoice},
     machine::{Component, OpId, OpIds},
@@ -22,6 +24,7 @@ use pc2_protocols::{
     messenger,
     net::{Prefix, Reach},
     relay::{self, Shares},
+    time::UnixMillis,
 };
 use std::fmt::Debug;
 
@@ -185,6 +188,16 @@ fn add() -> messenger::Command {
     }
 }
 
+fn file_offer() -> FileOffer {
+    let what = Offered::File {
+        name: "a.txt".to_owned(),
+        mime: String::new(),
+        blob: BlobId::from_bytes([1; 32]),
+        size: BlobSize::EMPTY,
+    };
+    FileOffer { id: OfferId::from_bytes([2; 16]), made: UnixMillis(0), what, holders: Vec::new() }
+}
+
 /// A question that nobody asked: its answer is stale.
 fn op(origin: Component) -> OpId {
     OpIds::new(origin, 1_000).next_id()
@@ -321,6 +334,10 @@ fn the_messenger_survives_a_panic_in_every_handler() {
                 "Send" => {
                     let (id, text) = (MsgId::from_bytes([1; 16]), "hello".to_owned());
                     Command::Send { conversation, id, text, reply_to: None }
+                }
+                "SendFile" => {
+                    let offer = Box::new(file_offer());
+                    Command::SendFile { conversation, id: MsgId::from_bytes([2; 16]), offer }
                 }
                 "MarkRead" => Command::MarkRead { conversation },
                 "Contacts" => Command::Contacts,

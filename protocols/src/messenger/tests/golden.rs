@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::{
+    blob::BlobSize,
     codec,
     crypto::{
         sign::{Domain, Signer},
         vectors,
     },
+    files::offer::{FileOffer, Offered},
+    id::{BlobId, OfferId},
     mailbox::{Parcel, keys::MailboxPass},
     messenger::{
         content::{ContentError, Hlc},
@@ -105,6 +108,30 @@ fn mails() -> Vec<(&'static str, Mail)> {
     ]
 }
 
+fn size(bytes: u64) -> BlobSize {
+    BlobSize::try_from(bytes).expect("not too large")
+}
+
+fn offer(what: Offered, holders: Vec<NodeId>) -> Body {
+    Body::File { offer: Box::new(FileOffer { id: OfferId::from_bytes([13; 16]), made: DATE, what, holders }) }
+}
+
+fn file() -> Body {
+    let (name, mime) = ("holiday.jpg".to_owned(), "image/jpeg".to_owned());
+    offer(Offered::File { name, mime, blob: BlobId::from_bytes([14; 32]), size: size(1_000_000) }, vec![])
+}
+
+fn collection() -> Body {
+    let what = Offered::Collection {
+        name: "photos".to_owned(),
+        count: 2,
+        total: size(1 << 40),
+        manifest: BlobId::from_bytes([15; 32]),
+        manifest_size: size(104),
+    };
+    offer(what, vec![NodeId::from_bytes([16; 32])])
+}
+
 fn contents() -> Vec<(&'static str, Content)> {
     let text = |text: &str, reply_to| Body::Text { text: text.to_owned(), reply_to };
     let reaction = |emoji: Option<&str>| Body::Reaction { target: OTHER, emoji: emoji.map(str::to_owned) };
@@ -118,6 +145,8 @@ fn contents() -> Vec<(&'static str, Content)> {
         ("content reaction withdrawn", reaction(None)),
         ("content read", Body::Read { ids: vec![OTHER, ANOTHER] }),
         ("content mailbox", Body::Mailbox { passes: vec![pass()] }),
+        ("content file", file()),
+        ("content collection", collection()),
     ];
     let mut contents = Vec::new();
     let mut hlc = Hlc::default();
