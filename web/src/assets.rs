@@ -141,18 +141,4 @@ mod tests {
         assert!(!accepts("brotli", "br"));
         assert!(!accepts("", "gzip"));
     }
-
-    #[test]
-    fn the_first_load_stays_within_forty_kibibytes() {
-        let index = Page::get("index.html").expect("there is a page");
-        let html = String::from_utf8(index.data.into_owned()).expect("the page is text");
-        let named = |name: &str| html.contains(name.trim_end_matches(".br"));
-        // What the page names itself is loaded before anything is seen.
-        let bytes: usize = Page::iter()
-            .filter(|name| *name == "index.html.br" || (name.ends_with(".br") && named(name)))
-            .filter_map(|name| Page::get(&name))
-            .map(|file| file.data.len())
-            .sum();
-        assert!(bytes <= 40 * 1024, "{bytes} bytes");
-    }
 }

@@ -28,8 +28,29 @@ function precompress(): Plugin {
   }
 }
 
+/** A phone on a bad line waits for all of it. Source: docs/benchmarks.md. */
+const FIRST_LOAD_BYTES = 40 * 1024
+
+/** Refuses a bundle of which too much is loaded before anything is seen: what the page names itself, compressed. */
+function firstLoad(): Plugin {
+  return {
+    name: 'pc2-first-load',
+    apply: 'build',
+    writeBundle({ dir = '' }) {
+      const html = readFileSync(join(dir, 'index.html'), 'utf8')
+      const named = readdirSync(join(dir, 'assets')).filter((name) => name.endsWith('.br') && html.includes(name.slice(0, -3)))
+      const bytes = ['index.html.br', ...named.map((name) => join('assets', name))]
+        .map((name) => readFileSync(join(dir, name)).length)
+        .reduce((sum, length) => sum + length)
+      if (bytes > FIRST_LOAD_BYTES) {
+        this.error(`the first load has ${bytes} bytes, ${FIRST_LOAD_BYTES} are allowed: load a screen, or its words, later`)
+      }
+    },
+  }
+}
+
 export default defineConfig({
-  plugins: [svelte(), precompress()],
+  plugins: [svelte(), precompress(), firstLoad()],
   build: {
     target: 'es2022',
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],

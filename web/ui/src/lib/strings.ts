@@ -1,24 +1,13 @@
-/** Everything the page says, in one place. Short, human, and true: a state is named by what it means for the reader. */
+/** What the page says from the first moment, in one place; screens that are loaded later bring their own words (`*-words`). Short, human, and true: a state is named by what it means for the reader. */
 import type { Contact, MessageState } from './api-types'
 
 /** What the key for commands is called on this keyboard. */
-const MOD = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? '') ? '⌘' : 'Ctrl'
+export const MOD = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? '') ? '⌘' : 'Ctrl'
 
 const plural = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`
 
 export const words = {
   app: 'PC2',
-
-  signIn: {
-    title: 'Sign in to your PC2',
-    lead: 'This page belongs to the owner of this node. Ask the node for a one-time link, then open it in this browser:',
-    command: 'pc2 login-link',
-    note: 'The link works once, for 15 minutes.',
-    busy: 'Signing you in…',
-    failed: 'This link did not work',
-    again: 'Ask the node for a new link:',
-    copy: 'Copy command',
-  },
 
   start: { title: 'Opening your PC2…', unreachable: 'Your PC2 does not answer' },
 
@@ -143,51 +132,9 @@ export const words = {
     renamed: (name: string) => `Renamed to ${name}`,
   },
 
-  connect: {
-    title: 'Connect with someone',
-    invite: 'Invite them',
-    enter: 'I have their link',
-    inviteLead: 'Send this link, or let them scan it. Whoever opens it first in their PC2 becomes your contact.',
-    inviteBusy: 'Making a link…',
-    inviteFailed: 'No link could be made',
-    link: 'Invitation link',
-    copyLink: 'Copy link',
-    expires: (when: string) => `Works once, until ${when}.`,
-    qr: 'The invitation link as a QR code',
-    orDid: 'Or tell them your DID, and accept when they ask:',
-    did: 'Your DID',
-    target: 'Invitation link or DID',
-    targetHint: 'Begins with pc2:invite: or did:boson:',
-    targetWrong: 'That is neither an invitation link nor a DID. They begin with pc2:invite: or did:boson:',
-    alias: 'Name for them',
-    text: 'A first message',
-    optional: 'optional',
-    submit: 'Connect',
-    submitting: 'Saving…',
-  },
-
   settings: {
-    title: 'You and this PC2',
     open: 'You and this PC2',
-    name: 'Your name',
-    nameHint: 'Your contacts see it, and the people you ask.',
     nameless: 'No name yet',
-    save: 'Save',
-    saved: 'Name saved',
-    did: 'Your DID',
-    didHint: 'Your address for other PC2s. It can be shared freely.',
-    version: 'Version',
-    keys: 'Keyboard',
-    signOut: 'Sign out',
-    signOutHint: 'To come back you need a new one-time link.',
-    shortcuts: [
-      [`${MOD} K`, 'Find somebody'],
-      ['↑ ↓', 'Move through the list'],
-      ['Enter', 'Send, or open'],
-      ['Shift Enter', 'New line'],
-      ['Esc', 'Close what is on top'],
-      ['?', 'Show this'],
-    ] as const,
   },
 
   offline: {

@@ -2,6 +2,7 @@
 import { api, ApiError, call } from '../lib/api'
 import type { Contact, Mailboxes, Network, Reach } from '../lib/api-types'
 import type { Phase } from './contacts.svelte'
+import { addLooker } from './lookers'
 
 class NetworkState {
   phase = $state<Phase>('loading')
@@ -73,8 +74,10 @@ class NetworkState {
 
   clear(): void {
     this.seen = null
+    this.people = []
     this.phase = 'loading'
   }
 }
 
 export const network = new NetworkState()
+addLooker(network)

@@ -7,7 +7,7 @@ import { Live } from '../lib/live'
 import { contacts } from './contacts.svelte'
 import { invitations } from './invitations.svelte'
 import { kept } from './kept'
-import { network } from './network.svelte'
+import { tellLookers } from './lookers'
 import { hrefs, place } from './route.svelte'
 import { threads } from './thread.svelte'
 
@@ -88,7 +88,7 @@ class Session {
     contacts.clear()
     threads.clear()
     invitations.forget()
-    network.clear()
+    tellLookers('clear')
     this.me = null
     this.wasUp = false
     this.phase = 'signed-out'
@@ -103,7 +103,7 @@ class Session {
 
   #readAgain(): void {
     void contacts.load()
-    network.changed()
+    tellLookers('changed')
     threads.reload(place.route.at === 'person' ? place.route.did : null)
   }
 
@@ -120,7 +120,7 @@ class Session {
       case 'message_state':
         return threads.known(frame.data.conversation)?.setState(frame.data.id, frame.data.state)
       case 'network':
-        return network.changed()
+        return tellLookers('changed')
       case 'profile':
         if (this.me) this.me = { ...this.me, name: frame.data.name }
         return

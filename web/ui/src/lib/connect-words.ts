@@ -1,0 +1,23 @@
+/** What the screen for new contacts says: read with it, so that the first load stays small. */
+export const words = {
+  title: 'Connect with someone',
+  invite: 'Invite them',
+  enter: 'I have their link',
+  inviteLead: 'Send this link, or let them scan it. Whoever opens it first in their PC2 becomes your contact.',
+  inviteBusy: 'Making a link…',
+  inviteFailed: 'No link could be made',
+  link: 'Invitation link',
+  copyLink: 'Copy link',
+  expires: (when: string) => `Works once, until ${when}.`,
+  qr: 'The invitation link as a QR code',
+  orDid: 'Or tell them your DID, and accept when they ask:',
+  did: 'Your DID',
+  target: 'Invitation link or DID',
+  targetHint: 'Begins with pc2:invite: or did:boson:',
+  targetWrong: 'That is neither an invitation link nor a DID. They begin with pc2:invite: or did:boson:',
+  alias: 'Name for them',
+  text: 'A first message',
+  optional: 'optional',
+  submit: 'Connect',
+  submitting: 'Saving…',
+}

@@ -1,0 +1,16 @@
+/**
+ * What of the page is loaded only when somebody looks at it, and wants to hear what the session hears. The session tells all of it, and knows none:
+ * so it does not come along with the first load.
+ */
+export interface Looker {
+  /** What it shows may have changed at the node. */
+  changed(): void
+  /** Somebody signed out: nothing of theirs may stay. */
+  clear(): void
+}
+
+const lookers = new Set<Looker>()
+
+export const addLooker = (looker: Looker) => void lookers.add(looker)
+
+export const tellLookers = (what: keyof Looker) => lookers.forEach((looker) => looker[what]())
