@@ -32,6 +32,19 @@ impl Dice {
     }
 }
 
+/// A file as it is between two writes. sled writes on threads of its own meanwhile, and a disk tears no sector: a copy that was taken during a write would be
+/// what no machine finds.
+fn settled(path: &Path) -> io::Result<Vec<u8>> {
+    let mut before = fs::read(path)?;
+    loop {
+        let now = fs::read(path)?;
+        if now == before {
+            return Ok(now);
+        }
+        before = now;
+    }
+}
+
 /// What the disk would have after a loss of power during one sync.
 struct Crash {
     dir: PathBuf,
@@ -95,7 +108,7 @@ impl Disk for FlakyPower {
     }
 
     fn sync(&self, _file: &File) -> io::Result<()> {
-        let written = fs::read(self.dir.join("db").join("db"))?;
+        let written = settled(&self.dir.join("db").join("db"))?;
         let mut state = self.state.lock().expect("no panic before");
         if !state.synced.is_empty() && state.dice.roll(3) == 0 {
             self.crash(&mut state, &written);
