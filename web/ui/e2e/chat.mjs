@@ -208,8 +208,8 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
       }
       const hers = await open(alice)
       const did = await alice.page.evaluate(async () => (await (await fetch('/api/contacts')).json()).items.find(({ label }) => label === 'Bob').did)
-      await hers.getByLabel('Node').fill(did)
-      await hers.getByLabel('Node').press('Enter')
+      await hers.getByRole('combobox', { name: 'Node' }).fill(did)
+      await hers.getByRole('combobox', { name: 'Node' }).press('Enter')
       await hers.getByText(/^Refused: its owner has not allowed it/).waitFor({ timeout: SOON })
       const his = await open(bob)
       await his.getByLabel('Contact', { exact: true }).selectOption({ label: 'Alice' })
