@@ -1,6 +1,6 @@
 //! `make sim-records`: large worlds of record machines, and what came of them as a page with pictures.
 //!
-//! `N=1000` nodes, `SEED=1`, `HOURS=24` of coming and going. Prints the page, and writes it with its pictures to `docs/simulations` (or `OUT`; `OUT=-`:
+//! `N=1000` nodes, `SEED=1`, `HOURS=9` of coming and going. Prints the page, and writes it with its pictures to `docs/simulations` (or `OUT`; `OUT=-`:
 //! nowhere). Fails when a promise was broken; figures that miss their target are printed, for they are no promises.
 
 use pc2_simulations::records::scale::{
@@ -15,7 +15,7 @@ const BEGIN: &str = "<!-- written by `make sim-records` from here -->";
 
 fn main() {
     let nodes = usize::try_from(number("N", 1_000)).expect("a number of nodes");
-    let scale = Scale { nodes, seed: number("SEED", 1), hours: number("HOURS", 24) };
+    let scale = Scale { nodes, seed: number("SEED", 1), hours: number("HOURS", 9) };
     let runs = Runs {
         everyday: measured("a day, a quarter killed", || everyday(scale)),
         hostile: measured("half hostile", || half_hostile(scale)),
