@@ -14,7 +14,7 @@ use crate::{
     tables::{self, CHUNK_BYTES, Link, SessionChunk, hashed},
 };
 use pc2_protocols::{
-    dht,
+    dht, files,
     id::NodeId,
     mailbox,
     messenger::rows::{self, MessageRow, MessageState, SessionValue},
@@ -31,6 +31,7 @@ pub(crate) fn apply(stage: &mut Stage<'_>, change: &Change) -> Result<(), StageE
         Change::Dht(dht::Change::PutPublished(row)) => tables::PUBLISHED.put(stage, &row.key, row),
         Change::Dht(dht::Change::RemovePublished { key }) => tables::PUBLISHED.remove(stage, key),
         Change::Mailbox(change) => mailbox(stage, change),
+        Change::Files(change) => files(stage, change),
         Change::Relay(relay::Change::PutContribution(row)) => {
             tables::CONTRIBUTION.put(stage, &tables::THE_ONE, row)
         }
@@ -141,6 +142,17 @@ fn legible<R>(found: Result<Option<R>, ReadError>) -> Result<Option<R>, ReadErro
             Ok(None)
         }
         other => other,
+    }
+}
+
+fn files(stage: &mut Stage<'_>, change: &files::rows::Change) -> Result<(), StageError> {
+    use files::rows::Change as C;
+    match change {
+        C::PutTransfer(row) => tables::TRANSFERS.put(stage, &(row.account, row.id), row),
+        C::RemoveTransfer { account, id } => tables::TRANSFERS.remove(stage, &(*account, *id)),
+        C::PutAuto(row) => tables::AUTO_ACCEPTED.put(stage, &(row.account, row.peer), row),
+        C::RemoveAuto { account, peer } => tables::AUTO_ACCEPTED.remove(stage, &(*account, *peer)),
+        C::PutRates(row) => tables::RATES.put(stage, &row.account, row),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::blobs::BlobChange;
 use pc2_protocols::{
-    dht, id::NodeId, identity::ProfileRow, mailbox, messenger, net::Peer, relay, time::UnixMillis,
+    dht, files, id::NodeId, identity::ProfileRow, mailbox, messenger, net::Peer, relay, time::UnixMillis,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub enum Change {
     Mailbox(mailbox::rows::Change),
     /// Of the relay machine.
     Relay(relay::Change),
+    /// Of the files machine.
+    Files(files::rows::Change),
     /// Insert or replace the profile of its account.
     Profile(ProfileRow),
     /// Somebody signs in or out.

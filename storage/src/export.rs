@@ -6,7 +6,7 @@
 //!
 //! **In it**: contacts, conversations, chains, history, what waits in the outbox, invitations, own records, parcels on their way to mailboxes,
 //! profiles, the routing table, what the person lends to the network, which holders they pinned and whose they are one of, where the files of blobs are and
-//! who needs them. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
+//! who needs them, file transfers with their rules and rates. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
 //! a ratchet taken back would use keys twice. A parcel was sealed once and for all: bringing the same bytes again uses no key. Not in it
 //! either: who is signed in, and what is held for others, tombstones included.
 //!
@@ -101,6 +101,9 @@ pub(crate) static TABLES: &[&dyn AnyTable] = &[
     &tables::BLOB_HOLDS,
     &tables::PINS,
     &tables::SERVED,
+    &tables::TRANSFERS,
+    &tables::AUTO_ACCEPTED,
+    &tables::RATES,
 ];
 
 /// Writes the export.

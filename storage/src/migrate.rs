@@ -27,8 +27,13 @@ pub(crate) struct Step {
 /// taking an export with rows of these tables for a damaged one.
 ///
 /// 2 → 3: tables of blobs are new, for the same reason.
-pub(crate) const STEPS: &[Step] =
-    &[Step { from: 1, run: |_, _| Ok(()) }, Step { from: 2, run: |_, _| Ok(()) }];
+///
+/// 3 → 4: tables of file transfers are new, for the same reason.
+pub(crate) const STEPS: &[Step] = &[
+    Step { from: 1, run: |_, _| Ok(()) },
+    Step { from: 2, run: |_, _| Ok(()) },
+    Step { from: 3, run: |_, _| Ok(()) },
+];
 
 /// Why a migration did not succeed.
 #[derive(Debug, thiserror::Error)]

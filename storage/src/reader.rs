@@ -16,16 +16,18 @@ use crate::{
 };
 use pc2_protocols::{
     dht,
+    files::{self, offer::FileOffer},
     id::{ConversationId, DeviceId, EnvelopeId, MsgId, NodeId, RecordKey, SessionId},
     identity::ProfileRow,
     limits,
     mailbox::{self, EnvelopeKey},
     messenger::{
-        content::Hlc,
+        content::{Body, Hlc},
         rows::{MessageRow, Snapshot},
     },
     net::Peer,
     relay::ContributionRow,
+    time::UnixMillis,
 };
 use std::{
     collections::BTreeMap,
@@ -95,6 +97,54 @@ impl Reader {
                 parcels: parcels.collect::<Result<_, _>>()?,
             })
         })
+    }
+
+    /// Everything the files machine of an account starts from.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn files_snapshot(&self, account: NodeId) -> Result<files::rows::Snapshot, ReadError> {
+        self.read(|opened| {
+            let (tree, sealer) = (&opened.tree, &*opened.sealer);
+            let mut snapshot = files::rows::Snapshot::default();
+            for row in tables::TRANSFERS.rows_under(tree, sealer, &account) {
+                let row = row?;
+                snapshot.transfers.insert(row.id, row);
+            }
+            for row in tables::AUTO_ACCEPTED.rows_under(tree, sealer, &account) {
+                let row = row?;
+                snapshot.auto.insert(row.peer, row);
+            }
+            let rates = tables::RATES.get(tree, sealer, &account)?;
+            snapshot.rates = rates.map(|row| row.rates).unwrap_or_default();
+            Ok(snapshot)
+        })
+    }
+
+    /// Offers of files that others made in a conversation's newest messages and that came to this disk at a time or later: oldest first. Looks at
+    /// [`limits::MAX_PAGE`] messages at most.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn late_offers(
+        &self,
+        account: NodeId,
+        conversation: ConversationId,
+        since: UnixMillis,
+    ) -> Result<Vec<(NodeId, FileOffer)>, ReadError> {
+        let mut offers = Vec::new();
+        for row in self.history(account, conversation, None, limits::MAX_PAGE)? {
+            if row.stored < since {
+                break;
+            }
+            if let Body::File { offer } = row.content.body
+                && row.sender != account
+            {
+                offers.push((row.sender, FileOffer::clone(&offer)));
+            }
+        }
+        offers.reverse();
+        Ok(offers)
     }
 
     /// The bytes of envelopes held for others, in the order asked for, without those that are gone or damaged.

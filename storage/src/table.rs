@@ -12,7 +12,11 @@ use crate::{
 };
 use pc2_protocols::{
     codec,
-    id::{BlobId, ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, NodeId, RecordKey, SessionId},
+    files::rows::{Direction, TransferId},
+    id::{
+        BlobId, ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, NodeId, OfferId, RecordKey,
+        SessionId,
+    },
     messenger::content::Hlc,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -40,7 +44,18 @@ macro_rules! id_keys {
         }
     })* };
 }
-id_keys!(NodeId, ConversationId, DeviceId, MsgId, SessionId, RecordKey, MailboxAddress, EnvelopeId, BlobId);
+id_keys!(
+    NodeId,
+    ConversationId,
+    DeviceId,
+    MsgId,
+    SessionId,
+    RecordKey,
+    MailboxAddress,
+    EnvelopeId,
+    BlobId,
+    OfferId
+);
 
 impl<const N: usize> Key for [u8; N] {
     fn push(&self, bytes: &mut Vec<u8>) {
@@ -69,6 +84,18 @@ impl Key for Holder {
 impl Key for Hlc {
     fn push(&self, bytes: &mut Vec<u8>) {
         self.0.push(bytes);
+    }
+}
+
+/// The other side, the way, the offer: what is between two people lies together.
+impl Key for TransferId {
+    fn push(&self, bytes: &mut Vec<u8>) {
+        self.peer.push(bytes);
+        bytes.push(match self.direction {
+            Direction::Out => 0,
+            Direction::In => 1,
+        });
+        self.offer.push(bytes);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
 };
 use pc2_protocols::{
     dht::{HeldRow, PublishedRow},
+    files::rows::{AutoRow, RatesRow, TransferId, TransferRow},
     id::{BlobId, ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, NodeId, RecordKey, SessionId},
     identity::ProfileRow,
     mailbox,
@@ -66,6 +67,9 @@ pub(crate) static BLOB_HOLDS: Table<(BlobId, Holder), HoldRow> = Table::new(0x16
 pub(crate) static PINS: Table<(NodeId, NodeId), mailbox::rows::PinRow> = Table::new(0x17, "pinned holders");
 pub(crate) static SERVED: Table<(NodeId, NodeId), mailbox::rows::ServedRow> =
     Table::new(0x18, "served people");
+pub(crate) static TRANSFERS: Table<(NodeId, TransferId), TransferRow> = Table::new(0x19, "file transfers");
+pub(crate) static AUTO_ACCEPTED: Table<(NodeId, NodeId), AutoRow> = Table::new(0x1a, "whose files are taken");
+pub(crate) static RATES: Table<NodeId, RatesRow> = Table::new(0x1b, "rates of file transfer");
 
 /// Key of the one row of a table that has one.
 pub(crate) const THE_ONE: [u8; 1] = [0];
@@ -96,6 +100,9 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &BLOB_HOLDS,
     &PINS,
     &SERVED,
+    &TRANSFERS,
+    &AUTO_ACCEPTED,
+    &RATES,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.
