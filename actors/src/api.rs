@@ -5,7 +5,7 @@
 //!
 //! | question | answered by |
 //! |---|---|
-//! | [`NodeHandle::messenger`], [`NodeHandle::dht`], [`NodeHandle::identity`], [`NodeHandle::relay`], [`NodeHandle::mailbox`] | the machine of that name |
+//! | [`NodeHandle::messenger`], [`NodeHandle::dht`], [`NodeHandle::identity`], [`NodeHandle::relay`], [`NodeHandle::mailbox`], [`NodeHandle::files`] | the machine of that name |
 //! | [`NodeHandle::history`], [`NodeHandle::web_sessions`] | storage, on a blocking thread |
 //! | [`NodeHandle::network`] | the network driver |
 //! | [`NodeHandle::health`] | every part, and the disk |
@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     dht::DhtShell,
     event::{EventHub, Subscription},
+    files::{FilesShell, offer::Offers},
     health::Vitals,
     host::{CallTo, Host},
     identity::IdentityShell,
@@ -33,6 +34,7 @@ use crate::{
 use actix::{Addr, dev::SendError};
 use pc2_protocols::{
     dht,
+    files::{self, rows::TransferId},
     id::{ConversationId, MsgId, NodeId},
     identity::{self, ProfileRow},
     machine::Status,
@@ -47,6 +49,10 @@ use tokio::sync::oneshot;
 
 pub use crate::{
     callers::CallError,
+    files::{
+        home::Upload,
+        offer::{OfferError, Preparing},
+    },
     health::{ActorHealth, ActorState},
     net::{Counters, Direction, NetworkView, Path, PeerView, PlaceView, RelayingView, Transport},
 };
@@ -77,11 +83,14 @@ pub(crate) struct Inner {
     pub(crate) messenger: Addr<Host<MessengerShell>>,
     pub(crate) relay: Addr<Host<RelayShell>>,
     pub(crate) mailbox: Addr<Host<MailboxShell>>,
+    pub(crate) files: Addr<Host<FilesShell>>,
     pub(crate) identity_vitals: Arc<Vitals>,
     pub(crate) dht_vitals: Arc<Vitals>,
     pub(crate) messenger_vitals: Arc<Vitals>,
     pub(crate) relay_vitals: Arc<Vitals>,
     pub(crate) mailbox_vitals: Arc<Vitals>,
+    pub(crate) files_vitals: Arc<Vitals>,
+    pub(crate) offers: Offers,
     pub(crate) look: Look,
     pub(crate) events: Arc<EventHub>,
     pub(crate) reads: Reads,
@@ -177,6 +186,61 @@ impl NodeHandle {
         call(&self.inner.mailbox, &self.inner.mailbox_vitals, command).await
     }
 
+    /// Asks the files machine of an account: offers, transfers, rules.
+    ///
+    /// # Errors
+    /// [`CallError`]; `Stopped` also for an account this node does not serve.
+    pub async fn files(
+        &self,
+        account: NodeId,
+        command: files::Command,
+    ) -> Result<files::Reply, CallError<files::CommandError>> {
+        if account != self.inner.account {
+            return Err(CallError::Stopped);
+        }
+        call(&self.inner.files, &self.inner.files_vitals, command).await
+    }
+
+    /// Begins to offer files or folders of this machine to somebody: they are hashed, then the offer is made. Returns at once; how far it has come, and what
+    /// becomes of it, is told by events ([`NodeEvent::Preparing`](crate::event::NodeEvent::Preparing)).
+    ///
+    /// # Errors
+    /// [`OfferError`], as far as it shows at once.
+    pub fn offer_files(
+        &self,
+        account: NodeId,
+        to: NodeId,
+        paths: Vec<PathBuf>,
+    ) -> Result<Preparing, OfferError> {
+        if account != self.inner.account {
+            return Err(OfferError::Node("the node serves no such account".to_owned()));
+        }
+        self.inner.offers.begin(to, paths)
+    }
+
+    /// What is being prepared to be offered.
+    #[must_use]
+    pub fn preparing(&self, account: NodeId) -> Vec<Preparing> {
+        if account == self.inner.account { self.inner.offers.list() } else { Vec::new() }
+    }
+
+    /// Stops preparing an offer; whether there was one.
+    #[must_use]
+    pub fn stop_preparing(&self, account: NodeId, id: TransferId) -> bool {
+        account == self.inner.account && self.inner.offers.stop(id)
+    }
+
+    /// Begins to take a file in that a browser brings, to be offered afterwards by its path ([`Upload::keep`]).
+    ///
+    /// # Errors
+    /// [`OfferError`] when the disk does not take it.
+    pub async fn upload(&self, account: NodeId, name: String) -> Result<Upload, OfferError> {
+        if account != self.inner.account {
+            return Err(OfferError::Node("the node serves no such account".to_owned()));
+        }
+        self.inner.offers.upload(name).await
+    }
+
     /// A page of a conversation, newest first: at most `limit` messages before a place, or the newest.
     ///
     /// # Errors
@@ -243,12 +307,13 @@ impl NodeHandle {
     /// How the node is. Answers even when parts of it do not.
     pub async fn health(&self) -> HealthView {
         let inner = &*self.inner;
-        let (identity, dht, messenger, relay, mailbox) = futures::join!(
+        let (identity, dht, messenger, relay, mailbox, files) = futures::join!(
             report(&inner.identity, &inner.identity_vitals),
             report(&inner.dht, &inner.dht_vitals),
             report(&inner.messenger, &inner.messenger_vitals),
             report(&inner.relay, &inner.relay_vitals),
             report(&inner.mailbox, &inner.mailbox_vitals),
+            report(&inner.files, &inner.files_vitals),
         );
         let (dir, reader, account) = (inner.dir.clone(), inner.reader.clone(), inner.account);
         let looked = inner.reads.run(move || {
@@ -257,7 +322,7 @@ impl NodeHandle {
         });
         let (disk_free, since) = looked.await.unwrap_or_default();
         HealthView {
-            actors: vec![identity, dht, messenger, relay, mailbox],
+            actors: vec![identity, dht, messenger, relay, mailbox, files],
             storage: inner.writer.state(),
             opened: inner.opened.clone(),
             disk_free,
@@ -285,7 +350,7 @@ impl NodeHandle {
 }
 
 /// Puts a command into a host's mailbox and waits for the answer.
-async fn call<S: Shell>(
+pub(crate) async fn call<S: Shell>(
     host: &Addr<Host<S>>,
     vitals: &Vitals,
     command: S::Command,

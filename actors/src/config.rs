@@ -11,7 +11,7 @@ use pc2_protocols::{
     net::{Address, Peer},
     relay::Shares,
 };
-use pc2_storage::{OpenError, Options, ReadError, WriteError};
+use pc2_storage::{OpenError, Options, ReadError, WriteError, blobs::BlobError};
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
 /// What a node is started with.
@@ -102,6 +102,9 @@ pub enum StartError {
     /// The database could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The files beside the database cannot be used.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
     /// The network could not be started.
     #[error(transparent)]
     Network(#[from] NetStartError),

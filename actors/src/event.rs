@@ -9,8 +9,17 @@
 //!
 //! Not here: JSON and WebSockets (`pc2-web`).
 
-use crate::{health::ActorState, net::NetEvent};
-use pc2_protocols::{identity::ProfileRow, messenger, time::UnixMillis};
+use crate::{
+    files::offer::{OfferError, Preparing},
+    health::ActorState,
+    net::NetEvent,
+};
+use pc2_protocols::{
+    files::{self, rows::TransferId},
+    identity::ProfileRow,
+    messenger,
+    time::UnixMillis,
+};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard},
@@ -25,6 +34,17 @@ pub const RING: usize = 1_024;
 pub enum NodeEvent {
     /// Contacts and messages; carries its account.
     Messenger(messenger::Event),
+    /// File transfers; carries its account.
+    Files(files::Event),
+    /// Files are being hashed to be offered: how far it has come. Told every half second at most.
+    Preparing(Preparing),
+    /// A preparation is over: the transfer exists now, or why not.
+    Prepared {
+        /// Which.
+        id: TransferId,
+        /// Why not.
+        result: Result<(), OfferError>,
+    },
     /// An account calls itself so from now on.
     Profile(ProfileRow),
     /// Peers come and go, own addresses change.

@@ -12,6 +12,7 @@ use pc2_mls::MlsProvider;
 use pc2_protocols::{
     crypto::keys::IdentityKeys,
     dht::{self, Dht},
+    files::{self, Files},
     identity::{self, Identity, ProfileRow},
     level::{Level, LevelChoice},
     mailbox::{self, Mailbox},
@@ -39,18 +40,20 @@ pub(crate) struct Factories {
     pub(crate) messenger: Factory<messenger::In, messenger::Out>,
     pub(crate) relay: Factory<relay::In, relay::Out>,
     pub(crate) mailbox: Factory<mailbox::In, mailbox::Out>,
+    pub(crate) files: Factory<files::In, files::Out>,
 }
 
 impl Factories {
     /// Those of the node itself.
     pub(crate) fn new(sources: &Sources) -> Self {
-        let [identity, dht, messenger, relay, mailbox] = [(); 5].map(|()| sources.clone());
+        let [identity, dht, messenger, relay, mailbox, files] = [(); 6].map(|()| sources.clone());
         Self {
             identity: Arc::new(move |_| Ok(Box::new(Identity::new(identity.profile()?)))),
             dht: Arc::new(move |generation| Ok(Box::new(dht.dht(generation)?))),
             messenger: Arc::new(move |generation| Ok(Box::new(messenger.messenger(generation)?))),
             relay: Arc::new(move |_| Ok(Box::new(Relay::new(relay.contribution()?, rng()?)))),
             mailbox: Arc::new(move |generation| Ok(Box::new(mailbox.mailbox(generation)?))),
+            files: Arc::new(move |generation| Ok(Box::new(files.files(generation)?))),
         }
     }
 }
@@ -86,6 +89,11 @@ impl Sources {
         let share_bytes = self.contribution()?.shares.mailbox_bytes;
         let (keys, signer, now) = (self.keys.mailbox_keys(), self.keys.signer(), self.clock.now());
         Ok(Mailbox::new(keys, signer, share_bytes, snapshot, generation, rng()?, now))
+    }
+
+    fn files(&self, generation: u32) -> Result<Files, BuildError> {
+        let account = self.keys.node();
+        Ok(Files::new(account, self.reader.files_snapshot(account).map_err(fault)?, generation, rng()?))
     }
 
     fn messenger(&self, generation: u32) -> Result<Messenger<MlsProvider>, BuildError> {

@@ -15,6 +15,7 @@ mod dht;
 pub mod event;
 mod exporter;
 mod factories;
+mod files;
 mod health;
 mod host;
 mod identity;

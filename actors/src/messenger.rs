@@ -12,10 +12,15 @@ use crate::{
 };
 use pc2_protocols::{
     dht,
+    files::{self, offer::FileOffer},
     id::NodeId,
     machine::CallId,
     mailbox,
-    messenger::{Command, CommandError, In, Out, Reply, rows::Change},
+    messenger::{
+        Command, CommandError, Event, In, Out, Reply,
+        content::Body,
+        rows::{Change, Standing},
+    },
     net::{NetCommand, NetInput},
 };
 use pc2_storage::Reader;
@@ -30,6 +35,7 @@ pub(crate) struct MessengerShell {
     pub(crate) own: Inbox<In>,
     pub(crate) dht: Inbox<dht::In>,
     pub(crate) mailbox: Inbox<mailbox::In>,
+    pub(crate) files: Inbox<files::In>,
     pub(crate) events: Arc<EventHub>,
     pub(crate) reader: Reader,
     pub(crate) io: runtime::Handle,
@@ -43,6 +49,22 @@ impl MessengerShell {
     fn send(&mut self, command: NetCommand) {
         if let Some(answer) = self.line.send(command).and_then(Self::from_net) {
             self.own.tell(answer);
+        }
+    }
+
+    /// Offers that came in messages, and people who are contacts no longer. Control: an offer that is not heard of would be one that nobody can accept.
+    fn tell_files(&self, event: &Event) {
+        match event {
+            Event::MessageAdded(row) if row.sender != self.account => {
+                if let Body::File { offer } = &row.content.body {
+                    self.files.tell(files::In::Offered { from: row.sender, offer: FileOffer::clone(offer) });
+                }
+            }
+            Event::ContactRemoved { peer, .. } => self.files.tell(files::In::Parted { peer: *peer }),
+            Event::ContactChanged(view) if view.standing == Standing::Blocked => {
+                self.files.tell(files::In::Parted { peer: view.peer });
+            }
+            Event::MessageAdded(_) | Event::ContactChanged(_) | Event::MessageState { .. } => {}
         }
     }
 
@@ -108,7 +130,10 @@ impl Shell for MessengerShell {
             Out::OfferKeyPackage { device, key_package, mailbox } => {
                 self.dht.tell(dht::In::OfferKeyPackage { device, key_package, mailbox });
             }
-            Out::Publish(event) => self.events.publish(NodeEvent::Messenger(event)),
+            Out::Publish(event) => {
+                self.tell_files(&event);
+                self.events.publish(NodeEvent::Messenger(event));
+            }
             // Bounded by what waits in the outbox and by arrivals handed over; neither is said twice.
             Out::Deposit(parcel) => self.mailbox.tell(mailbox::In::Deposit { parcel }),
             Out::Withdraw { account, id } => self.mailbox.tell(mailbox::In::Withdraw { account, id }),

@@ -6,6 +6,7 @@
 //! Not here: the driver (`net`).
 
 use crate::{
+    files::lines::Lines,
     line::Port,
     net::{self, Full, NetConfig, NetStartError, NetTask, NetworkView, Routes},
     watchdog::Fatal,
@@ -22,6 +23,8 @@ pub(crate) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<NetworkView>> +
 pub(crate) struct Network {
     pub(crate) port: Port,
     pub(crate) look: Look,
+    /// Streams of the file protocol.
+    pub(crate) files: Lines,
     /// Waits until it ends by itself, or ends it when told to.
     pub(crate) task: BoxFuture<'static, Option<Fatal>>,
     /// Tells it to.
@@ -39,6 +42,7 @@ pub(crate) fn spawn(
     let commands = handle.clone();
     Ok(Network {
         port: Arc::new(move |command| commands.command(command).map_err(|Full(command)| command)),
+        files: Lines::nobody(),
         look: Arc::new(move || {
             let handle = handle.clone();
             Box::pin(async move { handle.view().await })

@@ -10,12 +10,13 @@
 //! come when needed and go after ten seconds.
 
 use crate::{
-    api::{ActorState, Inner, NodeHandle},
+    api::{ActorState, Inner, NodeHandle, call},
     clock::Clock,
     config::{NodeConfig, StartError},
     event::EventHub,
     exporter::Exporter,
     factories::{Factories, Sources},
+    files::offer::{HandOver, Offers},
     host::Host,
     messages::Report,
     net::{NetStartError, Routes},
@@ -27,12 +28,13 @@ use crate::{
 };
 use actix::{Addr, System};
 use pc2_protocols::{
+    files::Command,
     identity::ProfileRow,
     level::LevelChoice,
     net::Peer,
     relay::{self, ContributionRow, Shares},
 };
-use pc2_storage::{Change, OpenReport, Storage, WriteError};
+use pc2_storage::{Change, OpenReport, Storage, WriteError, blobs::BlobStore};
 use std::{
     sync::{Arc, mpsc},
     thread,
@@ -120,6 +122,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         .enable_all()
         .build()?;
     let (storage, opened) = Storage::open(&config.data, &config.keys.storage_key(), &config.storage)?;
+    let blobs = BlobStore::open(&storage, &config.storage)?;
     let storage = Arc::new(storage);
     let (reader, writer) = (storage.reader(), storage.writer());
     let clock = Clock::start();
@@ -145,16 +148,27 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         factories: (seams.factories)(Factories::new(&sources)),
     };
     let (tree, network) = tree::plant(ground, |routes| (seams.network)(io.handle(), config, known, routes))?;
-    let Network { port: _, look, task, stop } = network;
+    let Network { port: _, look, files: _, task, stop } = network;
     let network = Guarded::new(io.handle(), stop, task, Arc::clone(&config.on_fatal));
     io.block_on(async {
         has_started(&tree.identity).await?;
         has_started(&tree.dht).await?;
         has_started(&tree.messenger).await?;
         has_started(&tree.mailbox).await?;
-        has_started(&tree.relay).await
+        has_started(&tree.relay).await?;
+        has_started(&tree.files).await
     })?;
 
+    let (host, vitals) = (tree.files.host.clone(), Arc::clone(&tree.files.vitals));
+    let hand_over: HandOver = Arc::new(move |id, what| {
+        let (host, vitals) = (host.clone(), Arc::clone(&vitals));
+        Box::pin(async move {
+            let command = Command::Offer { to: id.peer, offer: id.offer, what, holders: Vec::new() };
+            call(&host, &vitals, command).await.map(|_| ())
+        })
+    });
+    let offers =
+        Offers::new(account, config.data.clone(), blobs, Arc::clone(&events), io.handle().clone(), hand_over);
     let handle = NodeHandle::new(Inner {
         account,
         dir: config.data.clone(),
@@ -164,11 +178,14 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         messenger: tree.messenger.host.clone(),
         relay: tree.relay.host.clone(),
         mailbox: tree.mailbox.host.clone(),
+        files: tree.files.host.clone(),
         identity_vitals: Arc::clone(&tree.identity.vitals),
         dht_vitals: Arc::clone(&tree.dht.vitals),
         messenger_vitals: Arc::clone(&tree.messenger.vitals),
         relay_vitals: Arc::clone(&tree.relay.vitals),
         mailbox_vitals: Arc::clone(&tree.mailbox.vitals),
+        files_vitals: Arc::clone(&tree.files.vitals),
+        offers,
         look,
         events: Arc::clone(&events),
         reads: Reads::new(io.handle().clone()),
@@ -182,6 +199,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         tree.messenger.watched(),
         tree.relay.watched(),
         tree.mailbox.watched(),
+        tree.files.watched(),
     ];
     let on_fatal = Arc::clone(&config.on_fatal);
     let watchdog = io.spawn(async move { on_fatal(watchdog::watch(watched, seams.ping_every).await) });
@@ -216,6 +234,7 @@ impl Running {
         watchdog.abort();
         io.block_on(async {
             let hosts = async {
+                tree.files.shut_down().await;
                 tree.messenger.shut_down().await;
                 tree.mailbox.shut_down().await;
                 tree.relay.shut_down().await;

@@ -12,6 +12,7 @@ use crate::{
     dht::DhtShell,
     event::{EventHub, NodeEvent},
     factories::Factories,
+    files::FilesShell,
     health::Vitals,
     host::{Host, Parts, Seat, inbox},
     identity::IdentityShell,
@@ -30,7 +31,10 @@ use actix::{Addr, ArbiterHandle, Recipient};
 use pc2_protocols::{id::NodeId, net::Peer};
 use pc2_storage::{Change, QueueFull, Reader, WriteError, Writer};
 use std::sync::Arc;
-use tokio::{runtime, sync::oneshot};
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+};
 use tracing::warn;
 
 /// Mailbox of the identity machine: people ask it, seldom.
@@ -48,6 +52,9 @@ const RELAY_MAILBOX: usize = 256;
 /// Mailbox of the mailbox machine: a burst of deposits of a few hundred people. What waits in it is bounded by the driver, in bytes (32 MiB of requests that are
 /// not answered).
 const MAILBOX_MAILBOX: usize = 512;
+
+/// Mailbox of the files machine: what happens to sixteen transfers, and requests of peers, each of which waits for its answer.
+const FILES_MAILBOX: usize = 512;
 
 /// What the tree grows from.
 pub(crate) struct Ground {
@@ -74,6 +81,7 @@ pub(crate) struct Tree {
     pub(crate) messenger: Branch<MessengerShell>,
     pub(crate) relay: Branch<RelayShell>,
     pub(crate) mailbox: Branch<MailboxShell>,
+    pub(crate) files: Branch<FilesShell>,
 }
 
 /// Plants the hosts and, between their mailboxes and their machines, the network.
@@ -87,6 +95,7 @@ pub(crate) fn plant<E>(
     let (messenger, messenger_seat) = Host::<MessengerShell>::spawn(&arbiter, MESSENGER_MAILBOX);
     let (relay, relay_seat) = Host::<RelayShell>::spawn(&arbiter, RELAY_MAILBOX);
     let (mailbox, mailbox_seat) = Host::<MailboxShell>::spawn(&arbiter, MAILBOX_MAILBOX);
+    let (files, files_seat) = Host::<FilesShell>::spawn(&arbiter, FILES_MAILBOX);
     let to_dht = inbox(&dht);
     let to_messenger = inbox(&messenger);
     let to_mailbox = inbox(&mailbox);
@@ -95,6 +104,7 @@ pub(crate) fn plant<E>(
         record: route(dht.clone().recipient()),
         message: route(messenger.clone().recipient()),
         mailbox: route(mailbox.clone().recipient()),
+        files: route(files.clone().recipient()),
         relay: route(relay.clone().recipient()),
         observer: {
             let events = Arc::clone(&events);
@@ -131,12 +141,22 @@ pub(crate) fn plant<E>(
         reader.clone(),
         common.io.clone(),
     );
+    let (orders, _plane) = mpsc::unbounded_channel();
+    let to_files = inbox(&files);
+    let files_shell = FilesShell::new(
+        to_files.clone(),
+        messenger.clone(),
+        orders,
+        Arc::clone(&common.events),
+        common.io.clone(),
+    );
     let messenger_shell = MessengerShell {
         account,
         line: line(),
         own: to_messenger,
         dht: to_dht,
         mailbox: to_mailbox,
+        files: to_files,
         events: Arc::clone(&common.events),
         reader,
         io: common.io.clone(),
@@ -170,6 +190,7 @@ pub(crate) fn plant<E>(
             factories.mailbox,
             Change::Mailbox,
         ),
+        files: common.seat(files, files_seat, "files", files_shell, factories.files, Change::Files),
     };
     Ok((tree, network))
 }

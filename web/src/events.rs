@@ -142,6 +142,8 @@ async fn send(socket: &mut WebSocket, n: u64, event: dto::Event) -> Result<(), G
 fn event(event: &NodeEvent) -> Option<dto::Event> {
     Some(match event {
         NodeEvent::Messenger(event) => messenger_event(event)?,
+        // Not shown yet.
+        NodeEvent::Files(_) | NodeEvent::Preparing(_) | NodeEvent::Prepared { .. } => return None,
         NodeEvent::Profile(profile) => dto::Event::Profile(dto::Profile { name: profile.name.clone() }),
         NodeEvent::Network(event) => dto::Event::Network(dto::Changed { what: network_event(event) }),
         NodeEvent::Reach => {

@@ -63,6 +63,7 @@ pub(super) struct Driver {
     pub(super) record: Outlet,
     pub(super) message: Outlet,
     pub(super) mailbox: Outlet,
+    pub(super) files: Outlet,
     pub(super) relay: Outlet,
     pub(super) observer: Arc<dyn Fn(NetEvent) + Send + Sync>,
     pub(super) routing_saved: Arc<dyn Fn(Vec<Peer>) + Send + Sync>,
@@ -149,6 +150,7 @@ impl Driver {
             record: Outlet::new(routes.record),
             message: Outlet::new(routes.message),
             mailbox: Outlet::new(routes.mailbox),
+            files: Outlet::new(routes.files),
             relay: Outlet::new(routes.relay),
             observer: routes.observer,
             routing_saved: routes.routing_saved,
@@ -289,7 +291,10 @@ impl Driver {
 
     /// Inputs that wait for room in a machine's queue.
     pub(super) fn undelivered(&self) -> usize {
-        [&self.record, &self.message, &self.mailbox, &self.relay].map(Outlet::waiting).iter().sum()
+        [&self.record, &self.message, &self.mailbox, &self.files, &self.relay]
+            .map(Outlet::waiting)
+            .iter()
+            .sum()
     }
 
     /// Hands an input that must arrive to whom it is for.
@@ -303,6 +308,7 @@ impl Driver {
                 self.record.send(input.clone());
                 self.mailbox.send(input.clone());
                 self.relay.send(input.clone());
+                self.files.send(input.clone());
                 self.message.send(input);
             }
             Destination::Nobody => tracing::debug!("an answer that no machine can have asked for"),

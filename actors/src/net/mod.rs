@@ -132,6 +132,8 @@ pub struct Routes {
     pub message: Route,
     /// The mailbox machine: requests of `/pc2/mbx/1`, its answers, peers.
     pub mailbox: Route,
+    /// The files machine: peers, changes of the network. Its streams come another way.
+    pub files: Route,
     /// The relay machine: how this node is reached, relays, peers.
     pub relay: Route,
     /// Whoever shows the network to people: the same peers and addresses. Must not block.

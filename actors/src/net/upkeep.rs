@@ -30,6 +30,7 @@ impl Driver {
         self.record.retry();
         self.message.retry();
         self.mailbox.retry();
+        self.files.retry();
         self.relay.retry();
         if self.change_due.is_some_and(|due| due <= now) {
             self.change_due = None;

@@ -105,6 +105,7 @@ impl Setup {
             record: record_route,
             message: message_route,
             mailbox: mailbox_route,
+            files: Arc::new(|_| Ok(())),
             relay: relay_route,
             observer: Arc::new(|_| {}),
             routing_saved: Arc::new(move |table| {

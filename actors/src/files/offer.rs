@@ -1,0 +1,457 @@
+//! Making an offer of files and folders that stand on this machine: finding them, hashing them, handing the offer to the machine.
+//!
+//! In: paths. Out: a list of what is being prepared, told as it goes on; then an offer as the files machine takes it. Files are hashed where they
+//! are and never copied. One preparation at a time hashes; others wait for their turn, because one core reads as fast as disks do.
+//!
+//! Links inside of a folder are not followed, and devices, pipes and sockets are left out: a folder is offered as the files that are in it.
+//! What cannot be read stops the offer, and is named.
+//!
+//! Lost on restart: what is being prepared. Nothing was promised to anybody then.
+//!
+//! Not here: who may fetch it, and when it ends ([`pc2_protocols::files`]).
+
+use super::home::{Home, Upload};
+use crate::{
+    callers::CallError,
+    event::{EventHub, NodeEvent},
+};
+use futures::future::BoxFuture;
+use pc2_protocols::{
+    blob::BlobSize,
+    files::{
+        CommandError,
+        manifest::{Manifest, Member},
+        offer::Offered,
+        rows::TransferId,
+    },
+    id::{NodeId, OfferId},
+    limits,
+};
+use pc2_storage::blobs::{BlobError, BlobStore, Holder, Imported};
+use std::{
+    collections::BTreeMap,
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{runtime, sync::Semaphore};
+
+/// Preparations at once, those that wait included. A person drops a page of files.
+const MOST: usize = 64;
+
+/// Progress is told at most this often.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// Hashed files whose rows are written together.
+const BATCH: usize = 128;
+
+/// Something that is being prepared to be offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preparing {
+    /// Whose.
+    pub account: NodeId,
+    /// The transfer that it will be.
+    pub id: TransferId,
+    /// What it is called.
+    pub name: String,
+    /// Bytes hashed.
+    pub done: u64,
+    /// Bytes in all, as far as they have been found.
+    pub total: u64,
+    /// Files found.
+    pub files: u64,
+}
+
+/// Why something was not offered. Worded for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    /// No path at all.
+    #[error("name at least one file or folder to send")]
+    Nothing,
+    /// A path that leads nowhere.
+    #[error("{} is not there", .0.display())]
+    NotThere(PathBuf),
+    /// A device, pipe or socket.
+    #[error("{} is neither a file nor a folder", .0.display())]
+    Special(PathBuf),
+    /// A folder without files.
+    #[error("there are no files in {}", .0.display())]
+    Empty(PathBuf),
+    /// More files than one offer may have.
+    #[error(
+        "there are more than {} files; send them in several parts, or as an archive",
+        limits::MAX_COLLECTION_FILES
+    )]
+    TooMany,
+    /// Two of the paths have the same last name.
+    #[error("two of these are called {0}; send them one after the other")]
+    SameName(String),
+    /// A file or folder cannot be read, in words of the system.
+    #[error("{path} cannot be read: {reason}", path = .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The store or the list refuse, in words for people.
+    #[error("{0}")]
+    Refused(String),
+    /// The machine refuses.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The person stopped it.
+    #[error("stopped")]
+    Stopped,
+    /// Too many are being prepared.
+    #[error("too many files are being prepared already; wait for some")]
+    Busy,
+    /// The node is ending, or a part of it restarted.
+    #[error("{0}")]
+    Node(String),
+}
+
+impl From<BlobError> for OfferError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::SourceGone { path } => Self::NotThere(path),
+            BlobError::NotAFile { path } => Self::Special(path),
+            BlobError::Stopped => Self::Stopped,
+            BlobError::Io { path, source } => Self::Unreadable { path, reason: source.to_string() },
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+/// Hands an offer to the files machine.
+pub(crate) type HandOver =
+    Arc<dyn Fn(TransferId, Offered) -> BoxFuture<'static, Result<(), CallError<CommandError>>> + Send + Sync>;
+
+/// The blobs held for a transfer are held by this name: who offers chooses the offer's id, so it alone would let one person's transfer touch another's.
+pub(crate) fn holder(id: TransferId) -> Holder {
+    use sha2::{Digest as _, Sha256};
+    let mut hash = Sha256::new();
+    hash.update(b"pc2 transfer");
+    hash.update([u8::from(id.direction == pc2_protocols::files::rows::Direction::In)]);
+    hash.update(id.peer.as_bytes());
+    hash.update(id.offer.as_bytes());
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut name = [0; 16];
+    name.copy_from_slice(digest.get(..16).unwrap_or(&[0; 16]));
+    Holder(name)
+}
+
+/// Where the list of a collection of ours is kept while it is offered.
+pub(crate) fn list_path(data: &Path, holder: Holder) -> PathBuf {
+    let hex: String = holder.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    data.join("blobs").join("lists").join(hex)
+}
+
+/// Everything that is being prepared.
+#[derive(Clone)]
+pub(crate) struct Offers {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    account: NodeId,
+    data: PathBuf,
+    store: BlobStore,
+    events: Arc<EventHub>,
+    io: runtime::Handle,
+    hand_over: HandOver,
+    turn: Arc<Semaphore>,
+    jobs: Mutex<BTreeMap<TransferId, Arc<Job>>>,
+    uploads: AtomicU64,
+}
+
+/// One preparation.
+struct Job {
+    view: Mutex<(Preparing, Instant)>,
+    stopped: AtomicBool,
+}
+
+impl Offers {
+    pub(crate) fn new(
+        account: NodeId,
+        data: PathBuf,
+        store: BlobStore,
+        events: Arc<EventHub>,
+        io: runtime::Handle,
+        hand_over: HandOver,
+    ) -> Self {
+        let inner = Inner {
+            account,
+            data,
+            store,
+            events,
+            io,
+            hand_over,
+            turn: Arc::new(Semaphore::new(1)),
+            jobs: Mutex::default(),
+            uploads: AtomicU64::new(0),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Begins to prepare an offer; what becomes of it is told by events.
+    pub(crate) fn begin(&self, to: NodeId, paths: Vec<PathBuf>) -> Result<Preparing, OfferError> {
+        if paths.is_empty() {
+            return Err(OfferError::Nothing);
+        }
+        if to == self.inner.account {
+            return Err(CommandError::Yourself.into());
+        }
+        let mut offer = [0; 16];
+        getrandom::fill(&mut offer).map_err(|error| OfferError::Node(error.to_string()))?;
+        let id = TransferId::outgoing(to, OfferId::from_bytes(offer));
+        let view =
+            Preparing { account: self.inner.account, id, name: called(&paths), done: 0, total: 0, files: 0 };
+        let job = Arc::new(Job {
+            view: Mutex::new((view.clone(), Instant::now())),
+            stopped: AtomicBool::new(false),
+        });
+        {
+            let mut jobs = self.inner.jobs();
+            if jobs.len() >= MOST {
+                return Err(OfferError::Busy);
+            }
+            jobs.insert(id, Arc::clone(&job));
+        }
+        self.inner.events.publish(NodeEvent::Preparing(view.clone()));
+        let inner = Arc::clone(&self.inner);
+        self.inner.io.spawn(async move {
+            let result = Inner::run(&inner, id, paths, &job).await;
+            if let Err(error) = &result {
+                tracing::info!(%error, "an offer was not made");
+            }
+            inner.jobs().remove(&id);
+            inner.events.publish(NodeEvent::Prepared { id, result });
+        });
+        Ok(view)
+    }
+
+    /// What is being prepared.
+    pub(crate) fn list(&self) -> Vec<Preparing> {
+        self.inner.jobs().values().map(|job| job.view().0.clone()).collect()
+    }
+
+    /// Stops a preparation; whether there was one.
+    pub(crate) fn stop(&self, id: TransferId) -> bool {
+        let jobs = self.inner.jobs();
+        let job = jobs.get(&id);
+        if let Some(job) = job {
+            job.stopped.store(true, Ordering::Relaxed);
+        }
+        job.is_some()
+    }
+
+    /// Begins to take a file in that a browser brings.
+    pub(crate) async fn upload(&self, name: String) -> Result<Upload, OfferError> {
+        let number = self.inner.uploads.fetch_add(1, Ordering::Relaxed);
+        let inner = Arc::clone(&self.inner);
+        let begun =
+            self.inner.io.spawn_blocking(move || Upload::begin(&Home::of_owner(&inner.data), &name, number));
+        let begun = begun.await.map_err(|error| OfferError::Node(error.to_string()))?;
+        Ok(begun?)
+    }
+}
+
+impl Job {
+    fn view(&self) -> MutexGuard<'_, (Preparing, Instant)> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopped(&self) -> Result<(), OfferError> {
+        if self.stopped.load(Ordering::Relaxed) { Err(OfferError::Stopped) } else { Ok(()) }
+    }
+}
+
+impl Inner {
+    fn jobs(&self) -> MutexGuard<'_, BTreeMap<TransferId, Arc<Job>>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(
+        inner: &Arc<Self>,
+        id: TransferId,
+        paths: Vec<PathBuf>,
+        job: &Arc<Job>,
+    ) -> Result<(), OfferError> {
+        let gone = |error: &dyn std::fmt::Display| OfferError::Node(error.to_string());
+        let turn = Arc::clone(&inner.turn).acquire_owned().await.map_err(|error| gone(&error))?;
+        let (worker, work) = (Arc::clone(inner), Arc::clone(job));
+        let prepared = inner.io.spawn_blocking(move || {
+            let _turn = turn;
+            worker.prepare(id, &paths, &work)
+        });
+        let what = prepared.await.map_err(|error| gone(&error))??;
+        job.is_stopped()?;
+        (inner.hand_over)(id, what).await.map_err(|error| match error {
+            CallError::Refused(refusal) => refusal.into(),
+            other => gone(&other),
+        })
+    }
+
+    /// Finds and hashes. Blocks.
+    fn prepare(&self, id: TransferId, paths: &[PathBuf], job: &Job) -> Result<Offered, OfferError> {
+        if let [path] = paths
+            && fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_file()
+        {
+            let size = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+            self.found(job, size);
+            let name = last_name(path)?;
+            let mut progress = |bytes| self.hashed(job, bytes);
+            let imported = self.store.import(path, holder(id), &mut progress)?;
+            let mime = mime_guess::from_path(path).first_raw().unwrap_or_default().to_owned();
+            return Ok(Offered::File { name, mime, blob: imported.id(), size: imported.size() });
+        }
+        let found = self.find(paths, job)?;
+        self.collect(id, job, found)
+    }
+
+    /// All files under the paths, with their places in the collection.
+    fn find(&self, paths: &[PathBuf], job: &Job) -> Result<BTreeMap<String, PathBuf>, OfferError> {
+        let mut found = BTreeMap::new();
+        let mut waiting: Vec<(PathBuf, String)> = Vec::new();
+        for path in paths {
+            // A single folder is the collection itself; of several things each keeps its name.
+            let name = if paths.len() == 1 { String::new() } else { last_name(path)? };
+            if waiting.iter().any(|(_, other)| *other == name) {
+                return Err(OfferError::SameName(name));
+            }
+            waiting.push((fs::canonicalize(path).map_err(|error| unreadable(path, &error))?, name));
+        }
+        while let Some((path, place)) = waiting.pop() {
+            job.is_stopped()?;
+            let metadata = fs::symlink_metadata(&path).map_err(|error| unreadable(&path, &error))?;
+            if metadata.is_dir() {
+                for entry in fs::read_dir(&path).map_err(|error| unreadable(&path, &error))? {
+                    let entry = entry.map_err(|error| unreadable(&path, &error))?;
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    let place = if place.is_empty() { name } else { format!("{place}/{name}") };
+                    waiting.push((entry.path(), place));
+                }
+                // A folder of folders without end is found out before it fills the memory.
+                if waiting.len() > limits::MAX_COLLECTION_FILES.saturating_mul(2) {
+                    return Err(OfferError::TooMany);
+                }
+            } else if metadata.is_file() {
+                self.found(job, metadata.len());
+                if found.len() >= limits::MAX_COLLECTION_FILES {
+                    return Err(OfferError::TooMany);
+                }
+                found.insert(place, path);
+            }
+        }
+        if found.is_empty() {
+            let path = paths.first().cloned().unwrap_or_default();
+            return Err(OfferError::Empty(path));
+        }
+        Ok(found)
+    }
+
+    /// Hashes the files and makes their list.
+    fn collect(
+        &self,
+        id: TransferId,
+        job: &Job,
+        found: BTreeMap<String, PathBuf>,
+    ) -> Result<Offered, OfferError> {
+        let name = job.view().0.name.clone();
+        let mut members = Vec::with_capacity(found.len());
+        let mut batch: Vec<Imported> = Vec::with_capacity(BATCH);
+        for (place, path) in found {
+            let mut progress = |bytes| self.hashed(job, bytes);
+            let imported = self.store.hash_file(&path, &mut progress)?;
+            members.push(Member { path: place, blob: imported.id(), size: imported.size() });
+            batch.push(imported);
+            if batch.len() >= BATCH {
+                self.store.offer(holder(id), &batch)?;
+                batch.clear();
+            }
+        }
+        self.store.offer(holder(id), &batch)?;
+        let count = u32::try_from(members.len()).map_err(|_| OfferError::TooMany)?;
+        let manifest = Manifest::new(members).map_err(|error| OfferError::Refused(error.to_string()))?;
+        let (list, size) = self.keep_list(id, &manifest.encode())?;
+        Ok(Offered::Collection { name, count, total: manifest.total(), manifest: list, manifest_size: size })
+    }
+
+    /// Writes the list where it can be fetched from.
+    fn keep_list(
+        &self,
+        id: TransferId,
+        bytes: &[u8],
+    ) -> Result<(pc2_protocols::id::BlobId, BlobSize), OfferError> {
+        let path = list_path(&self.data, holder(id));
+        let failed = |error: std::io::Error| unreadable(&path, &error);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        fs::write(&path, bytes).map_err(failed)?;
+        fs::File::open(&path).and_then(|file| file.sync_all()).map_err(failed)?;
+        let list = self.store.import(&path, holder(id), &mut |_| ControlFlow::Continue(()))?;
+        Ok((list.id(), list.size()))
+    }
+
+    fn found(&self, job: &Job, bytes: u64) {
+        let mut view = job.view();
+        view.0.total = view.0.total.saturating_add(bytes);
+        view.0.files = view.0.files.saturating_add(1);
+        drop(view);
+        self.tell(job);
+    }
+
+    fn hashed(&self, job: &Job, bytes: u64) -> ControlFlow<()> {
+        {
+            let mut view = job.view();
+            view.0.done = view.0.done.saturating_add(bytes);
+        }
+        self.tell(job);
+        if job.stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn tell(&self, job: &Job) {
+        let mut view = job.view();
+        if view.1.elapsed() >= TELL_EVERY {
+            view.1 = Instant::now();
+            self.events.publish(NodeEvent::Preparing(view.0.clone()));
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> OfferError {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        OfferError::NotThere(path.to_owned())
+    } else {
+        OfferError::Unreadable { path: path.to_owned(), reason: error.to_string() }
+    }
+}
+
+/// What a file or folder is called. `.` and such are called as what they are.
+fn last_name(path: &Path) -> Result<String, OfferError> {
+    let name = match path.file_name() {
+        Some(name) => Some(name.to_owned()),
+        None => {
+            let real = fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
+            real.file_name().map(ToOwned::to_owned)
+        }
+    };
+    let name = name.map_or_else(|| "files".to_owned(), |name| name.to_string_lossy().into_owned());
+    // 255 bytes of any file system fit; a name that was no text may have grown.
+    Ok(name.chars().take(limits::MAX_OFFER_NAME_BYTES / 4).collect())
+}
+
+/// What an offer of these is called.
+fn called(paths: &[PathBuf]) -> String {
+    match paths {
+        [path] => last_name(path).unwrap_or_else(|_| "files".to_owned()),
+        several => format!("{} files", several.len()),
+    }
+}
