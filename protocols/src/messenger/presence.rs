@@ -18,6 +18,10 @@ use crate::{
     net::{NetCommand, NetError, Protocol, RequestToken},
     time::Mono,
 };
+use std::time::Duration;
+
+/// When what was lost is said again for the first time; then twice as long each time, up to [`limits::REPAIR_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_millis(500);
 
 /// Presence between us and one person.
 #[derive(Debug, Default)]
@@ -25,6 +29,8 @@ pub(super) struct Presence {
     /// They said that they are here.
     pub(super) theirs: bool,
     told: Told,
+    /// How often in a row telling them failed.
+    failures: u32,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -120,10 +126,16 @@ impl<P: CryptoProvider> Messenger<P> {
         }
         thread.presence.told = match result {
             Ok(answer) => {
+                thread.presence.failures = 0;
                 thread.presence.theirs |= answer == Answer::Seen && thread.is_accepted();
                 Told::Yes
             }
-            Err(_) => Told::NotBefore(step.now.mono.after(limits::REPAIR_RETRY)),
+            // Two who meet dial each other at once, and what was under way on the connection that is closed then is lost: said again soon.
+            Err(_) => {
+                let wait = FIRST_RETRY.saturating_mul(1 << thread.presence.failures.min(16));
+                thread.presence.failures = thread.presence.failures.saturating_add(1);
+                Told::NotBefore(step.now.mono.after(wait.min(limits::REPAIR_RETRY)))
+            }
         };
         step.touch(peer);
     }

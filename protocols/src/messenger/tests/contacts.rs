@@ -184,6 +184,25 @@ fn commands_that_make_no_sense_say_why() {
 }
 
 #[test]
+fn a_word_of_presence_that_is_lost_on_its_way_is_said_again_soon() {
+    let mut bench = Bench::new(2);
+    bench.befriend(1, 0);
+    for index in [0, 1] {
+        bench.set_reachable(index, false);
+    }
+    // Both are connected, and whatever they say first is lost with one of two connections.
+    for index in [0, 1] {
+        bench.queue.push_back((index, In::PeerUp { node: id(1 - index) }));
+    }
+    bench.run();
+    assert!(!bench.nodes[0].view(1).online && !bench.nodes[1].view(0).online);
+    bench.nodes[0].reachable = true;
+    bench.nodes[1].reachable = true;
+    bench.wait(Duration::from_secs(1));
+    assert!(bench.nodes[0].view(1).online && bench.nodes[1].view(0).online);
+}
+
+#[test]
 fn a_contact_is_online_while_connected_and_a_stranger_never() {
     let mut bench = Bench::new(3);
     bench.befriend(0, 1);
