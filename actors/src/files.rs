@@ -18,7 +18,14 @@
 pub(crate) mod home;
 pub(crate) mod lines;
 pub(crate) mod offer;
+mod pace;
+mod pipe;
+pub(crate) mod plane;
+mod receive;
+mod serve;
+mod session;
 
+use self::plane::Order;
 use crate::{
     event::{EventHub, NodeEvent},
     host::Host,
@@ -49,7 +56,7 @@ use tracing::info;
 pub(crate) struct FilesShell {
     own: Inbox<In>,
     messenger: Addr<Host<MessengerShell>>,
-    orders: mpsc::UnboundedSender<Out>,
+    orders: mpsc::UnboundedSender<Order>,
     events: Arc<EventHub>,
     io: runtime::Handle,
     connected: BTreeSet<NodeId>,
@@ -61,7 +68,7 @@ impl FilesShell {
     pub(crate) fn new(
         own: Inbox<In>,
         messenger: Addr<Host<MessengerShell>>,
-        orders: mpsc::UnboundedSender<Out>,
+        orders: mpsc::UnboundedSender<Order>,
         events: Arc<EventHub>,
         io: runtime::Handle,
     ) -> Self {
@@ -70,7 +77,7 @@ impl FilesShell {
 
     fn order(&self, order: Out) {
         // The data plane ends with the node.
-        let _it_may_have_ended = self.orders.send(order);
+        let _it_may_have_ended = self.orders.send(Order::Machine(order));
     }
 
     /// Asks the messenger to write the offer to them.
@@ -100,11 +107,12 @@ impl FilesShell {
 
     fn publish(&self, event: Event) {
         if let Event::Transfer(view) = &event
-            && view.id.direction == Direction::In
-            && matches!(view.state, State::Done { .. })
+            && view.ended.is_some()
+            && !matches!(view.state, State::Failed { retryable: true, .. } if view.id.direction == Direction::In)
         {
-            // It is the owner's file now; what was kept to recognise it after a crash is not needed any more.
-            self.order(Out::Release { id: view.id });
+            let what = Box::new(view.offer.what.clone());
+            // The data plane ends with the node.
+            let _it_may_have_ended = self.orders.send(Order::Ended { id: view.id, what });
         }
         self.events.publish(NodeEvent::Files(event));
     }

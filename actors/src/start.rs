@@ -16,25 +16,29 @@ use crate::{
     event::EventHub,
     exporter::Exporter,
     factories::{Factories, Sources},
-    files::offer::{HandOver, Offers},
-    host::Host,
+    files::{
+        offer::{HandOver, Offers},
+        plane::{self, Order},
+    },
+    host::{Host, inbox},
     messages::Report,
     net::{NetStartError, Routes},
     network::{self, Guarded, Network},
     reads::Reads,
-    shell::{BuildError, Shell},
+    shell::{BuildError, Inbox, Shell},
     tree::{self, Branch, Ground, Tree},
     watchdog::{self, PING_EVERY},
 };
 use actix::{Addr, System};
 use pc2_protocols::{
-    files::Command,
+    files::{self, Command},
+    id::NodeId,
     identity::ProfileRow,
     level::LevelChoice,
     net::Peer,
     relay::{self, ContributionRow, Shares},
 };
-use pc2_storage::{Change, OpenReport, Storage, WriteError, blobs::BlobStore};
+use pc2_storage::{Change, OpenReport, Reader, Storage, WriteError, blobs::BlobStore};
 use std::{
     sync::{Arc, mpsc},
     thread,
@@ -42,7 +46,7 @@ use std::{
 };
 use tokio::{
     runtime::{self, Runtime},
-    sync::oneshot,
+    sync::{mpsc as mpsc_async, oneshot},
     task::JoinHandle,
 };
 use tracing::{info, warn};
@@ -65,11 +69,15 @@ const IO_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a part may take to start.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Offers that came so long before the newest message are handed to the files machine again: far longer than a handing over can take.
+const LATE: Duration = Duration::from_secs(600);
+
 /// Workers of the io runtime. The reference machines have two cores.
 const IO_WORKERS: usize = 2;
 
-/// Blocking threads: four reads at once, and as many for name resolution and rebuilds.
-const BLOCKING_THREADS: usize = 8;
+/// Blocking threads: four reads at once, and as many for name resolution and rebuilds; for file transfers one for each of eight that are received (from two
+/// holders) and eight that are sent, and eight for what they do with the disk. They are made when needed, and each takes what its stack really uses.
+const BLOCKING_THREADS: usize = 40;
 
 /// Starts the network, given the routing table of the last time and the way to the hosts.
 type StartNetwork =
@@ -97,6 +105,7 @@ pub struct Running {
     handle: NodeHandle,
     tree: Tree,
     network: Guarded,
+    plane: Plane,
     watchdog: JoinHandle<()>,
     exporter: Exporter,
     events: Arc<EventHub>,
@@ -137,6 +146,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     let events = EventHub::new(clock.now().unix);
     let actors = ActorThread::start()?;
     let sources = Sources { keys: config.keys.clone(), reader: reader.clone(), clock };
+    let (orders, taken) = mpsc_async::unbounded_channel();
     let ground = Ground {
         account,
         arbiter: actors.system.arbiter().clone(),
@@ -146,9 +156,19 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         reader: reader.clone(),
         writer: writer.clone(),
         factories: (seams.factories)(Factories::new(&sources)),
+        orders: orders.clone(),
     };
     let (tree, network) = tree::plant(ground, |routes| (seams.network)(io.handle(), config, known, routes))?;
-    let Network { port: _, look, files: _, task, stop } = network;
+    let Network { port: _, look, files: lines, task, stop } = network;
+    let own = inbox(&tree.files.host);
+    let start = plane::Start {
+        data: config.data.clone(),
+        store: blobs.clone(),
+        own: own.clone(),
+        lines,
+        orders: taken,
+    };
+    let plane = Plane { orders, task: plane::spawn(io.handle(), start) };
     let network = Guarded::new(io.handle(), stop, task, Arc::clone(&config.on_fatal));
     io.block_on(async {
         has_started(&tree.identity).await?;
@@ -169,6 +189,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     });
     let offers =
         Offers::new(account, config.data.clone(), blobs, Arc::clone(&events), io.handle().clone(), hand_over);
+    let late = reader.clone();
     let handle = NodeHandle::new(Inner {
         account,
         dir: config.data.clone(),
@@ -205,7 +226,9 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     let watchdog = io.spawn(async move { on_fatal(watchdog::watch(watched, seams.ping_every).await) });
     let exporter = Exporter::start(io.handle(), Arc::clone(&storage));
     info!(node = %account.short(), milliseconds = began.elapsed().as_millis(), "node started");
-    Ok(Running { handle, tree, network, watchdog, exporter, events, storage, actors, io })
+    let found = io.handle().spawn_blocking(move || hand_late_offers(&late, account, &own));
+    drop(found);
+    Ok(Running { handle, tree, network, plane, watchdog, exporter, events, storage, actors, io })
 }
 
 impl Running {
@@ -229,12 +252,13 @@ impl Running {
 
     /// Ends the node in order. Blocks for [`SHUTDOWN_PATIENCE`] at most; call it outside of any async runtime.
     pub fn shutdown(self) {
-        let Self { handle, tree, network, watchdog, exporter, events, storage, actors, io } = self;
+        let Self { handle, tree, network, plane, watchdog, exporter, events, storage, actors, io } = self;
         let began = Instant::now();
         watchdog.abort();
         io.block_on(async {
             let hosts = async {
                 tree.files.shut_down().await;
+                plane.end().await;
                 tree.messenger.shut_down().await;
                 tree.mailbox.shut_down().await;
                 tree.relay.shut_down().await;
@@ -255,6 +279,36 @@ impl Running {
         drop(actors);
         io.shutdown_timeout(IO_PATIENCE);
         info!(milliseconds = began.elapsed().as_millis(), "node stopped");
+    }
+}
+
+/// The data plane of file transfer.
+struct Plane {
+    orders: mpsc_async::UnboundedSender<Order>,
+    task: JoinHandle<()>,
+}
+
+impl Plane {
+    /// Waits until what has arrived survives.
+    async fn end(self) {
+        let _it_may_have_ended = self.orders.send(Order::End);
+        if let Err(error) = self.task.await {
+            warn!(%error, "the data plane of file transfer failed");
+        }
+    }
+}
+
+/// The messenger hands offers over when they are on disk; what came shortly before a crash it may not have handed over. Twice does not matter.
+fn hand_late_offers(reader: &Reader, account: NodeId, files: &Inbox<files::In>) {
+    match reader.newest_offers(account, LATE) {
+        Ok(offers) => {
+            for (from, offer) in offers {
+                files.tell(files::In::Offered { from, offer });
+            }
+        }
+        Err(error) => {
+            warn!(%error, "offers of files that came shortly before the last end are not looked for")
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     dht::DhtShell,
     event::{EventHub, NodeEvent},
     factories::Factories,
-    files::FilesShell,
+    files::{FilesShell, plane::Order},
     health::Vitals,
     host::{Host, Parts, Seat, inbox},
     identity::IdentityShell,
@@ -66,6 +66,8 @@ pub(crate) struct Ground {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) factories: Factories,
+    /// To the data plane of file transfer.
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
 }
 
 /// One host of the tree.
@@ -89,7 +91,7 @@ pub(crate) fn plant<E>(
     ground: Ground,
     network: impl FnOnce(Routes) -> Result<Network, E>,
 ) -> Result<(Tree, Network), E> {
-    let Ground { account, arbiter, io, clock, events, reader, writer, factories } = ground;
+    let Ground { account, arbiter, io, clock, events, reader, writer, factories, orders } = ground;
     let (identity, identity_seat) = Host::<IdentityShell>::spawn(&arbiter, IDENTITY_MAILBOX);
     let (dht, dht_seat) = Host::<DhtShell>::spawn(&arbiter, DHT_MAILBOX);
     let (messenger, messenger_seat) = Host::<MessengerShell>::spawn(&arbiter, MESSENGER_MAILBOX);
@@ -141,7 +143,6 @@ pub(crate) fn plant<E>(
         reader.clone(),
         common.io.clone(),
     );
-    let (orders, _plane) = mpsc::unbounded_channel();
     let to_files = inbox(&files);
     let files_shell = FilesShell::new(
         to_files.clone(),

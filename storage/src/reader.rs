@@ -33,6 +33,7 @@ use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 /// Reads the database. Cheap to clone; answers [`ReadError::Closed`] once the storage is closed.
@@ -119,6 +120,37 @@ impl Reader {
             snapshot.rates = rates.map(|row| row.rates).unwrap_or_default();
             Ok(snapshot)
         })
+    }
+
+    /// Offers of files that others made in messages that came to this disk at most so long before the newest of all. By conversation, oldest first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn newest_offers(
+        &self,
+        account: NodeId,
+        within: Duration,
+    ) -> Result<Vec<(NodeId, FileOffer)>, ReadError> {
+        let contacts: Vec<NodeId> = self.read(|opened| {
+            let rows = tables::CONTACTS.rows_under(&opened.tree, &opened.sealer, &account);
+            rows.map(|row| row.map(|row| row.peer)).collect()
+        })?;
+        let mut newest = BTreeMap::new();
+        for peer in contacts {
+            let conversation = ConversationId::direct(peer);
+            if let Some(row) = self.history(account, conversation, None, 1)?.into_iter().next() {
+                newest.insert(conversation, row.stored);
+            }
+        }
+        let latest = newest.values().max().copied().unwrap_or(UnixMillis(0));
+        let since = latest.before(within);
+        let mut offers = Vec::new();
+        for (conversation, stored) in newest {
+            if stored >= since {
+                offers.extend(self.late_offers(account, conversation, since)?);
+            }
+        }
+        Ok(offers)
     }
 
     /// Offers of files that others made in a conversation's newest messages and that came to this disk at a time or later: oldest first. Looks at

@@ -1,0 +1,278 @@
+//! Answering a peer's stream: each request is put to the machine, and its word carried out.
+//!
+//! In: a stream that a peer opened. Out: answers in the order of the requests, groups with their proof. Nothing is read from the disk before the
+//! machine has said that this peer may have it. What does not decode ends the stream without an answer.
+//!
+//! A thread that may wait writes the groups. It is taken for one request at a time.
+//!
+//! Not here: who may have what ([`pc2_protocols::files`]).
+
+use super::{
+    lines::{Io, Stream},
+    offer,
+    pipe::Outlet,
+    plane::Parts,
+};
+use futures::{
+    AsyncReadExt as _,
+    io::{ReadHalf, WriteHalf},
+};
+use pc2_protocols::{
+    blob::{BlobSize, Groups},
+    files::{
+        In, ServeError, ServeToken,
+        rows::TransferId,
+        wire::{Answer, IDLE_PATIENCE, REQUEST_PATIENCE, Refusal, Request, frame_length},
+    },
+    id::{BlobId, NodeId},
+    limits::PULL_STALL,
+};
+use pc2_storage::blobs::{BlobError, Reader};
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime,
+    sync::{oneshot, watch},
+    time::timeout,
+};
+use tracing::{debug, warn};
+
+/// The machine answers within a write to disk; this long means that it has restarted.
+const WORD_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Progress is told this often.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+
+/// What the machine says to a request.
+pub(crate) enum Say {
+    /// Send these groups.
+    Serve { id: TransferId, blob: BlobId, size: BlobSize, groups: Groups, member: bool },
+    /// Nothing was done.
+    Refuse(Refusal),
+    /// It is on disk.
+    Noted,
+}
+
+/// A request that waits for the machine's word, or is being answered.
+pub(crate) struct Waiting {
+    /// Where the word goes; taken when it came.
+    pub(crate) say: Option<oneshot::Sender<Say>>,
+    /// Ends it.
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+/// Answers a stream until it ends.
+pub(crate) async fn answer(parts: Arc<Parts>, stream: Stream) {
+    let peer = stream.peer;
+    let (mut reading, writing) = stream.io.split();
+    let (_never, silent) = watch::channel(false);
+    let outlet = Outlet::new(writing, runtime::Handle::current(), Arc::clone(&parts.up), silent, PULL_STALL);
+    let mut writer = Writer { parts: Arc::clone(&parts), peer, outlet, last: None };
+    let mut patience = REQUEST_PATIENCE;
+    loop {
+        match timeout(patience, request(&mut reading)).await {
+            Ok(Ok(Some(request))) => match writer.request(request).await {
+                Some(back) => writer = back,
+                None => return,
+            },
+            // The end, in peace or not, or nothing for too long.
+            Ok(Ok(None) | Err(_)) | Err(_) => return,
+        }
+        patience = IDLE_PATIENCE;
+    }
+}
+
+/// The next request; `None` at the end of them.
+async fn request(reading: &mut ReadHalf<Box<dyn Io>>) -> io::Result<Option<Request>> {
+    let mut prefix = [0; 2];
+    match reading.read_exact(&mut prefix).await {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+    let mut frame = vec![0; frame_length(prefix).ok_or_else(invalid)?];
+    reading.read_exact(&mut frame).await?;
+    Request::decode(&frame).map(Some).map_err(|_| invalid())
+}
+
+/// The writing side of a stream.
+struct Writer {
+    parts: Arc<Parts>,
+    peer: NodeId,
+    outlet: Outlet<WriteHalf<Box<dyn Io>>>,
+    /// The file that was read last: most requests on a stream are for the same.
+    last: Option<Arc<Reader>>,
+}
+
+impl Writer {
+    /// Puts a request to the machine and carries its word out; `None` when the stream is over.
+    async fn request(mut self, request: Request) -> Option<Self> {
+        let (token, word, stop) = self.parts.waiting.open();
+        let from = self.peer;
+        let input = match request {
+            Request::Pull { ask } => In::Asked { from, token, pull: ask },
+            Request::Tell { offer, word } => In::Heard { from, token, offer, word },
+        };
+        if self.parts.own.offer(input).is_err() {
+            self.parts.waiting.close(token);
+            debug!(peer = from.short(), "the files machine has too much to do; a request is let go");
+            return None;
+        }
+        let said = timeout(WORD_PATIENCE, word).await;
+        let Ok(Ok(say)) = said else {
+            self.parts.waiting.close(token);
+            return None;
+        };
+        self.outlet.stopped_by(stop);
+        let job = tokio::task::spawn_blocking(move || {
+            let goes_on = self.carry_out(token, say);
+            self.parts.waiting.close(token);
+            goes_on.then_some(self)
+        });
+        job.await.unwrap_or_else(|error| {
+            warn!(%error, "sending a file failed");
+            None
+        })
+    }
+
+    /// Answers one request. Whether the stream can go on. Blocks.
+    fn carry_out(&mut self, token: ServeToken, say: Say) -> bool {
+        match say {
+            Say::Refuse(reason) => self.frame(&Answer::Refused { reason }),
+            Say::Noted => self.frame(&Answer::Noted),
+            Say::Serve { id, blob, size, groups, member } => {
+                let found = self.find(id, blob, size, member);
+                let (result, goes_on) = match found {
+                    Ok(reader) => {
+                        let sent = self.send(token, &reader, &groups);
+                        self.last = Some(reader);
+                        let goes_on = sent.is_ok();
+                        (sent, goes_on)
+                    }
+                    Err(error) => (Err(error), self.frame(&Answer::Refused { reason: refusal(error) })),
+                };
+                self.parts.own.tell(In::Served { token, result });
+                goes_on
+            }
+        }
+    }
+
+    fn frame(&mut self, answer: &Answer) -> bool {
+        self.outlet.write_all(&answer.encode()).and_then(|()| self.outlet.flush()).is_ok()
+    }
+
+    /// The file, if it may be sent.
+    fn find(
+        &mut self,
+        id: TransferId,
+        blob: BlobId,
+        size: BlobSize,
+        member: bool,
+    ) -> Result<Arc<Reader>, ServeError> {
+        let store = &self.parts.places.store;
+        if member && !store.is_held_by(blob, offer::holder(id)).map_err(served)? {
+            return Err(ServeError::NotOffered);
+        }
+        let reader = match self.last.take().filter(|last| last.id() == blob) {
+            Some(last) => last,
+            None => Arc::new(match store.reader(blob) {
+                Err(BlobError::TreeDamaged { .. }) => {
+                    warn!(blob = blob.short(), "what proves an offered file is damaged and is made again");
+                    store.rebuild(blob, &mut |_| ControlFlow::Continue(())).map_err(served)?;
+                    store.reader(blob).map_err(served)?
+                }
+                other => other.map_err(served)?,
+            }),
+        };
+        if reader.size() == size { Ok(reader) } else { Err(ServeError::NotOffered) }
+    }
+
+    fn send(&mut self, token: ServeToken, reader: &Reader, groups: &Groups) -> Result<(), ServeError> {
+        let lost = |_: io::Error| ServeError::Lost;
+        self.outlet.write_all(&Answer::Sending.encode()).map_err(lost)?;
+        let mut told = Told { own: &self.parts.own, token, at: Instant::now(), untold: 0 };
+        let encoded = reader.encode(groups, Counted { outlet: &mut self.outlet, told: &mut told });
+        let untold = told.untold;
+        match encoded {
+            Ok(_) => self.outlet.flush().map_err(lost)?,
+            Err(error) => {
+                // What was collected may be half a group: the stream ends, and the next request hears why.
+                self.outlet.discard();
+                if !matches!(error, BlobError::Stream(_)) {
+                    warn!(%error, "an offered file could not be sent");
+                }
+                return Err(served(error));
+            }
+        }
+        if untold > 0 {
+            self.parts.own.tell(In::Sent { token, bytes: untold });
+        }
+        Ok(())
+    }
+}
+
+/// Tells the machine how much was sent.
+struct Told<'a> {
+    own: &'a crate::shell::Inbox<In>,
+    token: ServeToken,
+    at: Instant,
+    untold: u64,
+}
+
+/// Writes, and counts the bytes of the file: whatever is not a pair of hashes.
+struct Counted<'a, 'b> {
+    outlet: &'a mut Outlet<WriteHalf<Box<dyn Io>>>,
+    told: &'a mut Told<'b>,
+}
+
+impl Write for Counted<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.outlet.write(bytes)?;
+        if bytes.len() > PAIR_BYTES {
+            self.told.untold = self.told.untold.saturating_add(u64::try_from(taken).unwrap_or_default());
+        }
+        if self.told.at.elapsed() >= TELL_EVERY {
+            self.told.at = Instant::now();
+            let bytes = std::mem::take(&mut self.told.untold);
+            self.told.own.tell(In::Sent { token: self.told.token, bytes });
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.outlet.flush()
+    }
+}
+
+/// Two hashes.
+const PAIR_BYTES: usize = 64;
+
+/// How the machine hears why a file is not sent.
+fn served(error: BlobError) -> ServeError {
+    match error {
+        BlobError::Stream(_) | BlobError::Stopped => ServeError::Lost,
+        BlobError::Unknown | BlobError::SourceGone { .. } => ServeError::SourceGone,
+        BlobError::SourceChanged { .. } => ServeError::SourceChanged,
+        BlobError::OutOfRange => ServeError::NotOffered,
+        other => {
+            warn!(error = %other, "an offered file cannot be read");
+            ServeError::Unreadable
+        }
+    }
+}
+
+/// What the asker hears.
+const fn refusal(error: ServeError) -> Refusal {
+    match error {
+        ServeError::NotOffered => Refusal::NotOffered,
+        ServeError::SourceChanged => Refusal::SourceChanged,
+        ServeError::SourceGone => Refusal::SourceGone,
+        ServeError::Lost => Refusal::Busy,
+        ServeError::Unreadable => Refusal::Unreadable,
+    }
+}

@@ -1,0 +1,210 @@
+//! Files between whole nodes over loopback: offered, accepted, proven, put into their place, and all of that through restarts.
+
+mod nodes;
+
+use nodes::{Node, acquainted};
+use pc2_actors::event::{NodeEvent, Notice, Subscription};
+use pc2_protocols::{
+    files::{
+        Command, Event, Reply, State, TransferView,
+        rows::{Direction, Failure, Rates, TransferId},
+    },
+    id::NodeId,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn tell(node: &Node, command: Command) -> Reply {
+    let handle = node.handle();
+    node.block_on(handle.files(handle.account(), command)).expect("carried out")
+}
+
+/// Waits until something is so of a transfer.
+fn until(node: &Node, events: &mut Subscription, wanted: impl Fn(&TransferView) -> bool) -> TransferView {
+    node.block_on(async {
+        loop {
+            match events.next().await {
+                Some(Notice::Event(event)) => match &event.event {
+                    NodeEvent::Files(Event::Transfer(view)) if wanted(view) => {
+                        return TransferView::clone(view);
+                    }
+                    NodeEvent::Prepared { result: Err(error), .. } => panic!("not offered: {error}"),
+                    _ => {}
+                },
+                other => panic!("events are missing: {other:?}"),
+            }
+        }
+    })
+}
+
+fn offered(view: &TransferView) -> bool {
+    view.id.direction == Direction::In && view.state == State::Offered
+}
+
+fn done(view: &TransferView) -> bool {
+    matches!(view.state, State::Done { .. })
+}
+
+fn offer(from: &Node, to: NodeId, paths: &[&Path]) {
+    let paths = paths.iter().map(|path| path.to_path_buf()).collect();
+    let handle = from.handle();
+    from.running.io().block_on(async { handle.offer_files(handle.account(), to, paths) }).expect("begun");
+}
+
+fn accept(node: &Node, id: TransferId) {
+    tell(node, Command::Accept { id, folder: None });
+}
+
+fn place(view: &TransferView) -> PathBuf {
+    match &view.state {
+        State::Done { path: Some(path) } => PathBuf::from(String::from_utf8(path.to_vec()).expect("a text")),
+        other => panic!("not in its place: {other:?}"),
+    }
+}
+
+/// Bytes that are not the same everywhere.
+fn bytes(length: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+fn stop(nodes: impl IntoIterator<Item = Node>) {
+    for node in nodes {
+        node.running.shutdown();
+    }
+}
+
+#[test]
+fn a_file_that_is_offered_and_accepted_lands_in_the_downloads_whole_and_both_know() {
+    let (bystander, alice, bob) = acquainted();
+    let (mut at_alice, mut at_bob) = (alice.events(), bob.events());
+    let files = tempfile::tempdir().expect("a directory");
+    let content = bytes(9_000_001, 1);
+    let path = files.path().join("holiday photos \u{1f3d6}.tar");
+    fs::write(&path, &content).expect("written");
+    offer(&alice, bob.id(), &[&path]);
+    let view = until(&bob, &mut at_bob, offered);
+    assert_eq!(view.offer.what.name(), "holiday photos \u{1f3d6}.tar");
+    accept(&bob, view.id);
+    let landed = place(&until(&bob, &mut at_bob, done));
+    assert!(landed.starts_with(bob.dir.path().join("users/owner/Downloads")), "{}", landed.display());
+    assert!(fs::read(&landed).expect("there") == content);
+    until(&alice, &mut at_alice, done);
+
+    // The same once more: beside the first, which stays what it is.
+    offer(&alice, bob.id(), &[&path]);
+    let view = until(&bob, &mut at_bob, offered);
+    accept(&bob, view.id);
+    let second = place(&until(&bob, &mut at_bob, done));
+    assert_ne!(second, landed);
+    assert!(fs::read(&second).expect("there") == content);
+    stop([alice, bob, bystander]);
+}
+
+#[test]
+fn a_folder_lands_as_it_was_with_empty_files_twins_and_odd_names() {
+    let (bystander, alice, bob) = acquainted();
+    let mut at_bob = bob.events();
+    let files = tempfile::tempdir().expect("a directory");
+    let folder = files.path().join("things");
+    let members: Vec<(&str, Vec<u8>)> = vec![
+        ("empty", Vec::new()),
+        ("a/one.bin", bytes(3_000_000, 2)),
+        ("a/b/twin.bin", bytes(3_000_000, 2)),
+        ("a/b/small.txt", b"small".to_vec()),
+        ("a/b/same.txt", b"small".to_vec()),
+        ("\u{5e9}\u{5dc}\u{5d5}\u{5dd}.txt", bytes(70_000, 3)),
+    ];
+    for (name, content) in &members {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, content).expect("written");
+    }
+    std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).expect("made");
+    offer(&alice, bob.id(), &[&folder]);
+    let view = until(&bob, &mut at_bob, offered);
+    accept(&bob, view.id);
+    let landed = place(&until(&bob, &mut at_bob, done));
+    assert_eq!(landed, bob.dir.path().join("users/owner/Downloads/things"));
+    for (name, content) in &members {
+        assert!(fs::read(landed.join(name)).expect("there") == *content, "{name}");
+    }
+    assert!(!landed.join("link").exists(), "a link is not followed, and not sent");
+    stop([alice, bob, bystander]);
+}
+
+#[test]
+fn a_transfer_goes_on_where_it_was_after_either_side_is_started_again() {
+    let (bystander, alice, bob) = acquainted();
+    let mut at_bob = bob.events();
+    let files = tempfile::tempdir().expect("a directory");
+    let content = bytes(24_000_000, 4);
+    let path = files.path().join("large.bin");
+    fs::write(&path, &content).expect("written");
+    let rates = Rates { down: Some(6_000_000), up: None };
+    tell(&bob, Command::SetRates { rates });
+    offer(&alice, bob.id(), &[&path]);
+    let view = until(&bob, &mut at_bob, offered);
+    accept(&bob, view.id);
+    let some = |view: &TransferView| matches!(view.state, State::Transferring { bytes } if bytes > 4_000_000);
+    until(&bob, &mut at_bob, some);
+    let bob = bob.restart();
+    let mut at_bob = bob.events();
+    // What was there counts from the first.
+    let view = until(&bob, &mut at_bob, |view| matches!(view.state, State::Transferring { .. }));
+    assert!(matches!(view.state, State::Transferring { bytes } if bytes > 2_000_000), "{:?}", view.state);
+    until(
+        &bob,
+        &mut at_bob,
+        |view| matches!(view.state, State::Transferring { bytes } if bytes > 12_000_000),
+    );
+    let alice = alice.restart();
+    let landed = place(&until(&bob, &mut at_bob, done));
+    assert!(fs::read(landed).expect("there") == content);
+    stop([alice, bob, bystander]);
+}
+
+#[test]
+fn a_file_that_was_changed_since_it_was_offered_is_never_sent_and_both_are_told_why() {
+    let (bystander, alice, bob) = acquainted();
+    let mut at_bob = bob.events();
+    let files = tempfile::tempdir().expect("a directory");
+    let path = files.path().join("a.txt");
+    fs::write(&path, b"before").expect("written");
+    offer(&alice, bob.id(), &[&path]);
+    let view = until(&bob, &mut at_bob, offered);
+    fs::write(&path, b"another text").expect("written");
+    accept(&bob, view.id);
+    let failed = until(&bob, &mut at_bob, |view| matches!(view.state, State::Failed { .. }));
+    let State::Failed { why, .. } = failed.state else { unreachable!("waited for it") };
+    assert_eq!(why, Failure::SourceChanged);
+    let downloads = bob.dir.path().join("users/owner/Downloads");
+    let left = fs::read_dir(downloads).map(|entries| entries.count()).unwrap_or_default();
+    assert_eq!(left, 0, "nothing partial under a final name");
+    stop([alice, bob, bystander]);
+}
+
+#[test]
+fn an_offer_that_is_declined_or_taken_back_ends_on_both_sides() {
+    let (bystander, alice, bob) = acquainted();
+    let (mut at_alice, mut at_bob) = (alice.events(), bob.events());
+    let files = tempfile::tempdir().expect("a directory");
+    let path = files.path().join("a.txt");
+    fs::write(&path, b"text").expect("written");
+    offer(&alice, bob.id(), &[&path]);
+    let view = until(&bob, &mut at_bob, offered);
+    tell(&bob, Command::Decline { id: view.id });
+    until(&alice, &mut at_alice, |view| view.state == State::Declined);
+
+    offer(&alice, bob.id(), &[&path]);
+    let view = until(&bob, &mut at_bob, offered);
+    tell(&alice, Command::Withdraw { id: TransferId::outgoing(bob.id(), view.id.offer) });
+    until(&bob, &mut at_bob, |view| view.state == State::Withdrawn);
+    stop([alice, bob, bystander]);
+}
