@@ -7,7 +7,7 @@
 
 use crate::{
     line::Port,
-    net::{self, Full, NetConfig, NetStartError, NetTask, NetworkView, Routes},
+    net::{self, ArrivingStreams, FileStreams, Full, NetConfig, NetStartError, NetTask, NetworkView, Routes},
     watchdog::Fatal,
 };
 use futures::future::BoxFuture;
@@ -22,6 +22,12 @@ pub(crate) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<NetworkView>> +
 pub(crate) struct Network {
     pub(crate) port: Port,
     pub(crate) look: Look,
+    /// Opens streams of files to connected nodes.
+    #[expect(dead_code, reason = "whoever moves files takes it")]
+    pub(crate) files: FileStreams,
+    /// Streams of files that peers open.
+    #[expect(dead_code, reason = "whoever moves files takes it")]
+    pub(crate) arriving: ArrivingStreams,
     /// Waits until it ends by itself, or ends it when told to.
     pub(crate) task: BoxFuture<'static, Option<Fatal>>,
     /// Tells it to.
@@ -34,15 +40,18 @@ pub(crate) fn spawn(
     config: NetConfig,
     routes: Routes,
 ) -> Result<Network, NetStartError> {
-    let (handle, task) = net::spawn(io, config, routes)?;
+    let (handle, task, arriving) = net::spawn(io, config, routes)?;
     let (stop, stopped) = oneshot::channel();
     let commands = handle.clone();
+    let files = handle.files();
     Ok(Network {
         port: Arc::new(move |command| commands.command(command).map_err(|Full(command)| command)),
         look: Arc::new(move || {
             let handle = handle.clone();
             Box::pin(async move { handle.view().await })
         }),
+        files,
+        arriving,
         task: Box::pin(guard(task, stopped)),
         stop,
     })

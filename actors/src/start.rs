@@ -145,7 +145,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         factories: (seams.factories)(Factories::new(&sources)),
     };
     let (tree, network) = tree::plant(ground, |routes| (seams.network)(io.handle(), config, known, routes))?;
-    let Network { port: _, look, task, stop } = network;
+    let Network { port: _, look, files: _, arriving: _, task, stop } = network;
     let network = Guarded::new(io.handle(), stop, task, Arc::clone(&config.on_fatal));
     io.block_on(async {
         has_started(&tree.identity).await?;

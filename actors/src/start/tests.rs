@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     api::CallError,
     event::{NodeEvent, Notice, Subscription},
+    net::FileStreams,
     shell::BoxedMachine,
 };
 use pc2_protocols::{
@@ -59,6 +60,8 @@ impl Nobody {
         Network {
             port,
             look: Arc::new(|| Box::pin(async { None })),
+            files: FileStreams::nowhere(),
+            arriving: tokio::sync::mpsc::channel(1).1,
             task: Box::pin(async move {
                 drop(stopped.await);
                 None
