@@ -6,12 +6,15 @@
 //! Not here: the driver (`net`).
 
 use crate::{
-    files::lines::Lines,
+    files::lines::{Lines, NoStream, Open, Purpose, Stream},
     line::Port,
-    net::{self, Full, NetConfig, NetStartError, NetTask, NetworkView, Routes},
+    net::{
+        self, ArrivingStreams, FileStream, FileStreams, Full, NetConfig, NetStartError, NetTask, NetworkView,
+        Routes, StreamError,
+    },
     watchdog::Fatal,
 };
-use futures::future::BoxFuture;
+use futures::{future::BoxFuture, stream::poll_fn};
 use std::sync::Arc;
 use tokio::{runtime, sync::oneshot, task::JoinHandle};
 use tracing::warn;
@@ -37,12 +40,12 @@ pub(crate) fn spawn(
     config: NetConfig,
     routes: Routes,
 ) -> Result<Network, NetStartError> {
-    let (handle, task) = net::spawn(io, config, routes)?;
+    let (handle, task, arriving) = net::spawn(io, config, routes)?;
     let (stop, stopped) = oneshot::channel();
     let commands = handle.clone();
     Ok(Network {
         port: Arc::new(move |command| commands.command(command).map_err(|Full(command)| command)),
-        files: Lines::nobody(),
+        files: lines(handle.files(), arriving),
         look: Arc::new(move || {
             let handle = handle.clone();
             Box::pin(async move { handle.view().await })
@@ -50,6 +53,25 @@ pub(crate) fn spawn(
         task: Box::pin(guard(task, stopped)),
         stop,
     })
+}
+
+/// Streams as the data plane of file transfer sees them.
+fn lines(streams: FileStreams, mut arriving: ArrivingStreams) -> Lines {
+    let whole = |stream: FileStream| Stream { peer: stream.peer(), io: Box::new(stream) };
+    let open: Open = Arc::new(move |node, purpose| {
+        let streams = streams.clone();
+        Box::pin(async move {
+            let opened = match purpose {
+                Purpose::Little | Purpose::Bulk => streams.open(node).await,
+            };
+            opened.map(whole).map_err(|error| match error {
+                StreamError::Unsupported => NoStream::Unsupported,
+                StreamError::NotConnected | StreamError::Lost | StreamError::Busy => NoStream::Lost,
+            })
+        })
+    });
+    let incoming = poll_fn(move |cx| arriving.poll_recv(cx).map(|stream| stream.map(whole)));
+    Lines { open, incoming: Box::pin(incoming) }
 }
 
 async fn guard(mut task: NetTask, stopped: oneshot::Receiver<()>) -> Option<Fatal> {

@@ -4,10 +4,9 @@
 //!
 //! Not here: how streams are opened (`net`).
 
-use futures::{AsyncRead, AsyncWrite, future::BoxFuture};
+use futures::{AsyncRead, AsyncWrite, future::BoxFuture, stream::BoxStream};
 use pc2_protocols::id::NodeId;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// Reads and writes.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -48,14 +47,15 @@ pub(crate) struct Lines {
     /// Ours.
     pub(crate) open: Open,
     /// Theirs: bounded, in all and for each peer, by whoever gives them.
-    pub(crate) incoming: mpsc::Receiver<Stream>,
+    pub(crate) incoming: BoxStream<'static, Stream>,
 }
 
 impl Lines {
     /// With nobody.
+    #[cfg(test)]
     pub(crate) fn nobody() -> Self {
-        let (_, incoming) = mpsc::channel(1);
-        Self { open: Arc::new(|_, _| Box::pin(async { Err(NoStream::Lost) })), incoming }
+        let open: Open = Arc::new(|_, _| Box::pin(async { Err(NoStream::Lost) }));
+        Self { open, incoming: Box::pin(futures::stream::pending()) }
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     session::{Session, Stretch},
 };
 use crate::shell::Inbox;
-use futures::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _, stream::BoxStream};
 use pc2_protocols::{
     files::{
         In, Out, Part, PullError, PullId, ServeToken,
@@ -173,7 +173,11 @@ struct Plane {
 }
 
 impl Plane {
-    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>, mut incoming: mpsc::Receiver<Stream>) {
+    async fn run(
+        mut self,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+        mut incoming: BoxStream<'static, Stream>,
+    ) {
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.parts)));
         let mut listens = true;
         loop {
@@ -184,7 +188,7 @@ impl Plane {
                     Some(Order::Ended { id, what }) => self.ended(id, *what),
                     Some(Order::End) | None => break,
                 },
-                stream = incoming.recv(), if listens => match stream {
+                stream = incoming.next(), if listens => match stream {
                     Some(stream) => {
                         tokio::spawn(serve::answer(Arc::clone(&self.parts), stream));
                     }

@@ -58,6 +58,11 @@ pub(super) fn shown(remote: &Multiaddr) -> Option<(Address, Transport)> {
     Some((Address::try_from(bare.to_string()).ok()?, transport))
 }
 
+/// Whether a connection's far end is reached by TCP, as far as its relay when relayed.
+pub(super) fn is_tcp(remote: &Multiaddr) -> bool {
+    remote.iter().any(|part| matches!(part, Protocol::Tcp(_)))
+}
+
 /// The address without a trailing `/p2p/…`.
 pub(super) fn without_peer(multiaddr: &Multiaddr) -> Multiaddr {
     let mut bare = multiaddr.clone();

@@ -1,5 +1,5 @@
-//! What runs on connections: limits, relaying and being relayed, hole punching, tries to be reached, identify, ping, kad, mDNS, UPnP and our three
-//! request-response protocols.
+//! What runs on connections: limits, relaying and being relayed, hole punching, tries to be reached, identify, ping, kad, mDNS, UPnP, our three
+//! request-response protocols and streams of files.
 //!
 //! The order of the fields matters: those that refuse connections come first, so that the others never see a connection that is then refused.
 //!
@@ -16,6 +16,7 @@ use super::{
     },
     prober::Prober,
     relaying::Relaying,
+    streaming::Streaming,
     throttle::Throttle,
     ways::{Guests, OnWay, Sieve, Way},
 };
@@ -82,6 +83,7 @@ pub(super) struct Behaviour {
     record: BothWays,
     message: BothWays,
     mailbox: BothWays,
+    pub(super) streaming: Streaming,
 }
 
 impl Behaviour {
@@ -90,6 +92,7 @@ impl Behaviour {
         keypair: &Keypair,
         circuits: relay::client::Behaviour,
         throttle: Arc<Throttle>,
+        streams: impl FnOnce(Guests) -> Streaming,
         options: Options,
     ) -> Self {
         let local = keypair.public().to_peer_id();
@@ -134,6 +137,7 @@ impl Behaviour {
             record: both_ways(Protocol::Record, &guests),
             message: both_ways(Protocol::Message, &guests),
             mailbox: both_ways(Protocol::Mailbox, &guests),
+            streaming: streams(guests),
         }
     }
 

@@ -27,6 +27,7 @@ impl Driver {
                 // Whoever asked may have gone away meanwhile.
                 let _nobody_waits = answer.send(self.view());
             }
+            ToDriver::OpenStream { node, answer } => self.open_stream(node, answer),
         }
     }
 
@@ -56,6 +57,7 @@ impl Driver {
             }
             NetCommand::KeepConnected { nodes } => {
                 self.book.pin(nodes.iter().copied());
+                self.seats.set_contacts(nodes.iter().copied());
                 let local = self.local;
                 self.kept.set(nodes.into_iter().filter(|node| *node != local), now);
                 self.redial(now);
@@ -217,7 +219,8 @@ impl Driver {
         self.deliver(NetInput::OwnAddresses { addresses: own });
     }
 
-    fn view(&self) -> NetworkView {
+    fn view(&mut self) -> NetworkView {
+        self.tally_streams(Instant::now());
         NetworkView {
             node: self.local,
             listening: self.swarm.listeners().filter_map(address::address).collect(),

@@ -3,12 +3,12 @@
 //! In: commands, events of the Swarm, a timer, the word to stop. Out: inputs to the machines, the routing table to be saved. It never waits for anything but
 //! the next of these, so nothing that a machine or a peer does can hold it up.
 //!
-//! What it does for each is in `commands`, `dialling`, `events`, `exchange`, `reach`, `relay` and `upkeep`; the books it keeps are modules of their own without a socket in them.
+//! What it does for each is in `carrying`, `commands`, `dialling`, `events`, `exchange`, `reach`, `relay` and `upkeep`; the books it keeps are modules of their own without a socket in them.
 //!
 //! Lost on restart: everything but the routing table.
 
 use super::{
-    NetConfig, NetEvent, NetStartError, Routes, ToDriver, address,
+    FileStream, NetConfig, NetEvent, NetStartError, Routes, ToDriver, address,
     behaviour::{Behaviour, Options},
     book::{AddressBook, Source},
     clock::SleepWatch,
@@ -29,6 +29,7 @@ use super::{
     proofs::Proofs,
     redial::Redial,
     route::{Destination, destination},
+    seats::Seats,
     table::Saver,
     transport,
     view::Counters,
@@ -70,6 +71,8 @@ pub(super) struct Driver {
     pub(super) phase: Phase,
 
     pub(super) peers: Peers,
+    /// Streams of files.
+    pub(super) seats: Seats,
     pub(super) dials: BTreeMap<NodeId, Dial>,
     pub(super) book: AddressBook,
     /// Contacts.
@@ -126,16 +129,18 @@ impl Driver {
         config: NetConfig,
         routes: Routes,
         commands: mpsc::Receiver<ToDriver>,
+        arrivals: mpsc::Sender<FileStream>,
     ) -> Result<Self, NetStartError> {
         // On loopback there is nothing that a router could pass on.
         let far = |at: &Address| !address::is_loopback(at);
         let options = Options { mdns: config.mdns, upnp: config.upnp && config.listen.iter().any(far) };
-        let swarm = transport::swarm(&config.secret, options)?;
+        let now = Instant::now();
+        let seats = Seats::new(now);
+        let swarm = transport::swarm(&config.secret, options, (seats.clone(), arrivals))?;
         let local = address::node_id(swarm.local_peer_id()).expect("our key is Ed25519");
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| NetStartError::Setup { reason: error.to_string() })?;
 
-        let now = Instant::now();
         let mut book = AddressBook::new(MAX_BOOK);
         for peer in config.known.iter().chain(&config.bootstrap) {
             book.learn(peer, Source::Owner);
@@ -156,6 +161,7 @@ impl Driver {
             routing_saved: routes.routing_saved,
             phase: Phase::Running,
             peers: Peers::default(),
+            seats,
             dials: BTreeMap::new(),
             book,
             kept: Redial::default(),

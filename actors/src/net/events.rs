@@ -7,6 +7,7 @@ use super::{
     driver::Driver,
     limits::{LAN_DIALS, NETWORK_SETTLES, SWITCH_AFTER},
     peers::{Connection, Opened},
+    streaming::Refused,
     table,
     view::Direction,
     ways::Way,
@@ -270,6 +271,7 @@ impl Driver {
             BehaviourEvent::Record(event) => self.on_either_way(Protocol::Record, event, now),
             BehaviourEvent::Message(event) => self.on_either_way(Protocol::Message, event, now),
             BehaviourEvent::Mailbox(event) => self.on_either_way(Protocol::Mailbox, event, now),
+            BehaviourEvent::Streaming(Refused) => self.counters.dropped_full += 1,
         }
     }
 

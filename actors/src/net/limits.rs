@@ -138,6 +138,29 @@ pub(super) const REQUEST_DEADLINE: Duration = Duration::from_secs(45);
 /// Inputs that a full queue refused are tried again this often, while there are any.
 pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
+// Streams of files
+
+/// Streams of `/pc2/file/1` that peers have open with us, and as many that we have open with them. 8 transfers are served at once, each with 4 requests
+/// ([`pc2_protocols::limits::MAX_TRANSFERS`], [`pc2_protocols::limits::MAX_SERVED_PER_TRANSFER`]), a stream each at most; as many again for words about offers and
+/// for ends that were not noticed yet. Before anybody reads, a stream holds 256 KiB at most.
+pub(super) const MAX_FILE_STREAMS: usize = 64;
+
+/// Of them, with one peer: 4 transfers, each with 4 requests.
+pub(super) const MAX_FILE_STREAMS_PER_PEER: usize = 16;
+
+/// Of those that peers opened, strangers' together. Files are for contacts only; but the other side may know of it a moment earlier than we do.
+pub(super) const MAX_STRANGER_FILE_STREAMS: usize = 16;
+
+/// Of them, one stranger's.
+pub(super) const MAX_STRANGER_FILE_STREAMS_PER_PEER: usize = 4;
+
+/// A stream that was asked for is open after this, or its connection is of no use. As long as a new connection may take.
+pub(super) const FILE_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A relayed connection stays for the streams on it so long after a direct one stands: what is nearly there may arrive. Then they break, and who receives goes
+/// on directly: what was proven is kept, and a second or two are little against a whole file through a relay.
+pub(super) const FILE_SWITCH: Duration = Duration::from_secs(10);
+
 // Lookups
 
 /// Walks through the network at once. Each has three steps in flight.

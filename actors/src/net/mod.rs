@@ -12,6 +12,7 @@
 //! | `outbound`, `inbound`, `lookups` | books of what is under way, so that everything is answered exactly once |
 //! | `book`, `redial` | where nodes were last seen, and whom to connect with when |
 //! | `peers`, `conduct` | who is connected by which way, and how they behave |
+//! | `streams`, `streaming`, `seats`, `carrying` | streams of files: for those who use them, on connections, counted, and what the driver does about them |
 //! | `places`, `hosting` | our places at relays, and what we relay for others |
 //! | `proofs`, `mapping` | which of our addresses others reach, and what a NAT does with our ports |
 //! | `address`, `own`, `table`, `clock`, `view` | conversions and rules without state of the Swarm |
@@ -23,6 +24,7 @@
 mod address;
 mod behaviour;
 mod book;
+mod carrying;
 mod clock;
 mod closing;
 mod commands;
@@ -51,7 +53,10 @@ mod redial;
 mod relay;
 mod relaying;
 mod route;
+mod seats;
 mod shaped;
+mod streaming;
+mod streams;
 mod table;
 mod throttle;
 mod transport;
@@ -60,6 +65,7 @@ mod view;
 mod ways;
 
 pub use address::{BadPeer, parse_peer};
+pub use streams::{ArrivingStreams, FileStream, FileStreams, StreamError};
 pub use view::{Counters, Direction, NetworkView, Path, PeerView, PlaceView, RelayingView, Transport};
 
 use pc2_protocols::{
@@ -199,6 +205,7 @@ pub enum NetStartError {
 enum ToDriver {
     Command(NetCommand),
     View(oneshot::Sender<NetworkView>),
+    OpenStream { node: NodeId, answer: streams::Answer },
 }
 
 /// The way to the driver. Cheap to clone.
@@ -218,7 +225,7 @@ impl NetHandle {
             let (mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) = error;
             match back {
                 ToDriver::Command(command) => Full(command),
-                ToDriver::View(_) => unreachable!("a command was sent"),
+                ToDriver::View(_) | ToDriver::OpenStream { .. } => unreachable!("a command was sent"),
             }
         })
     }
@@ -228,6 +235,12 @@ impl NetHandle {
         let (answer, view) = oneshot::channel();
         self.queue.send(ToDriver::View(answer)).await.ok()?;
         view.await.ok()
+    }
+
+    /// The way to streams of files.
+    #[must_use]
+    pub fn files(&self) -> FileStreams {
+        FileStreams::new(self.queue.clone())
     }
 
     /// Who this node is.
@@ -277,6 +290,8 @@ impl NetTask {
 
 /// Starts the driver on the io runtime and waits until it listens everywhere it shall.
 ///
+/// What peers open for files comes out of the last; while nobody takes them, as many as may be open wait there, and further ones are reset.
+///
 /// Blocks the calling thread for some milliseconds, 10 s at most; not to be called from a task of a runtime with a single thread.
 ///
 /// # Errors
@@ -285,19 +300,20 @@ pub fn spawn(
     io: &tokio::runtime::Handle,
     config: NetConfig,
     routes: Routes,
-) -> Result<(NetHandle, NetTask), NetStartError> {
+) -> Result<(NetHandle, NetTask, ArrivingStreams), NetStartError> {
     let (queue, commands) = mpsc::channel(limits::COMMAND_QUEUE);
     let (stop, stopped) = oneshot::channel();
     let (ready, listening) = std::sync::mpsc::channel();
+    let (arrivals, arriving) = mpsc::channel(limits::MAX_FILE_STREAMS);
     let driver = {
         let _inside_the_runtime = io.enter();
-        driver::Driver::new(config, routes, commands)?
+        driver::Driver::new(config, routes, commands, arrivals)?
     };
     let node = driver.node();
     let join = io.spawn(driver.run(stopped, ready));
     let task = NetTask { stop, join };
     match listening.recv_timeout(limits::LISTEN_TIMEOUT) {
-        Ok(Ok(())) => Ok((NetHandle { node, queue }, task)),
+        Ok(Ok(())) => Ok((NetHandle { node, queue }, task, arriving)),
         Ok(Err(error)) => Err(error),
         Err(_) => {
             task.join.abort();

@@ -8,11 +8,13 @@
 //! Not here: what runs on connections (`behaviour`).
 
 use super::{
-    NetStartError, address,
+    FileStream, NetStartError, address,
     behaviour::{Behaviour, Options},
     closing::Closing,
     limits::{CONNECT_TIMEOUT, QUIC_IDLE_MILLIS, QUIC_KEEP_ALIVE, SWARM_IDLE},
+    seats::Seats,
     shaped::Shaped,
+    streaming::Streaming,
     throttle::Throttle,
     view::Transport as Kind,
 };
@@ -34,12 +36,14 @@ use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     sync::Arc,
 };
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 /// Builds the Swarm. Needs to be inside a tokio runtime.
 pub(super) fn swarm(
     secret: &Zeroizing<[u8; 32]>,
     options: Options,
+    (seats, arrivals): (Seats, mpsc::Sender<FileStream>),
 ) -> Result<Swarm<Behaviour>, NetStartError> {
     let setup = |error: &dyn Error| NetStartError::Setup { reason: error.to_string() };
     // libp2p wipes the copy that it is given.
@@ -57,7 +61,10 @@ pub(super) fn swarm(
         .map_err(|error| setup(&error))?
         .with_dns()
         .map_err(|error| setup(&error))?
-        .with_behaviour(|keypair| Behaviour::new(keypair, circuits, Arc::clone(&throttle), options))
+        .with_behaviour(|keypair| {
+            let streams = |guests| Streaming::new(guests, seats, arrivals);
+            Behaviour::new(keypair, circuits, Arc::clone(&throttle), streams, options)
+        })
         .map_err(|error| setup(&error))?
         .with_swarm_config(|config| config.with_idle_connection_timeout(SWARM_IDLE).with_smart_dial())
         .with_connection_timeout(CONNECT_TIMEOUT)

@@ -5,7 +5,8 @@ use super::{
     driver::{Driver, Phase},
     events::unix_now,
     knock::Knocked,
-    limits::{ASK_AGAIN, MAX_REDIALS, START_DIALS, SWITCH_AFTER, UPKEEP_INTERVAL},
+    limits::{ASK_AGAIN, KNOCK_TIMEOUT, MAX_REDIALS, START_DIALS, SWITCH_AFTER, UPKEEP_INTERVAL},
+    peers::Connection,
     ways::Way,
 };
 use pc2_protocols::{
@@ -122,6 +123,7 @@ impl Driver {
         if late {
             self.peers.forgive_silence(now);
         }
+        self.tally_streams(now);
         for connection in self.peers.silent(now) {
             tracing::debug!("a connection fell silent");
             self.swarm.close_connection(connection);
@@ -147,7 +149,7 @@ impl Driver {
     fn let_go(&mut self, now: Instant) {
         let busy = |node| self.outbound.is_busy_with(node) || self.inbound.is_busy_with(node);
         let wanted_bootstrap = |node| self.table_is_poor() && self.bootstrap.contains(node);
-        let of_use = |node| busy(node) || self.carries(node);
+        let of_use = |node| busy(node) || self.carries(node) || self.seats.with(node);
         let idle =
             self.peers.idle(now, |node| self.kept.contains(node) || of_use(node) || wanted_bootstrap(node));
         let surplus = self.peers.surplus(self.local, now, of_use);
@@ -162,7 +164,7 @@ impl Driver {
     /// Closes relayed connections that direct ones have overtaken, once nothing goes by them any more.
     fn switch(&mut self, now: Instant) {
         for (node, connection) in self.peers.overtaken(now) {
-            if self.is_quiet_by_relay(node) {
+            if self.is_quiet_by_relay(node) && !self.stays_for_streams(node, connection, now) {
                 tracing::debug!(peer = node.short(), "the direct connection has taken over");
                 self.swarm.close_connection(connection);
             }
@@ -172,7 +174,11 @@ impl Driver {
 
     /// Requests have gone unanswered for a while: knocks where nothing was heard since they were sent.
     fn doubt(&mut self, now: Instant) {
-        for (node, way, sent) in self.outbound.doubts(now) {
+        let doubts = self.outbound.doubts(now);
+        if !doubts.is_empty() {
+            self.tally_streams(now);
+        }
+        for (node, way, sent) in doubts {
             for connection in self.peers.unheard(node, way, sent) {
                 let behaviour = self.swarm.behaviour_mut();
                 behaviour.knock.at(address::peer_id(node), connection.id);
@@ -198,6 +204,12 @@ impl Driver {
         let Some(node) = address::node_id(&knocked.peer) else { return };
         if knocked.answered {
             self.peers.heard(node, knocked.connection, now);
+            return;
+        }
+        self.tally_streams(now);
+        let heard = |one: &Connection| now.saturating_duration_since(one.heard()) < KNOCK_TIMEOUT;
+        if self.peers.connection(node, knocked.connection).is_some_and(heard) {
+            // Bytes of files went through meanwhile; the answer is behind them.
             return;
         }
         tracing::debug!(peer = node.short(), "a connection is dead");

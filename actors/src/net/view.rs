@@ -62,9 +62,9 @@ pub struct PeerView {
     pub connections: usize,
     /// Since when requests go by this way.
     pub path_since: UnixMillis,
-    /// Bytes of its requests and answers that we received.
+    /// Bytes of its requests, answers and file streams that we received.
     pub bytes_in: u64,
-    /// Bytes of our requests and answers to it.
+    /// Bytes of our requests, answers and file streams to it.
     pub bytes_out: u64,
 }
 
@@ -103,7 +103,7 @@ pub struct Counters {
     pub requests_out: u64,
     /// Requests of peers dropped because they came too fast.
     pub dropped_too_fast: u64,
-    /// Requests of peers dropped because a queue was full.
+    /// Requests of peers dropped because a queue was full, and file streams of peers beyond the bounds.
     pub dropped_full: u64,
     /// Frames that were too large or malformed.
     pub bad_frames: u64,

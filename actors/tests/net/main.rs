@@ -3,6 +3,7 @@
 mod public;
 mod relays;
 mod rogue;
+mod streams;
 mod support;
 
 use pc2_actors::net::{NetStartError, Transport};

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SHARE: RelayShare = RelayShare {
+pub(crate) const SHARE: RelayShare = RelayShare {
     reservations: 4,
     circuits: 4,
     circuit_bytes: 1 << 30,
@@ -23,18 +23,18 @@ const SHARE: RelayShare = RelayShare {
 const MOMENT: Duration = Duration::from_millis(300);
 
 /// A node that nobody can dial.
-fn hidden(seed: u8) -> Setup {
+pub(crate) fn hidden(seed: u8) -> Setup {
     Setup::tcp(seed).listen(Vec::new())
 }
 
 /// Asks for a place and gets it; where others reach the node through it.
-async fn reserve(node: &mut Node, relay: &Node) -> Vec<Address> {
+pub(crate) async fn reserve(node: &mut Node, relay: &Node) -> Vec<Address> {
     node.learn(relay).await;
     node.command(NetCommand::Reserve { relay: relay.id() });
     reserved(node, relay.id()).await
 }
 
-async fn reserved(node: &mut Node, at: NodeId) -> Vec<Address> {
+pub(crate) async fn reserved(node: &mut Node, at: NodeId) -> Vec<Address> {
     node.relay
         .reach(|reach| match reach {
             Reach::Reserved { relay, addresses } if relay == at => Some(addresses),
@@ -44,7 +44,7 @@ async fn reserved(node: &mut Node, at: NodeId) -> Vec<Address> {
         .await
 }
 
-async fn lost(node: &mut Node, at: NodeId) -> ReservationError {
+pub(crate) async fn lost(node: &mut Node, at: NodeId) -> ReservationError {
     node.relay
         .reach(|reach| match reach {
             Reach::ReservationLost { relay, reason } if relay == at => Some(reason),
@@ -54,7 +54,11 @@ async fn lost(node: &mut Node, at: NodeId) -> ReservationError {
 }
 
 /// One question and its answer.
-async fn converse(asking: &mut Node, asked: &mut Node, payload: &[u8]) -> Result<Vec<u8>, NetError> {
+pub(crate) async fn converse(
+    asking: &mut Node,
+    asked: &mut Node,
+    payload: &[u8],
+) -> Result<Vec<u8>, NetError> {
     let op = asking.request(asked.id(), Protocol::Message, payload);
     let mut response = std::pin::pin!(asking.message.response(op));
     loop {
@@ -72,7 +76,7 @@ async fn path(from: &Node, to: NodeId) -> Option<Path> {
 }
 
 /// Waits until a view is as wanted.
-async fn until(node: &Node, wanted: impl Fn(&pc2_actors::net::NetworkView) -> bool) {
+pub(crate) async fn until(node: &Node, wanted: impl Fn(&pc2_actors::net::NetworkView) -> bool) {
     let waits = async {
         while !wanted(&node.view().await) {
             tokio::time::sleep(Duration::from_millis(20)).await;

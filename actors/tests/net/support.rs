@@ -1,7 +1,8 @@
 //! Nodes for tests: a driver on loopback whose machines are the test itself.
 
 use pc2_actors::net::{
-    Full, Loopback, NetConfig, NetHandle, NetStartError, NetTask, NetworkView, Route, Routes, spawn,
+    ArrivingStreams, FileStream, FileStreams, Full, Loopback, NetConfig, NetHandle, NetStartError, NetTask,
+    NetworkView, Route, Routes, spawn,
 };
 use pc2_protocols::{
     id::NodeId,
@@ -121,9 +122,11 @@ impl Setup {
             known: self.known,
             loopback: Loopback::WhenAlone,
         };
-        let (handle, task) = spawn(&tokio::runtime::Handle::current(), config, routes)?;
+        let (handle, task, arriving) = spawn(&tokio::runtime::Handle::current(), config, routes)?;
         handle.command(NetCommand::Contribute { routes: self.routes, relay: self.relay }).expect("room");
         Ok(Node {
+            files: handle.files(),
+            arriving,
             handle,
             task,
             record: Inbox { queue: record },
@@ -146,6 +149,8 @@ impl Setup {
 /// A running node.
 pub(crate) struct Node {
     pub(crate) handle: NetHandle,
+    pub(crate) files: FileStreams,
+    pub(crate) arriving: ArrivingStreams,
     pub(crate) task: NetTask,
     pub(crate) record: Inbox,
     pub(crate) message: Inbox,
@@ -178,6 +183,12 @@ impl Node {
     /// Learns where another node is.
     pub(crate) async fn learn(&self, other: &Self) {
         self.command(NetCommand::Learn { peer: other.peer().await });
+    }
+
+    /// The next stream that a peer opens.
+    pub(crate) async fn stream(&mut self) -> FileStream {
+        let next = tokio::time::timeout(PATIENCE, self.arriving.recv()).await;
+        next.expect("a stream comes in time").expect("the driver runs")
     }
 
     /// Sends a request for the messenger (or the record machine) to answer.

@@ -1,0 +1,270 @@
+//! The book of open file streams: how many there may be, which connections carry them, and what they carried.
+//!
+//! In: streams that are opened, and (by [`Seat`], from whatever thread uses the stream) bytes and ends. Out: whether there is room, and bytes to be added to
+//! a peer's count. A stream counts from before it is opened until it is dropped.
+//!
+//! Each direction has bounds of its own: nobody who opens streams to us keeps us from opening ours. Of theirs, those of strangers have a small part,
+//! so that contacts always find room.
+//!
+//! Not here: opening and accepting (`streaming`), using them (`streams`).
+
+use super::{
+    limits::{
+        MAX_FILE_STREAMS, MAX_FILE_STREAMS_PER_PEER, MAX_STRANGER_FILE_STREAMS,
+        MAX_STRANGER_FILE_STREAMS_PER_PEER,
+    },
+    view::Direction,
+};
+use libp2p::swarm::ConnectionId;
+use pc2_protocols::id::NodeId;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+/// The book, shared by the driver, its connections and the streams.
+#[derive(Debug, Clone)]
+pub(super) struct Seats(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// What the meters count milliseconds from.
+    start: Instant,
+    book: Mutex<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    taken: BTreeMap<u64, Taken>,
+    next: u64,
+    contacts: BTreeSet<NodeId>,
+    /// Of streams that have ended.
+    rest: BTreeMap<NodeId, Bytes>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    node: NodeId,
+    opener: Direction,
+    on: Option<ConnectionId>,
+    meter: Arc<Meter>,
+}
+
+/// What went through, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Bytes {
+    /// To us.
+    pub(super) received: u64,
+    /// From us.
+    pub(super) sent: u64,
+}
+
+impl Bytes {
+    const fn add(&mut self, other: Self) {
+        self.received = self.received.saturating_add(other.received);
+        self.sent = self.sent.saturating_add(other.sent);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Meter {
+    received: AtomicU64,
+    sent: AtomicU64,
+    /// When something last went through, in milliseconds since the book was opened.
+    moved: AtomicU64,
+}
+
+impl Meter {
+    fn take(&self) -> Bytes {
+        Bytes { received: self.received.swap(0, Relaxed), sent: self.sent.swap(0, Relaxed) }
+    }
+}
+
+impl Seats {
+    /// An empty book.
+    pub(super) fn new(now: Instant) -> Self {
+        Self(Arc::new(Shared { start: now, book: Mutex::default() }))
+    }
+
+    /// These nodes are contacts; replaces the last set.
+    pub(super) fn set_contacts(&self, contacts: impl IntoIterator<Item = NodeId>) {
+        self.locked().contacts = contacts.into_iter().collect();
+    }
+
+    /// A place for one more stream with a node, on one of the Swarm's connections or on one of its own; `None` when there are enough.
+    pub(super) fn take(&self, node: NodeId, opener: Direction, on: Option<ConnectionId>) -> Option<Seat> {
+        let mut book = self.locked();
+        if !book.has_room(node, opener) {
+            return None;
+        }
+        let number = book.next;
+        book.next += 1;
+        let meter = Arc::new(Meter::default());
+        book.taken.insert(number, Taken { node, opener, on, meter: Arc::clone(&meter) });
+        Some(Seat { seats: self.clone(), number, node, meter })
+    }
+
+    /// Whether there is any stream with a node.
+    pub(super) fn with(&self, node: NodeId) -> bool {
+        self.locked().taken.values().any(|taken| taken.node == node)
+    }
+
+    /// Connections of the Swarm that carry streams, and when something last went through.
+    pub(super) fn connections(&self) -> Vec<(NodeId, ConnectionId, Instant)> {
+        let moved = |taken: &Taken| self.0.start + Duration::from_millis(taken.meter.moved.load(Relaxed));
+        let on = |taken: &Taken| Some((taken.node, taken.on?, moved(taken)));
+        self.locked().taken.values().filter_map(on).collect()
+    }
+
+    /// What went through since this was last asked.
+    pub(super) fn tally(&self) -> BTreeMap<NodeId, Bytes> {
+        let mut book = self.locked();
+        let mut tally = std::mem::take(&mut book.rest);
+        for taken in book.taken.values() {
+            tally.entry(taken.node).or_default().add(taken.meter.take());
+        }
+        tally
+    }
+
+    /// Nothing panics while it holds the book; if it did, the book would still be whole.
+    fn locked(&self) -> MutexGuard<'_, Book> {
+        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    fn has_room(&self, node: NodeId, opener: Direction) -> bool {
+        let count = |counts: &dyn Fn(&Taken) -> bool| {
+            self.taken.values().filter(|taken| taken.opener == opener && counts(taken)).count()
+        };
+        let is_stranger = |node: &NodeId| !self.contacts.contains(node);
+        let with_node = count(&|taken| taken.node == node);
+        let of_strangers = || count(&|taken| is_stranger(&taken.node));
+        let enough = count(&|_| true) >= MAX_FILE_STREAMS || with_node >= MAX_FILE_STREAMS_PER_PEER;
+        let enough_of_strangers = opener == Direction::Inbound
+            && is_stranger(&node)
+            && (with_node >= MAX_STRANGER_FILE_STREAMS_PER_PEER
+                || of_strangers() >= MAX_STRANGER_FILE_STREAMS);
+        !enough && !enough_of_strangers
+    }
+}
+
+/// The place of one stream; free again when it is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    seats: Seats,
+    number: u64,
+    node: NodeId,
+    meter: Arc<Meter>,
+}
+
+impl Seat {
+    /// With whom.
+    pub(super) const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// So many bytes came.
+    pub(super) fn received(&self, bytes: usize) {
+        self.note(&self.meter.received, bytes);
+    }
+
+    /// So many bytes went.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.note(&self.meter.sent, bytes);
+    }
+
+    fn note(&self, to: &AtomicU64, bytes: usize) {
+        to.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Relaxed);
+        let at = self.seats.0.start.elapsed().as_millis();
+        self.meter.moved.store(u64::try_from(at).unwrap_or(u64::MAX), Relaxed);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut book = self.seats.locked();
+        book.taken.remove(&self.number);
+        let rest = self.meter.take();
+        if rest != Bytes::default() {
+            book.rest.entry(self.node).or_default().add(rest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(number: u8) -> NodeId {
+        NodeId::from_bytes([number; 32])
+    }
+
+    fn seats() -> Seats {
+        let seats = Seats::new(Instant::now());
+        seats.set_contacts((0..=9).map(node));
+        seats
+    }
+
+    /// As many as there is room for.
+    fn fill(seats: &Seats, with: NodeId, opener: Direction) -> Vec<Seat> {
+        std::iter::from_fn(|| seats.take(with, opener, None)).take(MAX_FILE_STREAMS * 2).collect()
+    }
+
+    #[test]
+    fn one_contact_has_so_many_streams_and_all_together_so_many() {
+        let seats = seats();
+        let mut held: Vec<_> =
+            (0..9).flat_map(|number| fill(&seats, node(number), Direction::Inbound)).collect();
+        assert_eq!(held.iter().filter(|seat| seat.node() == node(0)).count(), MAX_FILE_STREAMS_PER_PEER);
+        assert_eq!(held.len(), MAX_FILE_STREAMS);
+        assert!(seats.take(node(9), Direction::Inbound, None).is_none());
+        assert!(seats.take(node(9), Direction::Outbound, None).is_some(), "ours are counted apart");
+        held.pop();
+        assert!(seats.take(node(9), Direction::Inbound, None).is_some(), "what ends makes room");
+    }
+
+    #[test]
+    fn strangers_have_a_small_part_and_leave_the_rest_to_contacts() {
+        let seats = seats();
+        let strangers: Vec<_> =
+            (100..=200).flat_map(|number| fill(&seats, node(number), Direction::Inbound)).collect();
+        assert_eq!(strangers.len(), MAX_STRANGER_FILE_STREAMS);
+        let of_one = strangers.iter().filter(|seat| seat.node() == node(100)).count();
+        assert_eq!(of_one, MAX_STRANGER_FILE_STREAMS_PER_PEER);
+        assert_eq!(fill(&seats, node(1), Direction::Inbound).len(), MAX_FILE_STREAMS_PER_PEER);
+    }
+
+    #[test]
+    fn every_byte_is_counted_once_also_those_of_streams_that_have_ended() {
+        let seats = seats();
+        let (one, other) =
+            (seats.take(node(1), Direction::Inbound, None), seats.take(node(1), Direction::Outbound, None));
+        let (one, other) = (one.expect("room"), other.expect("room"));
+        one.received(3);
+        other.sent(4);
+        drop(one);
+        assert_eq!(seats.tally().get(&node(1)), Some(&Bytes { received: 3, sent: 4 }));
+        other.sent(5);
+        assert_eq!(seats.tally().get(&node(1)), Some(&Bytes { received: 0, sent: 5 }));
+        assert!(seats.with(node(1)));
+        drop(other);
+        assert!(!seats.with(node(1)) && seats.tally().is_empty());
+    }
+
+    #[test]
+    fn a_connection_carries_streams_until_the_last_of_them_ends() {
+        let seats = seats();
+        let id = ConnectionId::new_unchecked(7);
+        let seat = seats.take(node(1), Direction::Inbound, Some(id));
+        let apart = seats.take(node(1), Direction::Inbound, None);
+        let carrying: Vec<_> = seats.connections().into_iter().map(|(node, id, _)| (node, id)).collect();
+        assert_eq!(carrying, [(node(1), id)]);
+        drop(seat);
+        assert!(seats.connections().is_empty() && apart.is_some());
+    }
+}
