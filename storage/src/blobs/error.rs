@@ -1,5 +1,6 @@
 //! What can go wrong with a blob, worded for the owner of the node.
 
+use super::BadList;
 use crate::{cell::ReadError, db, writer::WriteError};
 use pc2_protocols::blob::BlobTooLarge;
 use std::{
@@ -83,6 +84,9 @@ pub enum BlobError {
         /// What stands there.
         path: PathBuf,
     },
+    /// A list of files that cannot be received.
+    #[error(transparent)]
+    BadList(#[from] BadList),
     /// There are too many files of this name.
     #[error("there are too many files called {} already", path.display())]
     NameTaken {

@@ -19,9 +19,9 @@ use super::{
 use pc2_protocols::{blob::BlobSize, id::BlobId};
 use std::{
     fs::{self, File},
-    io::{self, Read as _, Seek as _, Write as _},
+    io::{self, Read as _, Seek as _},
     os::unix::ffi::OsStrExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -144,7 +144,7 @@ impl Inner {
     }
 
     /// Copies a blob's bytes into a folder of any file system, under the first free form of a name.
-    fn copy_into(
+    pub(crate) fn copy_into(
         &self,
         target: &Target,
         name: &CleanName,
@@ -155,29 +155,51 @@ impl Inner {
         self.room(target.path(), size.bytes())?;
         let beside = target.beside(id)?;
         let path = target.path().join(beside.name());
-        let mut hash = blake3::Hasher::new();
-        let mut buffer = vec![0; COPY_BYTES];
-        let mut left = size.bytes();
-        let mut source = source;
-        source.rewind().map_err(BlobError::io(&path))?;
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let bytes = buffer.get_mut(..most).unwrap_or_default();
-            source.read_exact(bytes).map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    BlobError::NotTheFile { at: size.bytes().saturating_sub(left) }
-                }
-                _ => BlobError::io(&path)(error),
-            })?;
-            hash.update(bytes);
-            let mut file = beside.file();
-            file.write_all(bytes).map_err(BlobError::io(&path))?;
-            left -= most as u64;
-        }
-        if tree::id(hash.finalize()) != id {
-            return Err(BlobError::NotTheFile { at: 0 });
-        }
+        pour(source, beside.file(), id, size).map_err(|error| error.told(&path))?;
         self.disk.sync(beside.file()).map_err(BlobError::io(&path))?;
         beside.publish(name)
     }
+}
+
+/// Why bytes were not copied.
+pub(crate) enum NotPoured {
+    /// They are not the blob's.
+    Other(u64),
+    /// Reading or writing failed.
+    Io(io::Error),
+}
+
+impl NotPoured {
+    /// Worded for a file.
+    pub(crate) fn told(self, path: &Path) -> BlobError {
+        match self {
+            Self::Other(at) => BlobError::NotTheFile { at },
+            Self::Io(error) => BlobError::io(path)(error),
+        }
+    }
+}
+
+/// Copies a blob's bytes from the beginning of a file, and proves them on the way. Memory: a megabyte, or the blob if that is less.
+pub(crate) fn pour(
+    mut source: &File,
+    mut to: impl io::Write,
+    id: BlobId,
+    size: BlobSize,
+) -> Result<(), NotPoured> {
+    let mut hash = blake3::Hasher::new();
+    let mut left = size.bytes();
+    let mut buffer = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(COPY_BYTES)];
+    source.rewind().map_err(NotPoured::Io)?;
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let bytes = buffer.get_mut(..most).unwrap_or_default();
+        source.read_exact(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => NotPoured::Other(size.bytes().saturating_sub(left)),
+            _ => NotPoured::Io(error),
+        })?;
+        hash.update(bytes);
+        to.write_all(bytes).map_err(NotPoured::Io)?;
+        left -= most as u64;
+    }
+    if tree::id(hash.finalize()) == id { Ok(()) } else { Err(NotPoured::Other(0)) }
 }

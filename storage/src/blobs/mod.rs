@@ -7,6 +7,7 @@
 //! | reading it with the proof of what is read | `reader` |
 //! | receiving: proving, writing, surviving | `partial`, `files`, `marks` |
 //! | from whole to a file under a name | `finish`, `place`, `name` |
+//! | a folder of files, received as a whole | `gather` |
 //! | giving back what nobody needs | `sweep` |
 //! | whether everything is what it was | `check` |
 //! | rows and hash trees beneath | `rows`, `tree` |
@@ -20,6 +21,7 @@ mod check;
 mod error;
 mod files;
 mod finish;
+mod gather;
 mod import;
 mod marks;
 mod name;
@@ -34,6 +36,7 @@ mod tree;
 pub use check::{Checked, MOST_TROUBLES, Trouble, Wrong};
 pub use error::BlobError;
 pub use finish::{After, Finished};
+pub use gather::{BadList, Gathered, Gathering};
 pub use import::{Imported, Progress};
 pub use name::{BadPath, CleanName, CleanPath, clean_name, clean_path};
 pub use partial::{BATCH_BYTES, BATCH_TIME, Begun, Partial};

@@ -419,7 +419,7 @@ fn write_pairs(tree: &File, pairs: &BTreeMap<u64, [u8; PAIR_BYTES]>) -> io::Resu
     tree.write_all_at(&run.1, run.0)
 }
 
-fn refused(error: DecodeError, proven_to: u64) -> BlobError {
+pub(crate) fn refused(error: DecodeError, proven_to: u64) -> BlobError {
     match error {
         DecodeError::ParentHashMismatch(_) | DecodeError::LeafHashMismatch(_) => {
             BlobError::NotTheFile { at: proven_to }
@@ -431,7 +431,7 @@ fn refused(error: DecodeError, proven_to: u64) -> BlobError {
     }
 }
 
-fn missing_bytes(size: BlobSize, there: &Marks) -> u64 {
+pub(crate) fn missing_bytes(size: BlobSize, there: &Marks) -> u64 {
     there.runs(false, 0).fold(0, |sum, run| {
         let span = size.span(&run);
         sum + span.end.saturating_sub(span.start)

@@ -39,6 +39,17 @@ pub(crate) enum Linked {
     Elsewhere,
 }
 
+/// Whether a folder came under its name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Adopted {
+    /// It stands there now.
+    Here,
+    /// Something else does.
+    Taken,
+    /// It cannot: it is in another file system.
+    Elsewhere,
+}
+
 impl Target {
     /// Opens the folder that the owner chose.
     ///
@@ -49,6 +60,11 @@ impl Target {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let folder = rustix::fs::open(&path, flags, Mode::empty());
         Ok(Self { folder: folder.map_err(io::Error::from).map_err(BlobError::io(&path))?, path })
+    }
+
+    /// A folder that is open already.
+    pub(crate) fn within(folder: OwnedFd, path: PathBuf) -> Self {
+        Self { folder, path }
     }
 
     /// Where it is, or was when it was opened.
@@ -93,6 +109,58 @@ impl Target {
     /// Returns when what was put in it survives a loss of power.
     pub(crate) fn sync(&self) -> Result<(), BlobError> {
         rustix::fs::fsync(&self.folder).map_err(|error| BlobError::io(&self.path)(error.into()))
+    }
+
+    /// The same as a file, for what syncs and looks.
+    pub(crate) fn opened(&self) -> Result<File, BlobError> {
+        self.folder.try_clone().map(File::from).map_err(BlobError::io(&self.path))
+    }
+
+    /// The first form of a name that seems to be free, from one form on.
+    pub(crate) fn free_form(&self, name: &CleanName, from: u32) -> Result<(u32, CleanName), BlobError> {
+        for number in from..=MOST_NUMBERS {
+            let form = name.numbered(number);
+            match rustix::fs::statat(&self.folder, form.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => {}
+                Err(Errno::NOENT) => return Ok((number, form)),
+                Err(error) => return Err(BlobError::io(&self.path.join(form.as_str()))(error.into())),
+            }
+        }
+        Err(self.taken(name))
+    }
+
+    /// Moves a folder from another folder here under a name, replacing nothing. Does not sync.
+    pub(crate) fn adopt(
+        &self,
+        from: impl rustix::fd::AsFd,
+        own: &str,
+        name: &CleanName,
+    ) -> Result<Adopted, BlobError> {
+        let failed = |error: Errno| BlobError::io(&self.path.join(name.as_str()))(error.into());
+        let moved =
+            rustix::fs::renameat_with(&from, own, &self.folder, name.as_str(), RenameFlags::NOREPLACE);
+        let moved = match moved {
+            // Network file systems cannot say "not replacing". An empty folder of ours is what a folder may replace, and a name that is taken cannot
+            // be made.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                match rustix::fs::mkdirat(&self.folder, name.as_str(), Mode::RWXU) {
+                    Ok(()) => {
+                        rustix::fs::renameat(&from, own, &self.folder, name.as_str()).inspect_err(|_| {
+                            // Only if it is empty still.
+                            let _kept = rustix::fs::unlinkat(&self.folder, name.as_str(), AtFlags::REMOVEDIR);
+                        })
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            moved => moved,
+        };
+        match moved {
+            Ok(()) => Ok(Adopted::Here),
+            Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(Adopted::Taken),
+            Err(Errno::XDEV) => Ok(Adopted::Elsewhere),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn make(&self, name: &CleanName) -> Result<(), Errno> {

@@ -179,6 +179,11 @@ impl Reader {
         })
     }
 
+    /// Whether this one needs a blob.
+    pub(crate) fn blob_is_held_by(&self, id: BlobId, holder: Holder) -> Result<bool, ReadError> {
+        self.read(|opened| Ok(BLOB_HOLDS.get(&opened.tree, &opened.sealer, &(id, holder))?.is_some()))
+    }
+
     /// Who needs a blob, at most so many.
     pub(crate) fn blob_holders(&self, id: BlobId, most: usize) -> Result<Vec<HoldRow>, ReadError> {
         self.read(|opened| BLOB_HOLDS.rows_under(&opened.tree, &opened.sealer, &id).take(most).collect())

@@ -6,6 +6,8 @@
 //! <data>/blobs/partial/<id>.marks   which of its groups are proven and on the disk
 //! <data>/blobs/trees/<id>           the tree of a file that stands elsewhere
 //! <data>/blobs/new/<number>         a tree being made; emptied at the start
+//! <data>/blobs/gathering/<holder>   a collection being received, as the folder that it will be
+//! <data>/blobs/gathering/<holder>.place  where that folder was, or is about to be, put
 //! ```
 //! `<id>` is the hash in hexadecimal digits. Blobs up to [`SMALL_BYTES`] have neither tree nor marks here.
 //!
@@ -40,6 +42,9 @@ pub const SMALL_BYTES: u64 = 1024 * 1024;
 /// Blobs stop this many bytes before the reserve that the database keeps: a disk filled by files still takes messages.
 pub const HEADROOM_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Holds removed in one batch. A batch is written as a whole, and other batches wait for it.
+const RELEASED_AT_ONCE: usize = 512;
+
 /// How often a batch is offered to a writer whose queue is full; each time the queue is waited for.
 const TRIES: usize = 8;
 
@@ -66,8 +71,20 @@ struct Work {
     claims: HashMap<BlobId, usize>,
     /// Blobs being received, with the bytes that each has yet to write.
     receiving: HashMap<BlobId, u64>,
+    /// Collections being received or cleared away, with the bytes that each has yet to write without a blob of `receiving`.
+    gathering: HashMap<Holder, u64>,
     /// Number of the next new tree.
     next_new: u64,
+}
+
+impl Work {
+    /// Bytes that were promised and are not written yet.
+    fn promised(&self) -> u64 {
+        self.receiving
+            .values()
+            .chain(self.gathering.values())
+            .fold(0, |sum, bytes| sum.saturating_add(*bytes))
+    }
 }
 
 impl BlobStore {
@@ -77,7 +94,7 @@ impl BlobStore {
     /// [`BlobError::Io`] when a folder cannot be made or read.
     pub fn open(storage: &Storage, options: &Options) -> Result<Self, BlobError> {
         let root = storage.root().join("blobs");
-        for folder in ["partial", "trees", "new"].map(|name| root.join(name)) {
+        for folder in ["partial", "trees", "new", "gathering"].map(|name| root.join(name)) {
             dir::create_private(&folder).map_err(BlobError::io(&folder))?;
         }
         let new = root.join("new");
@@ -114,6 +131,34 @@ impl BlobStore {
     /// What the database says.
     pub fn release(&self, id: BlobId, holder: Holder) -> Result<(), BlobError> {
         self.inner.commit(vec![BlobChange::RemoveHold { id, holder }])
+    }
+
+    /// The same for many: durable by hundreds, so that a folder's hundred thousand files take seconds.
+    ///
+    /// # Errors
+    /// What the database says. Some of them may be released then; it can be said again.
+    pub fn release_many(&self, ids: &[BlobId], holder: Holder) -> Result<(), BlobError> {
+        for ids in ids.chunks(RELEASED_AT_ONCE) {
+            self.inner.commit(ids.iter().map(|id| BlobChange::RemoveHold { id: *id, holder }).collect())?;
+        }
+        Ok(())
+    }
+
+    /// Whether this one needs a blob. One look into the database, however many others need it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn is_held_by(&self, id: BlobId, holder: Holder) -> Result<bool, BlobError> {
+        Ok(self.inner.rows.blob_is_held_by(id, holder)?)
+    }
+
+    /// Whether there is room for so many bytes more among what is received: the reserve for messages, and what was promised to others, taken off.
+    /// Nothing is promised by this; [`Self::begin`] and [`Self::gather`] do that.
+    ///
+    /// # Errors
+    /// [`BlobError::NoRoom`].
+    pub fn room_for(&self, bytes: u64) -> Result<(), BlobError> {
+        self.inner.room_beside(self.inner.work().promised(), bytes)
     }
 
     /// Who needs a blob: at most `most` of them.
@@ -165,6 +210,11 @@ impl Inner {
         PartialPaths { tree: data.with_extension("tree"), marks: data.with_extension("marks"), data }
     }
 
+    /// The folder of collections being received.
+    pub(crate) fn gatherings(&self) -> PathBuf {
+        self.root.join("gathering")
+    }
+
     /// The folder of trees.
     pub(crate) fn trees(&self) -> PathBuf {
         self.root.join("trees")
@@ -202,6 +252,16 @@ impl Inner {
         Ok(Receiving { inner: Arc::clone(self), id })
     }
 
+    /// Takes a collection for receiving it or clearing it away.
+    pub(crate) fn pledge(self: &Arc<Self>, holder: Holder) -> Result<Pledge, BlobError> {
+        let mut work = self.work();
+        if work.gathering.contains_key(&holder) {
+            return Err(BlobError::Busy);
+        }
+        work.gathering.insert(holder, 0);
+        Ok(Pledge { inner: Arc::clone(self), holder })
+    }
+
     /// Does something while nobody can begin to claim or receive a blob; it is told who has begun. What it does must be short.
     pub(crate) fn undisturbed<T>(&self, what: impl FnOnce(&dyn Fn(BlobId) -> bool) -> T) -> T {
         let work = self.work();
@@ -213,6 +273,16 @@ impl Inner {
         // A disk that does not say how full it is is tried.
         let available = self.disk.available(folder).unwrap_or(u64::MAX).saturating_sub(self.reserve);
         if available < needed { Err(BlobError::NoRoom { needed, available }) } else { Ok(()) }
+    }
+
+    /// The same in the partial blobs' file system, beside what others were promised there.
+    fn room_beside(&self, promised: u64, needed: u64) -> Result<(), BlobError> {
+        match self.room(&self.partials(), needed.saturating_add(promised)) {
+            Err(BlobError::NoRoom { available, .. }) => {
+                Err(BlobError::NoRoom { needed, available: available.saturating_sub(promised) })
+            }
+            other => other,
+        }
     }
 
     /// Writes rows and waits until they are durable.
@@ -274,18 +344,8 @@ impl Receiving {
     /// Promises it the room for what is still to come.
     pub(crate) fn promise(&self, bytes: u64) -> Result<(), BlobError> {
         let mut work = self.inner.work();
-        let others = work.receiving.iter().filter(|(id, _)| **id != self.id);
-        let promised = others.fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
-        match self.inner.room(&self.inner.partials(), bytes.saturating_add(promised)) {
-            Ok(()) => {}
-            Err(BlobError::NoRoom { available, .. }) => {
-                return Err(BlobError::NoRoom {
-                    needed: bytes,
-                    available: available.saturating_sub(promised),
-                });
-            }
-            Err(other) => return Err(other),
-        }
+        let own = work.receiving.get(&self.id).copied().unwrap_or_default();
+        self.inner.room_beside(work.promised().saturating_sub(own), bytes)?;
         work.receiving.insert(self.id, bytes);
         Ok(())
     }
@@ -301,6 +361,43 @@ impl Receiving {
 impl Drop for Receiving {
     fn drop(&mut self) {
         self.inner.work().receiving.remove(&self.id);
+    }
+}
+
+/// A collection that is being received or cleared away, by whoever has this and by nobody else.
+pub(crate) struct Pledge {
+    inner: Arc<Inner>,
+    holder: Holder,
+}
+
+impl Pledge {
+    /// Promises room for so many bytes in all, in place of what it had.
+    pub(crate) fn promise(&self, bytes: u64) -> Result<(), BlobError> {
+        let mut work = self.inner.work();
+        let own = work.gathering.get(&self.holder).copied().unwrap_or_default();
+        self.inner.room_beside(work.promised().saturating_sub(own), bytes)?;
+        work.gathering.insert(self.holder, bytes);
+        Ok(())
+    }
+
+    /// So many of the bytes were written, or are promised to one of its blobs from now on.
+    pub(crate) fn take(&self, bytes: u64) {
+        if let Some(promised) = self.inner.work().gathering.get_mut(&self.holder) {
+            *promised = promised.saturating_sub(bytes);
+        }
+    }
+
+    /// So many have to be written again, or are promised to one of its blobs no more.
+    pub(crate) fn give_back(&self, bytes: u64) {
+        if let Some(promised) = self.inner.work().gathering.get_mut(&self.holder) {
+            *promised = promised.saturating_add(bytes);
+        }
+    }
+}
+
+impl Drop for Pledge {
+    fn drop(&mut self) {
+        self.inner.work().gathering.remove(&self.holder);
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub(crate) mod blobs;
+pub(crate) mod gather;
 
 use pc2_protocols::{
     crypto::seal::StorageKey,
