@@ -10,7 +10,12 @@
 use super::{home::Home, offer};
 use pc2_protocols::{
     blob::{BlobSize, Groups},
-    files::{OpenError, Opened, Part, manifest::Manifest, offer::Offered, rows::TransferId},
+    files::{
+        OpenError, Opened, Part,
+        manifest::Manifest,
+        offer::Offered,
+        rows::{Direction, TransferId},
+    },
     id::BlobId,
     limits::MAX_PLAN_RANGES,
 };
@@ -147,7 +152,7 @@ impl Places {
                     Gathered::Placed(path) => Ok((None, Opened::Placed(bytes(&path)))),
                     Gathered::Open(gathering) => {
                         let starts = starts(&manifest);
-                        let open = Open::Members { manifest, starts, gathering: Box::new(gathering) };
+                        let open = Open::Members { manifest, starts, gathering };
                         let missing = open.missing(0..u64::MAX);
                         let have = open.have();
                         Ok((Some(open), Opened::Missing { have, missing }))
@@ -239,8 +244,12 @@ impl Places {
             && let Ok(list) = fs::read(&path)
         {
             if let Ok(manifest) = Manifest::decode(&list, what) {
-                let ids: Vec<BlobId> = manifest.members().iter().map(|member| member.blob).collect();
-                self.store.release_many(&ids, holder)?;
+                if id.direction == Direction::In {
+                    self.store.abandon_gathering(holder, manifest.members())?;
+                } else {
+                    let ids: Vec<BlobId> = manifest.members().iter().map(|member| member.blob).collect();
+                    self.store.release_many(&ids, holder)?;
+                }
             }
             fs::remove_file(&path).map_err(|source| BlobError::Io { path, source })?;
         }

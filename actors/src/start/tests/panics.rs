@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     callers::Answer,
     dht::DhtShell,
+    files::FilesShell,
     identity::IdentityShell,
     mailbox::MailboxShell,
     messages::{Call, Input},
@@ -13,9 +14,12 @@ use crate::{
     relay::RelayShell,
 };
 use pc2_protocols::{
-    blob::BlobSize,
+    blob::{BlobSize, Groups},
     dht,
-    files::offer::{FileOffer, Offered},
+    files::{
+        self,
+        offer::{FileOffer, Offered},
+    },
     id::{BlobId, ConversationId, DeviceId, EnvelopeId, MailboxAddress, MsgId, OfferId},
     identity,
     level::{Level, LevelChoice},
@@ -147,24 +151,28 @@ fn furnish(node: &Running, network: &Nobody) {
     within(node, handle.relay(relay::Command::SetShares { shares })).expect("lent");
     within(node, handle.mailbox(mailbox::Command::Pin { holder: stranger() })).expect("pinned");
     within(node, handle.mailbox(mailbox::Command::Serve { node: stranger() })).expect("served");
+    let auto = files::Command::SetAuto { peer: stranger(), max_bytes: Some(5) };
+    within(node, handle.files(handle.account(), auto)).expect("ruled");
 }
 
 fn others_answer(node: &Running) {
     let handle = node.handle();
     // One of them may be the one that panicked: it must answer all the same.
     within(node, async {
-        let (who, list, value, reached, kept) = futures::join!(
+        let (who, list, value, reached, kept, files) = futures::join!(
             handle.identity(identity::Command::WhoAmI),
             handle.messenger(handle.account(), messenger::Command::Contacts),
             handle.dht(local_value()),
             handle.relay(relay::Command::Show),
             handle.mailbox(mailbox::Command::Show),
+            handle.files(handle.account(), files::Command::List),
         );
         who.expect("identity answers");
         list.expect("the messenger answers");
         value.expect("the record machine answers");
         reached.expect("the relay machine answers");
         kept.expect("the mailbox machine answers");
+        files.expect("the files machine answers");
     });
 }
 
@@ -479,6 +487,87 @@ fn the_mailbox_actor_survives_a_panic_in_every_handler() {
             let served: Vec<_> = rows.served.iter().map(|one| one.node).collect();
             let (held, parcels, lent) = (rows.held.len(), rows.parcels.len(), lent.mailbox_bytes);
             format!("{held} held, {parcels} parcels, {lent} bytes lent, {pins:?} pinned, {served:?} served")
+        },
+    });
+}
+
+#[test]
+fn the_files_actor_survives_a_panic_in_every_handler() {
+    use files::{Command, In, Opened, Part as OfIt, PullId, Reply, ServeToken, rows::TransferId, wire};
+    survives_a_panic_in_every_handler::<FilesShell>(&Part {
+        inputs: In::KINDS,
+        commands: Command::KINDS,
+        input: |kind| {
+            let (node, from, token) = (stranger(), OTHER, ServeToken(77));
+            let offer = file_offer();
+            let ((blob, size), pull) = (offer.what.blob(), PullId { generation: 9, number: 9 });
+            let id = TransferId::incoming(OTHER, offer.id);
+            Some(match kind {
+                "Tick" => In::Tick,
+                "PeerUp" => In::PeerUp { node },
+                "PeerDown" => In::PeerDown { node },
+                "NetworkChanged" => In::NetworkChanged,
+                "Parted" => In::Parted { peer: OTHER },
+                "Offered" => In::Offered { from, offer },
+                "OfferSent" => In::OfferSent { to: OTHER, offer: offer.id, result: Ok(()) },
+                "Opened" => {
+                    let result = Ok(Opened::Missing { have: 0, missing: Vec::new() });
+                    In::Opened { id, part: OfIt::File, result }
+                }
+                "Progress" => In::Progress { pull, bytes: 1 },
+                "PullEnded" => In::PullEnded { pull, missing: Vec::new(), result: Ok(()) },
+                "Finished" => In::Finished { id, result: Ok(Vec::new().into()) },
+                "Asked" => {
+                    let ask = wire::Pull { offer: offer.id, blob, size, groups: Groups::default() };
+                    In::Asked { from, token, pull: ask }
+                }
+                "Sent" => In::Sent { token, bytes: 1 },
+                "Served" => In::Served { token, result: Ok(()) },
+                "Heard" => In::Heard { from, token, offer: offer.id, word: wire::Word::Withdrawn },
+                "Told" => In::Told { id, word: wire::Word::Received, result: Ok(()) },
+                _ => return None,
+            })
+        },
+        command: |kind| {
+            let offer = file_offer();
+            let id = TransferId::incoming(OTHER, offer.id);
+            Some(match kind {
+                "Offer" => {
+                    Command::Offer { to: OTHER, offer: offer.id, what: offer.what, holders: Vec::new() }
+                }
+                "Withdraw" => Command::Withdraw { id },
+                "Accept" => Command::Accept { id, folder: None },
+                "Decline" => Command::Decline { id },
+                "Pause" => Command::Pause { id },
+                "Resume" => Command::Resume { id },
+                "Cancel" => Command::Cancel { id },
+                "Retry" => Command::Retry { id },
+                "List" => Command::List,
+                "SetAuto" => Command::SetAuto { peer: OTHER, max_bytes: None },
+                "SetRates" => Command::SetRates { rates: files::rows::Rates::default() },
+                "Settings" => Command::Settings,
+                _ => return None,
+            })
+        },
+        harmless: || Command::List,
+        branch: |node| &node.tree.files,
+        trap: |mut factories, trap| {
+            factories.files = trap.around::<FilesShell>(factories.files);
+            factories
+        },
+        machine: |node| {
+            let handle = node.handle();
+            let settings = within(node, handle.files(handle.account(), Command::Settings)).expect("shown");
+            let listed = within(node, handle.files(handle.account(), Command::List)).expect("listed");
+            let (Reply::Settings { auto, rates }, Reply::Transfers(transfers)) = (settings, listed) else {
+                panic!("a question is answered by its answer")
+            };
+            format!("{auto:?} taken, {rates:?}, {} transfers", transfers.len())
+        },
+        stored: |node| {
+            let rows = node.storage.reader().files_snapshot(node.handle().account()).expect("read");
+            let auto: Vec<_> = rows.auto.values().map(|row| (row.peer, row.max_bytes)).collect();
+            format!("{auto:?} taken, {:?}, {} transfers", rows.rates, rows.transfers.len())
         },
     });
 }
