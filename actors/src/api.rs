@@ -218,13 +218,13 @@ impl NodeHandle {
         self.inner.offers.begin(to, paths)
     }
 
-    /// What is being prepared to be offered.
+    /// What is being prepared to be offered, and what of it failed and was not dismissed; the newest first.
     #[must_use]
     pub fn preparing(&self, account: NodeId) -> Vec<Preparing> {
         if account == self.inner.account { self.inner.offers.list() } else { Vec::new() }
     }
 
-    /// Stops preparing an offer; whether there was one.
+    /// Stops preparing an offer, or dismisses one that failed; whether there was one.
     #[must_use]
     pub fn stop_preparing(&self, account: NodeId, id: TransferId) -> bool {
         account == self.inner.account && self.inner.offers.stop(id)

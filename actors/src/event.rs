@@ -36,7 +36,7 @@ pub enum NodeEvent {
     Messenger(messenger::Event),
     /// File transfers; carries its account.
     Files(files::Event),
-    /// Files are being hashed to be offered: how far it has come. Told every half second at most.
+    /// Files are being hashed to be offered: how far it has come, every half second at most; or why it failed.
     Preparing(Preparing),
     /// A preparation is over: the transfer exists now, or why not.
     Prepared {

@@ -187,8 +187,15 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
             call(&host, &vitals, command).await.map(|_| ())
         })
     });
-    let offers =
-        Offers::new(account, config.data.clone(), blobs, Arc::clone(&events), io.handle().clone(), hand_over);
+    let offers = Offers::new(
+        account,
+        config.data.clone(),
+        blobs,
+        Arc::clone(&events),
+        io.handle().clone(),
+        clock,
+        hand_over,
+    );
     let late = reader.clone();
     let handle = NodeHandle::new(Inner {
         account,

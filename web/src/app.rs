@@ -11,14 +11,14 @@ use crate::{
     auth::{Auth, Session},
     guard::{Guard, Target},
     problem::Problem,
-    request::{Call, read_body},
+    request::{Call, read_body, read_optional_body},
     routes::{self, Found},
     secret::{NoRandomness, SecretHash},
     server::WebConfig,
 };
 use futures::Stream;
 use pc2_actors::api::{CallError, NodeHandle};
-use pc2_protocols::{messenger, time::UnixMillis};
+use pc2_protocols::{files, messenger, time::UnixMillis};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
@@ -128,6 +128,14 @@ impl App {
         self.node.messenger(self.node.account(), command).await
     }
 
+    /// Asks the files machine, for the owner.
+    pub(crate) async fn files(
+        &self,
+        command: files::Command,
+    ) -> Result<files::Reply, CallError<files::CommandError>> {
+        self.node.files(self.node.account(), command).await
+    }
+
     /// How a browser on this machine reaches us: listening on every address includes loopback.
     fn host(&self) -> SocketAddr {
         let mut address = self.address;
@@ -164,6 +172,7 @@ impl App {
         let caller = self.auth().caller(&headers, self.now());
         route.access.allows(&caller)?;
         let body = match route.takes {
+            Some(_) if route.optional => read_optional_body(&headers, body).await?,
             Some(_) => read_body(&headers, body).await?,
             None => Vec::new(),
         };

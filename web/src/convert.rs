@@ -1,4 +1,8 @@
 //! From the node's types to the API's and back. Total: what cannot be shown is `None`, never a panic.
+//!
+//! Not here: transfers ([`files`]).
+
+pub(crate) mod files;
 
 use crate::{dto, problem::Problem};
 use pc2_protocols::{
@@ -46,13 +50,25 @@ pub(crate) fn label(peer: NodeId, alias: Option<&str>, name: Option<&str>) -> St
 
 /// One message; `None` for contents that are no entries of their own (receipts, edits).
 pub(crate) fn message(row: MessageRow) -> Option<dto::Message> {
-    let Body::Text { text, reply_to } = row.content.body else { return None };
+    let mine = row.sender == row.account;
+    let peer = row.conversation.peer();
+    let (text, body, reply_to) = match row.content.body {
+        Body::Text { text, reply_to } => (text, dto::MessageBody::Text, reply_to),
+        Body::File { offer } => (offer.what.name().to_owned(), files::body(peer, mine, &offer), None),
+        Body::Accepted { .. }
+        | Body::Edit { .. }
+        | Body::Delete { .. }
+        | Body::Reaction { .. }
+        | Body::Read { .. }
+        | Body::Mailbox { .. } => return None,
+    };
     Some(dto::Message {
         id: row.content.id.to_string(),
-        conversation: row.conversation.peer().did().to_string(),
+        conversation: peer.did().to_string(),
         sender: row.sender.did().to_string(),
-        mine: row.sender == row.account,
+        mine,
         text,
+        body,
         reply_to: reply_to.map(|id| id.to_string()),
         state: message_state(row.state),
         at: row.content.hlc.shown_at(row.stored).0,

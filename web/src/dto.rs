@@ -31,10 +31,15 @@ macro_rules! incoming {
 }
 
 mod event;
+mod files;
 mod incoming;
 mod network;
 
-pub use event::{Changed, ContactRemoved, Event, Frame, Hello, MessageStateChange, Profile};
+pub use event::{Changed, ContactRemoved, Event, Frame, Hello, MessageStateChange, Profile, TransferRemoved};
+pub use files::{
+    AcceptTransfer, AutoAccept, MessageBody, OfferFiles, OfferedKind, SetAuto, SetRates, Transfer,
+    TransferDirection, TransferList, TransferSettings, TransferState,
+};
 pub use incoming::{AddContact, PutRecord, Rename, SendMessage, SetName, UseLink};
 pub use network::{
     Mailboxes, Mapping, Network, Path, Peer, PinState, PinnedHolder, ProbedAddress, Reach, Reachability,
@@ -220,8 +225,10 @@ out! {
         pub sender: String,
         /// Written by the owner.
         pub mine: bool,
-        /// What it says.
+        /// What it says; of a file or folder that is offered, its name.
         pub text: String,
+        /// What it is.
+        pub body: MessageBody,
         /// The message it answers.
         pub reply_to: Option<String>,
         /// How far it has come.

@@ -10,10 +10,14 @@
 use crate::{app::App, convert, dto, problem::Problem, request::Call, roles::Caller};
 use futures::{SinkExt, StreamExt};
 use pc2_actors::{
+    api::OfferError,
     event::{NodeEvent, Notice, Subscription},
     net::NetEvent,
 };
-use pc2_protocols::messenger;
+use pc2_protocols::{
+    files::{self, rows::TransferId},
+    messenger,
+};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use warp::{
@@ -142,8 +146,14 @@ async fn send(socket: &mut WebSocket, n: u64, event: dto::Event) -> Result<(), G
 fn event(event: &NodeEvent) -> Option<dto::Event> {
     Some(match event {
         NodeEvent::Messenger(event) => messenger_event(event)?,
-        // Not shown yet.
-        NodeEvent::Files(_) | NodeEvent::Preparing(_) | NodeEvent::Prepared { .. } => return None,
+        NodeEvent::Files(files::Event::Transfer(view)) => {
+            dto::Event::Transfer(convert::files::transfer(view))
+        }
+        NodeEvent::Files(files::Event::Forgotten { id }) => removed(*id),
+        NodeEvent::Preparing(preparing) => dto::Event::Transfer(convert::files::preparing(preparing)),
+        NodeEvent::Prepared { id, result: Err(OfferError::Stopped) } => removed(*id),
+        // It is a transfer now; or why it is none was told with what was being prepared.
+        NodeEvent::Prepared { .. } => return None,
         NodeEvent::Profile(profile) => dto::Event::Profile(dto::Profile { name: profile.name.clone() }),
         NodeEvent::Network(event) => dto::Event::Network(dto::Changed { what: network_event(event) }),
         NodeEvent::Reach => {
@@ -154,6 +164,10 @@ fn event(event: &NodeEvent) -> Option<dto::Event> {
             dto::Event::Health(dto::Changed { what: format!("{actor}: {}", crate::doctor::state(*state)) })
         }
     })
+}
+
+fn removed(id: TransferId) -> dto::Event {
+    dto::Event::TransferRemoved(dto::TransferRemoved { id: convert::files::id(id) })
 }
 
 fn messenger_event(event: &messenger::Event) -> Option<dto::Event> {

@@ -4,9 +4,9 @@
 //! compile until somebody decided what it means to a caller. Nothing internal (paths, `Debug` forms) gets out.
 
 use crate::{answer, dto};
-use pc2_actors::api::CallError;
+use pc2_actors::api::{CallError, OfferError};
 use pc2_protocols::{
-    dht, identity, mailbox,
+    dht, files, identity, mailbox,
     messenger::{self, invitation::InvitationError},
     relay,
 };
@@ -242,6 +242,50 @@ impl From<mailbox::CommandError> for Problem {
             Error::TooManyPins | Error::TooManyServed => (StatusCode::CONFLICT, "limit_reached"),
             Error::NotPinned => (StatusCode::NOT_FOUND, "not_pinned"),
             Error::NotServed => (StatusCode::NOT_FOUND, "not_served"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<files::CommandError> for Problem {
+    fn from(error: files::CommandError) -> Self {
+        use files::CommandError as Error;
+        let (status, code) = match &error {
+            Error::Unknown => (StatusCode::NOT_FOUND, "unknown_transfer"),
+            Error::NotYours => (StatusCode::CONFLICT, "not_yours"),
+            Error::Over(_) => (StatusCode::CONFLICT, "over"),
+            Error::NotAccepted => (StatusCode::CONFLICT, "not_accepted"),
+            Error::NotFailed => (StatusCode::CONFLICT, "not_failed"),
+            Error::NoRetry(_) => (StatusCode::CONFLICT, "no_retry"),
+            Error::BadOffer(_) => (StatusCode::BAD_REQUEST, "bad_offer"),
+            Error::Yourself => (StatusCode::BAD_REQUEST, "yourself"),
+            Error::Full | Error::TooManyRules => (StatusCode::CONFLICT, "limit_reached"),
+            Error::BadFolder => (StatusCode::BAD_REQUEST, "bad_folder"),
+            Error::BadRate => (StatusCode::BAD_REQUEST, "bad_rate"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<OfferError> for Problem {
+    fn from(error: OfferError) -> Self {
+        use OfferError as Error;
+        let (status, code) = match error {
+            Error::Command(error) => return error.into(),
+            Error::Node(cause) => return Self::internal(&cause),
+            Error::Busy => {
+                return Self {
+                    retry: true,
+                    ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", Error::Busy)
+                };
+            }
+            Error::Nothing | Error::SameName(_) | Error::TooMany | Error::Empty(_) | Error::Special(_) => {
+                (StatusCode::BAD_REQUEST, "cannot_be_offered")
+            }
+            Error::NotThere(_) => (StatusCode::NOT_FOUND, "no_such_file"),
+            Error::Unreadable { .. } | Error::Refused(_) | Error::Stopped => {
+                (StatusCode::CONFLICT, "cannot_be_offered")
+            }
         };
         Self::new(status, code, error)
     }

@@ -41,6 +41,14 @@ impl Call {
         serde_json::from_slice(&self.body).map_err(Problem::bad_request)
     }
 
+    /// The body of a route that may do without, as the type it takes.
+    ///
+    /// # Errors
+    /// When there is one and it is not exactly one such value.
+    pub(crate) fn optional_json<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
+        if self.body.is_empty() { Ok(T::default()) } else { self.json() }
+    }
+
     /// The part of the path at `index`, as text.
     pub(crate) fn param(&self, index: usize) -> &str {
         self.params.get(index).map_or("", String::as_str)
@@ -108,6 +116,20 @@ pub(crate) fn decoded(part: &str) -> Result<Cow<'_, str>, Problem> {
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| wrong())
 }
 
+/// Reads a JSON body that may be left out: then it is empty, whatever is declared about it.
+///
+/// # Errors
+/// As [`read_body`].
+pub(crate) async fn read_optional_body<S, B>(headers: &HeaderMap, body: S) -> Result<Vec<u8>, Problem>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let read = tokio::time::timeout(BODY_TIMEOUT, collect(body)).await;
+    let read = read.unwrap_or_else(|_| Err(Problem::too_slow()))?;
+    if read.is_empty() || is_json(headers) { Ok(read) } else { Err(Problem::not_json()) }
+}
+
 /// Reads a JSON body, counting as it comes: what a header promises is not believed.
 ///
 /// # Errors
@@ -117,13 +139,21 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    let declared =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = declared.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
+    if !is_json(headers) {
         return Err(Problem::not_json());
     }
     tokio::time::timeout(BODY_TIMEOUT, collect(body)).await.unwrap_or_else(|_| Err(Problem::too_slow()))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    is_declared(headers, "application/json")
+}
+
+/// Whether the body is declared to be of that media type, with whatever parameters.
+pub(crate) fn is_declared(headers: &HeaderMap, media_type: &str) -> bool {
+    let declared =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
 async fn collect<S, B>(body: S) -> Result<Vec<u8>, Problem>

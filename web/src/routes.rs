@@ -4,7 +4,7 @@
 //! document is made from, so the three cannot disagree.
 
 use crate::{
-    api::{contacts, identity, mailboxes, messages, network, records, session},
+    api::{contacts, identity, mailboxes, messages, network, records, session, transfers},
     app::App,
     events, openapi,
     problem::Problem,
@@ -33,6 +33,8 @@ pub(crate) struct Route {
     pub(crate) query: &'static [(&'static str, &'static str)],
     /// The type in [`crate::dto`] that it takes.
     pub(crate) takes: Option<&'static str>,
+    /// What it takes may be left out.
+    pub(crate) optional: bool,
     /// The status when it went well.
     pub(crate) status: u16,
     /// The type in [`crate::dto`] that it gives.
@@ -166,6 +168,84 @@ pub(crate) static ROUTES: &[Route] = &[
         by!(mailboxes::stop_serving),
     )
     .gives(202, "Mailboxes"),
+    at(
+        Method::GET,
+        "/api/transfers",
+        Owner,
+        "Files and folders on their way, or there",
+        by!(transfers::list),
+    )
+    .gives(200, "TransferList"),
+    at(
+        Method::POST,
+        "/api/transfers",
+        Owner,
+        "Offer files or folders of the node's machine to a contact",
+        by!(transfers::offer),
+    )
+    .takes("OfferFiles")
+    .gives(202, "Transfer"),
+    at(
+        Method::GET,
+        "/api/transfers/settings",
+        Owner,
+        "Whose files are accepted without asking, and how fast files may be transferred",
+        by!(transfers::settings),
+    )
+    .gives(200, "TransferSettings"),
+    at(
+        Method::PUT,
+        "/api/transfers/auto/{did}",
+        Owner,
+        "Accept offers of a contact without asking, or ask again",
+        by!(transfers::set_auto),
+    )
+    .takes("SetAuto")
+    .gives(202, "TransferSettings"),
+    at(
+        Method::PUT,
+        "/api/transfers/rates",
+        Owner,
+        "How fast files may be transferred",
+        by!(transfers::set_rates),
+    )
+    .takes("SetRates")
+    .gives(202, "TransferSettings"),
+    at(Method::GET, "/api/transfers/{id}", Owner, "One transfer", by!(transfers::show))
+        .gives(200, "Transfer"),
+    at(Method::POST, "/api/transfers/{id}/accept", Owner, "Receive what is offered", by!(transfers::accept))
+        .may_take("AcceptTransfer")
+        .gives(202, "Transfer"),
+    at(
+        Method::POST,
+        "/api/transfers/{id}/decline",
+        Owner,
+        "Not want what is offered",
+        by!(transfers::decline),
+    )
+    .gives(202, "Transfer"),
+    at(Method::POST, "/api/transfers/{id}/pause", Owner, "Receive it later", by!(transfers::pause))
+        .gives(202, "Transfer"),
+    at(Method::POST, "/api/transfers/{id}/resume", Owner, "Go on receiving it", by!(transfers::resume))
+        .gives(202, "Transfer"),
+    at(
+        Method::POST,
+        "/api/transfers/{id}/cancel",
+        Owner,
+        "Want it no longer: what has arrived is thrown away; what is offered or prepared is taken back",
+        by!(transfers::cancel),
+    )
+    .gives(202, "Transfer"),
+    at(Method::POST, "/api/transfers/{id}/retry", Owner, "Try again what failed", by!(transfers::retry))
+        .gives(202, "Transfer"),
+    at(
+        Method::POST,
+        "/api/transfers/{id}/withdraw",
+        Owner,
+        "Take an offer of the owner's back",
+        by!(transfers::withdraw),
+    )
+    .gives(202, "Transfer"),
     at(Method::GET, "/api/doctor", Owner, "How the node is, and what to do", by!(network::doctor))
         .gives(200, "Doctor"),
     at(Method::PUT, "/api/records/{salt}", Owner, "Publish a value under the owner's DID", by!(records::put))
@@ -232,7 +312,18 @@ const fn at(
     summary: &'static str,
     handler: Handler,
 ) -> Route {
-    Route { method, path, access, summary, query: &[], takes: None, status: 200, gives: None, handler }
+    Route {
+        method,
+        path,
+        access,
+        summary,
+        query: &[],
+        takes: None,
+        optional: false,
+        status: 200,
+        gives: None,
+        handler,
+    }
 }
 
 impl Route {
@@ -243,6 +334,12 @@ impl Route {
 
     const fn takes(mut self, body: &'static str) -> Self {
         self.takes = Some(body);
+        self
+    }
+
+    const fn may_take(mut self, body: &'static str) -> Self {
+        self.takes = Some(body);
+        self.optional = true;
         self
     }
 

@@ -6,13 +6,16 @@
 //! Links inside of a folder are not followed, and devices, pipes and sockets are left out: a folder is offered as the files that are in it.
 //! What cannot be read stops the offer, and is named.
 //!
-//! Lost on restart: what is being prepared. Nothing was promised to anybody then.
+//! What failed is told until the person has dismissed it: it may have failed while nobody looked.
+//!
+//! Lost on restart: what is being prepared, and what failed. Nothing was promised to anybody then.
 //!
 //! Not here: who may fetch it, and when it ends ([`pc2_protocols::files`]).
 
 use super::home::{Home, Upload};
 use crate::{
     callers::CallError,
+    clock::Clock,
     event::{EventHub, NodeEvent},
 };
 use futures::future::BoxFuture;
@@ -26,10 +29,11 @@ use pc2_protocols::{
     },
     id::{NodeId, OfferId},
     limits,
+    time::UnixMillis,
 };
 use pc2_storage::blobs::{BlobError, BlobStore, Holder, Imported};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -43,6 +47,9 @@ use tokio::{runtime, sync::Semaphore};
 
 /// Preparations at once, those that wait included. A person drops a page of files.
 const MOST: usize = 64;
+
+/// Preparations that failed and are told still. Older ones are in the log.
+const MOST_FAILED: usize = 32;
 
 /// Progress is told at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -59,12 +66,20 @@ pub struct Preparing {
     pub id: TransferId,
     /// What it is called.
     pub name: String,
+    /// It is a folder, or several files; known once the paths were looked at.
+    pub folder: bool,
     /// Bytes hashed.
     pub done: u64,
     /// Bytes in all, as far as they have been found.
     pub total: u64,
     /// Files found.
     pub files: u64,
+    /// When it began.
+    pub since: UnixMillis,
+    /// When it failed.
+    pub ended: Option<UnixMillis>,
+    /// Why it failed. It is told until it is dismissed ([`Offers::stop`]) or [`MOST_FAILED`] others have failed.
+    pub failed: Option<OfferError>,
 }
 
 /// Why something was not offered. Worded for people.
@@ -164,9 +179,11 @@ struct Inner {
     store: BlobStore,
     events: Arc<EventHub>,
     io: runtime::Handle,
+    clock: Clock,
     hand_over: HandOver,
     turn: Arc<Semaphore>,
     jobs: Mutex<BTreeMap<TransferId, Arc<Job>>>,
+    failed: Mutex<VecDeque<Preparing>>,
     uploads: AtomicU64,
 }
 
@@ -183,6 +200,7 @@ impl Offers {
         store: BlobStore,
         events: Arc<EventHub>,
         io: runtime::Handle,
+        clock: Clock,
         hand_over: HandOver,
     ) -> Self {
         let inner = Inner {
@@ -191,9 +209,11 @@ impl Offers {
             store,
             events,
             io,
+            clock,
             hand_over,
             turn: Arc::new(Semaphore::new(1)),
             jobs: Mutex::default(),
+            failed: Mutex::default(),
             uploads: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
@@ -210,8 +230,18 @@ impl Offers {
         let mut offer = [0; 16];
         getrandom::fill(&mut offer).map_err(|error| OfferError::Node(error.to_string()))?;
         let id = TransferId::outgoing(to, OfferId::from_bytes(offer));
-        let view =
-            Preparing { account: self.inner.account, id, name: called(&paths), done: 0, total: 0, files: 0 };
+        let view = Preparing {
+            account: self.inner.account,
+            id,
+            name: called(&paths),
+            folder: paths.len() > 1,
+            done: 0,
+            total: 0,
+            files: 0,
+            since: self.inner.clock.now().unix,
+            ended: None,
+            failed: None,
+        };
         let job = Arc::new(Job {
             view: Mutex::new((view.clone(), Instant::now())),
             stopped: AtomicBool::new(false),
@@ -229,6 +259,7 @@ impl Offers {
             let result = Inner::run(&inner, id, paths, &job).await;
             if let Err(error) = &result {
                 tracing::info!(%error, "an offer was not made");
+                inner.remember(&job, error);
             }
             inner.jobs().remove(&id);
             inner.events.publish(NodeEvent::Prepared { id, result });
@@ -236,19 +267,32 @@ impl Offers {
         Ok(view)
     }
 
-    /// What is being prepared.
+    /// What is being prepared, and what failed; the newest first.
     pub(crate) fn list(&self) -> Vec<Preparing> {
-        self.inner.jobs().values().map(|job| job.view().0.clone()).collect()
+        let mut all: Vec<Preparing> = self.inner.jobs().values().map(|job| job.view().0.clone()).collect();
+        let failed = self.inner.failed();
+        // While it comes to be failed it is both.
+        all.retain(|one| failed.iter().all(|other| other.id != one.id));
+        all.extend(failed.iter().cloned());
+        all.sort_by_key(|one| std::cmp::Reverse(one.since));
+        all
     }
 
-    /// Stops a preparation; whether there was one.
+    /// Stops a preparation, or dismisses one that failed; whether there was one.
     pub(crate) fn stop(&self, id: TransferId) -> bool {
-        let jobs = self.inner.jobs();
-        let job = jobs.get(&id);
-        if let Some(job) = job {
+        if let Some(job) = self.inner.jobs().get(&id) {
             job.stopped.store(true, Ordering::Relaxed);
+            return true;
         }
-        job.is_some()
+        let mut failed = self.inner.failed();
+        let before = failed.len();
+        failed.retain(|one| one.id != id);
+        let dismissed = failed.len() < before;
+        drop(failed);
+        if dismissed {
+            self.inner.events.publish(NodeEvent::Prepared { id, result: Err(OfferError::Stopped) });
+        }
+        dismissed
     }
 
     /// Begins to take a file in that a browser brings.
@@ -275,6 +319,27 @@ impl Job {
 impl Inner {
     fn jobs(&self) -> MutexGuard<'_, BTreeMap<TransferId, Arc<Job>>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self) -> MutexGuard<'_, VecDeque<Preparing>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps why something was not offered, for whoever looks later.
+    fn remember(&self, job: &Job, error: &OfferError) {
+        if *error == OfferError::Stopped {
+            return;
+        }
+        let mut view = job.view().0.clone();
+        view.ended = Some(self.clock.now().unix);
+        view.failed = Some(error.clone());
+        let mut failed = self.failed();
+        if failed.len() >= MOST_FAILED {
+            failed.pop_front();
+        }
+        failed.push_back(view.clone());
+        drop(failed);
+        self.events.publish(NodeEvent::Preparing(view));
     }
 
     async fn run(
@@ -317,6 +382,7 @@ impl Inner {
 
     /// All files under the paths, with their places in the collection.
     fn find(&self, paths: &[PathBuf], job: &Job) -> Result<BTreeMap<String, PathBuf>, OfferError> {
+        job.view().0.folder = true;
         let mut found = BTreeMap::new();
         let mut waiting: Vec<(PathBuf, String)> = Vec::new();
         for path in paths {

@@ -7,3 +7,4 @@ pub(crate) mod messages;
 pub(crate) mod network;
 pub(crate) mod records;
 pub(crate) mod session;
+pub(crate) mod transfers;

@@ -1,6 +1,6 @@
 //! What the stream of events says: a [`Frame`] for each event.
 
-use super::{Contact, Message, MessageState};
+use super::{Contact, Message, MessageState, Transfer};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,10 @@ pub enum Event {
     Message(Message),
     /// A message of the owner's came further.
     MessageState(MessageStateChange),
+    /// A file transfer, or what is being prepared to be offered, is now so. Bytes alone: some times a second at most.
+    Transfer(Transfer),
+    /// A file transfer is not remembered any more, or its preparation was stopped.
+    TransferRemoved(TransferRemoved),
     /// The owner's name is now so.
     Profile(Profile),
     /// Connections or addresses changed; `GET /api/network` has the picture.
@@ -64,6 +68,12 @@ out! {
         pub id: String,
         /// Its state.
         pub state: MessageState,
+    }
+
+    /// Which transfer is gone.
+    pub struct TransferRemoved {
+        /// Its id.
+        pub id: String,
     }
 
     /// The owner's profile.

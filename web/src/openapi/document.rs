@@ -45,9 +45,10 @@ pub(super) fn schemas() -> Map<String, Value> {
         ($generator:ident: $($name:ident)*) => { $( $generator.subschema_for::<dto::$name>(); )* };
     }
     describe!(out: Problem Health WhoAmI Session LoginLink Identity ContactList Invitation MessagePage Network Reach Doctor
-        StoredRecord Record Card Frame);
+        StoredRecord Record Card TransferList Transfer TransferSettings Frame);
     let mut incoming = SchemaGenerator::new(settings.for_deserialize());
-    describe!(incoming: UseLink SetName AddContact Rename SendMessage PutRecord SetLevel SetShares);
+    describe!(incoming: UseLink SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles AcceptTransfer
+        SetAuto SetRates);
     let mut schemas = out.take_definitions(true);
     schemas.extend(incoming.take_definitions(true));
     schemas
@@ -74,7 +75,7 @@ fn operation(route: &Route) -> Value {
         operation["parameters"] = parameters.into();
     }
     if let Some(name) = route.takes {
-        operation["requestBody"] = json!({ "required": true, "content": content(name) });
+        operation["requestBody"] = json!({ "required": !route.optional, "content": content(name) });
     }
     operation
 }

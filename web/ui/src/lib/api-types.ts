@@ -1,6 +1,12 @@
 // The types of the API. Made from web/src/dto.rs; do not edit.
 // UPDATE=1 cargo test -p pc2-web openapi
 
+/** How an offer is accepted. */
+export type AcceptTransfer = {
+  /** The folder to receive into, an absolute path on the machine of the node; `null`: the usual one. */
+  folder?: string | null
+}
+
 /** Whom to ask to become a contact: by DID or by invitation, one of the two. */
 export type AddContact = {
   /** The owner's name for them; at most 100 bytes. */
@@ -11,6 +17,14 @@ export type AddContact = {
   invitation?: string | null
   /** What they see with the request; at most 1,000 bytes. */
   text?: string | null
+}
+
+/** Offers of somebody are accepted without asking. */
+export type AutoAccept = {
+  /** Whose: their DID. */
+  did: string
+  /** Up to this many bytes. */
+  max_bytes: number
 }
 
 /** How a person can be reached, as they signed it. */
@@ -115,6 +129,14 @@ export type Frame = {
   | {
     data: MessageStateChange
     type: 'message_state'
+  }
+  | {
+    data: Transfer
+    type: 'transfer'
+  }
+  | {
+    data: TransferRemoved
+    type: 'transfer_removed'
   }
   | {
     data: Profile
@@ -225,6 +247,8 @@ export type Mapping = 'unknown' | 'none' | 'same' | 'per_destination'
 export type Message = {
   /** When it was written, as people see it. */
   at: number
+  /** What it is. */
+  body: MessageBody
   /** Their history before this message is not what it was. */
   chain_broken: boolean
   /** With whom: their DID. */
@@ -243,9 +267,32 @@ export type Message = {
   state: MessageState
   /** When it came to be on this disk. */
   stored: number
-  /** What it says. */
+  /** What it says; of a file or folder that is offered, its name. */
   text: string
 }
+
+/** What a message is. */
+export type MessageBody = 
+  | {
+    kind: 'text'
+  }
+  | {
+    /** How many files. */
+    files: number
+    kind: 'file'
+    /** What who offers takes it for; empty when unknown. To be shown, never obeyed. */
+    mime: string
+    /** As who offers calls it. No path, and to be shown as a stranger's text. */
+    name: string
+    /** The offer, 32 hexadecimal digits. */
+    offer: string
+    /** Bytes of all files. */
+    size: number
+    /** The transfer that it is. It may be forgotten already. */
+    transfer: string
+    /** What is offered. */
+    what: OfferedKind
+  }
 
 /** A page of a conversation. */
 export type MessagePage = {
@@ -283,6 +330,17 @@ export type Network = {
   /** What it relays for others. */
   relaying: Relaying
 }
+
+/** Files and folders of the node's machine to be offered to somebody. */
+export type OfferFiles = {
+  /** Absolute paths on the machine of the node. Several of them are offered together, as a folder. */
+  paths: string[]
+  /** To whom: the DID of a contact. */
+  to: string
+}
+
+/** What is offered. */
+export type OfferedKind = 'file' | 'folder'
 
 /** How two nodes reach each other. */
 export type Path = 'direct' | 'punched' | 'relayed'
@@ -474,6 +532,12 @@ export type Session = {
   signed_in: boolean
 }
 
+/** Whether offers of somebody are accepted without asking. */
+export type SetAuto = {
+  /** Up to how many bytes; `null`: ask. */
+  max_bytes?: number | null
+}
+
 /** How much the node is to do for the network. */
 export type SetLevel = {
   /** `auto`, `1`, `2`, `3` or `4`. */
@@ -484,6 +548,14 @@ export type SetLevel = {
 export type SetName = {
   /** How they call themselves; at most 100 bytes. */
   name: string
+}
+
+/** How fast files may be transferred, all together, in bytes a second. */
+export type SetRates = {
+  /** Received; `null`: as fast as it goes. */
+  down?: number | null
+  /** Sent; `null`: as fast as it goes. */
+  up?: number | null
 }
 
 /** What the node is to lend. What is not named stays. */
@@ -532,6 +604,72 @@ export type StoredRecord = {
   /** Its sequence number. */
   seq: number
 }
+
+/** A file or folder on its way, or there. */
+export type Transfer = {
+  /** `transferring`: bytes that are here and proven, or that were sent since the node started. `preparing`: bytes hashed. */
+  bytes: number | null
+  /** Which way it goes. */
+  direction: TransferDirection
+  /** When it ended. */
+  ended: number | null
+  /** Until when the offer stands; while it is being prepared, as if it were made then. */
+  expires: number
+  /** How many files. */
+  files: number
+  /** Names it: `out.` or `in.`, the other side's DID, `.` and the offer. To be taken as it is. */
+  id: string
+  /** What who offers takes it for, e.g. `image/jpeg`; empty when unknown. To be shown, never obeyed. */
+  mime: string
+  /** As who offers calls it. No path, and to be shown as a stranger's text. */
+  name: string
+  /** The offer, 32 hexadecimal digits: the same bytes as the name of the message that carries it. */
+  offer: string
+  /** Received and `done`: where it was put. */
+  path: string | null
+  /** The other side: their DID. */
+  peer: string
+  /** `failed`: whether trying again can help. Otherwise it has to be offered again. */
+  retryable: boolean
+  /** When it came to be here. */
+  since: number
+  /** Bytes of all files; while it is being prepared, as far as they were found. */
+  size: number
+  /** Where it stands. */
+  state: TransferState
+  /** What is offered. */
+  what: OfferedKind
+  /** `failed`: why, in words for people. */
+  why: string | null
+}
+
+/** Which way a transfer goes. */
+export type TransferDirection = 'in' | 'out'
+
+/** All transfers that are remembered. */
+export type TransferList = {
+  /** Those that are being prepared first, then the newest first. */
+  transfers: Transfer[]
+}
+
+/** Which transfer is gone. */
+export type TransferRemoved = {
+  /** Its id. */
+  id: string
+}
+
+/** What holds for transfers from now on. */
+export type TransferSettings = {
+  /** Whose offers are accepted without asking. */
+  auto: AutoAccept[]
+  /** Bytes a second that are received, all transfers together; `null`: as fast as it goes. */
+  down: number | null
+  /** Bytes a second that are sent. */
+  up: number | null
+}
+
+/** Where a transfer stands. */
+export type TransferState = 'preparing' | 'sending' | 'waiting_for_them' | 'offered' | 'queued' | 'transferring' | 'paused' | 'waiting_for_peer' | 'waiting_for_room' | 'finishing' | 'done' | 'declined' | 'cancelled' | 'withdrawn' | 'expired' | 'failed'
 
 /** What carries a connection. */
 export type Transport = 'quic' | 'tcp'
