@@ -227,7 +227,25 @@ impl NodeHandle {
         if account != self.inner.account {
             return Err(OfferError::Node("the node serves no such account".to_owned()));
         }
-        self.inner.offers.begin(to, paths)
+        self.inner.offers.begin(to, paths, Vec::new())
+    }
+
+    /// As [`Self::offer_files`], and says that other nodes give the same files for this offer: the other side asks all of them at once, as far as it is
+    /// connected with them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn offer_files_of_several(
+        &self,
+        account: NodeId,
+        to: NodeId,
+        paths: Vec<PathBuf>,
+        holders: Vec<NodeId>,
+    ) -> Result<Preparing, OfferError> {
+        if account != self.inner.account {
+            return Err(OfferError::Node("the node serves no such account".to_owned()));
+        }
+        self.inner.offers.begin(to, paths, holders)
     }
 
     /// What is being prepared to be offered, and what of it failed and was not dismissed; the newest first.

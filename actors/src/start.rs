@@ -181,10 +181,10 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     })?;
 
     let (host, vitals) = (tree.files.host.clone(), Arc::clone(&tree.files.vitals));
-    let hand_over: HandOver = Arc::new(move |id, what| {
+    let hand_over: HandOver = Arc::new(move |id, what, holders| {
         let (host, vitals) = (host.clone(), Arc::clone(&vitals));
         Box::pin(async move {
-            let command = Command::Offer { to: id.peer, offer: id.offer, what, holders: Vec::new() };
+            let command = Command::Offer { to: id.peer, offer: id.offer, what, holders };
             call(&host, &vitals, command).await.map(|_| ())
         })
     });

@@ -2,19 +2,29 @@
 
 mod nodes;
 
+use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use nodes::{Node, acquainted};
-use pc2_actors::event::{NodeEvent, Notice, Subscription};
+use pc2_actors::{
+    event::{NodeEvent, Notice, Subscription},
+    net::{self, Loopback, NetConfig, NetTask, Routes},
+};
 use pc2_protocols::{
+    crypto::keys::{IdentityKeys, SEED_BYTES},
     files::{
         Command, Event, Reply, State, TransferView,
         rows::{Direction, Failure, Rates, TransferId},
+        wire::Answer,
     },
     id::NodeId,
+    net::{Address, Peer},
 };
+use pc2_storage::{Options, Storage};
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+use zeroize::Zeroizing;
 
 fn tell(node: &Node, command: Command) -> Reply {
     let handle = node.handle();
@@ -207,4 +217,89 @@ fn an_offer_that_is_declined_or_taken_back_ends_on_both_sides() {
     tell(&alice, Command::Withdraw { id: TransferId::outgoing(bob.id(), view.id.offer) });
     until(&bob, &mut at_bob, |view| view.state == State::Withdrawn);
     stop([alice, bob, bystander]);
+}
+
+/// A node that is a holder in name: to whatever it is asked for it sends bytes that are not the file.
+struct Liar {
+    task: NetTask,
+    node: NodeId,
+}
+
+impl Liar {
+    fn start(io: &tokio::runtime::Handle, meets: Peer) -> Self {
+        let nothing: net::Route = Arc::new(|_| Ok(()));
+        let routes = Routes {
+            record: Arc::clone(&nothing),
+            message: Arc::clone(&nothing),
+            mailbox: Arc::clone(&nothing),
+            files: Arc::clone(&nothing),
+            relay: nothing,
+            observer: Arc::new(|_| {}),
+            routing_saved: Arc::new(|_| {}),
+        };
+        let config = NetConfig {
+            secret: Zeroizing::new([9; 32]),
+            listen: vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("address")],
+            bootstrap: vec![meets],
+            mdns: false,
+            upnp: false,
+            known: Vec::new(),
+            loopback: Loopback::WhenAlone,
+        };
+        let (handle, task, mut arriving) = net::spawn(io, config, routes).expect("starts");
+        io.spawn(async move {
+            while let Some(mut stream) = arriving.recv().await {
+                tokio::spawn(async move {
+                    let mut request = [0; 2];
+                    while stream.read_exact(&mut request).await.is_ok() {
+                        let mut frame = vec![0; u16::from_be_bytes(request).into()];
+                        stream.read_exact(&mut frame).await?;
+                        stream.write_all(&Answer::Sending.encode()).await?;
+                        stream.write_all(&vec![7; 2_000_000]).await?;
+                        stream.flush().await?;
+                    }
+                    std::io::Result::Ok(())
+                });
+            }
+        });
+        Self { task, node: handle.node() }
+    }
+}
+
+#[test]
+fn of_two_holders_the_one_that_lies_is_asked_no_more_and_the_file_comes_whole_from_the_other() {
+    let (bystander, alice, bob) = acquainted();
+    let (mut at_alice, mut at_bob) = (alice.events(), bob.events());
+    let liar = Liar::start(bob.running.io(), bob.as_peer());
+    bob.block_on(async {
+        while !bob.handle().network().await.expect("runs").peers.iter().any(|peer| peer.node == liar.node) {
+            at_bob.next().await;
+        }
+    });
+    let files = tempfile::tempdir().expect("a directory");
+    let content = bytes(20_000_000, 5);
+    let path = files.path().join("shared.bin");
+    fs::write(&path, &content).expect("written");
+    let handle = alice.handle();
+    let begun = alice.running.io().block_on(async {
+        handle.offer_files_of_several(handle.account(), bob.id(), vec![path.clone()], vec![liar.node])
+    });
+    begun.expect("begun");
+    let view = until(&bob, &mut at_bob, offered);
+    assert_eq!(view.offer.holders, [liar.node]);
+    accept(&bob, view.id);
+    let landed = place(&until(&bob, &mut at_bob, done));
+    assert!(fs::read(landed).expect("there") == content);
+    until(&alice, &mut at_alice, done);
+    alice.running.io().block_on(liar.task.shutdown()).expect("ends");
+    let bob_id = bob.id();
+    let Node { running, dir, number, .. } = bob;
+    running.shutdown();
+    stop([alice, bystander]);
+
+    // It was asked, and that it lied is remembered.
+    let keys = IdentityKeys::from_seed(Zeroizing::new([number; SEED_BYTES]));
+    let (storage, _) = Storage::open(dir.path(), &keys.storage_key(), &Options::default()).expect("opens");
+    let rows = storage.reader().files_snapshot(bob_id).expect("read");
+    assert_eq!(rows.transfers.get(&view.id).expect("kept").liars, [liar.node]);
 }

@@ -144,8 +144,11 @@ impl From<BlobError> for OfferError {
 }
 
 /// Hands an offer to the files machine.
-pub(crate) type HandOver =
-    Arc<dyn Fn(TransferId, Offered) -> BoxFuture<'static, Result<(), CallError<CommandError>>> + Send + Sync>;
+pub(crate) type HandOver = Arc<
+    dyn Fn(TransferId, Offered, Vec<NodeId>) -> BoxFuture<'static, Result<(), CallError<CommandError>>>
+        + Send
+        + Sync,
+>;
 
 /// The blobs held for a transfer are held by this name: who offers chooses the offer's id, so it alone would let one person's transfer touch another's.
 pub(crate) fn holder(id: TransferId) -> Holder {
@@ -221,7 +224,12 @@ impl Offers {
     }
 
     /// Begins to prepare an offer; what becomes of it is told by events.
-    pub(crate) fn begin(&self, to: NodeId, paths: Vec<PathBuf>) -> Result<Preparing, OfferError> {
+    pub(crate) fn begin(
+        &self,
+        to: NodeId,
+        paths: Vec<PathBuf>,
+        holders: Vec<NodeId>,
+    ) -> Result<Preparing, OfferError> {
         if paths.is_empty() {
             return Err(OfferError::Nothing);
         }
@@ -257,7 +265,7 @@ impl Offers {
         self.inner.events.publish(NodeEvent::Preparing(view.clone()));
         let inner = Arc::clone(&self.inner);
         self.inner.io.spawn(async move {
-            let result = Inner::run(&inner, id, paths, &job).await;
+            let result = Inner::run(&inner, id, paths, holders, &job).await;
             if let Err(error) = &result {
                 tracing::info!(%error, "an offer was not made");
                 inner.remember(&job, error);
@@ -347,6 +355,7 @@ impl Inner {
         inner: &Arc<Self>,
         id: TransferId,
         paths: Vec<PathBuf>,
+        holders: Vec<NodeId>,
         job: &Arc<Job>,
     ) -> Result<(), OfferError> {
         let gone = |error: &dyn std::fmt::Display| OfferError::Node(error.to_string());
@@ -358,7 +367,7 @@ impl Inner {
         });
         let what = prepared.await.map_err(|error| gone(&error))??;
         job.is_stopped()?;
-        (inner.hand_over)(id, what).await.map_err(|error| match error {
+        (inner.hand_over)(id, what, holders).await.map_err(|error| match error {
             CallError::Refused(refusal) => refusal.into(),
             other => gone(&other),
         })
