@@ -20,7 +20,7 @@ use crate::shell::Inbox;
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _, stream::BoxStream};
 use pc2_protocols::{
     files::{
-        In, Out, Part, PullError, PullId, ServeToken,
+        In, Opened, Out, Part, PullError, PullId, ServeToken,
         offer::Offered,
         rows::TransferId,
         wire::{ANSWER_PATIENCE, Answer, Request, Word, frame_length},
@@ -31,7 +31,7 @@ use pc2_storage::blobs::BlobStore;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 use tokio::{
@@ -292,6 +292,10 @@ impl Plane {
             let opened = parts.places.open(id, &what, part, before.as_ref().map(|(open, _)| &**open));
             let result = match opened {
                 Ok((open, opened)) => {
+                    if let Opened::Missing { have, .. } = &opened {
+                        let size = what.size().bytes();
+                        info!(offer = id.offer.short(), ?part, have, size, "receiving goes on from here");
+                    }
                     *held(&slot) = open.map(Shared::new);
                     Ok(opened)
                 }
@@ -330,6 +334,7 @@ impl Plane {
             offer: id.offer,
             what: Arc::clone(&receiving.what),
             stop: receiving.stop.subscribe(),
+            bytes: AtomicU64::new(0),
         };
         let (stretches, run) = mpsc::unbounded_channel();
         // It cannot be closed: the other end is here.

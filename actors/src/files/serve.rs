@@ -31,7 +31,10 @@ use pc2_storage::blobs::{BlobError, Reader};
 use std::{
     io::{self, Write},
     ops::ControlFlow,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -39,7 +42,7 @@ use tokio::{
     sync::{oneshot, watch},
     time::timeout,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 /// The machine answers within a write to disk; this long means that it has restarted.
 const WORD_PATIENCE: Duration = Duration::from_secs(15);
@@ -71,18 +74,23 @@ pub(crate) async fn answer(parts: Arc<Parts>, stream: Stream) {
     let (mut reading, writing) = stream.io.split();
     let (_never, silent) = watch::channel(false);
     let outlet = Outlet::new(writing, runtime::Handle::current(), Arc::clone(&parts.up), silent, PULL_STALL);
-    let mut writer = Writer { parts: Arc::clone(&parts), peer, outlet, last: None };
+    let sent = Arc::new(AtomicU64::new(0));
+    let mut writer = Writer { parts: Arc::clone(&parts), peer, outlet, last: None, sent: Arc::clone(&sent) };
     let mut patience = REQUEST_PATIENCE;
     loop {
         match timeout(patience, request(&mut reading)).await {
             Ok(Ok(Some(request))) => match writer.request(request).await {
                 Some(back) => writer = back,
-                None => return,
+                None => break,
             },
             // The end, in peace or not, or nothing for too long.
-            Ok(Ok(None) | Err(_)) | Err(_) => return,
+            Ok(Ok(None) | Err(_)) | Err(_) => break,
         }
         patience = IDLE_PATIENCE;
+    }
+    let bytes = sent.load(Ordering::Relaxed);
+    if bytes > 0 {
+        info!(peer = peer.short(), bytes, "sent on one stream");
     }
 }
 
@@ -107,6 +115,8 @@ struct Writer {
     outlet: Outlet<WriteHalf<Box<dyn Io>>>,
     /// The file that was read last: most requests on a stream are for the same.
     last: Option<Arc<Reader>>,
+    /// Bytes of files that the stream has taken.
+    sent: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -195,9 +205,10 @@ impl Writer {
     fn send(&mut self, token: ServeToken, reader: &Reader, groups: &Groups) -> Result<(), ServeError> {
         let lost = |_: io::Error| ServeError::Lost;
         self.outlet.write_all(&Answer::Sending.encode()).map_err(lost)?;
-        let mut told = Told { own: &self.parts.own, token, at: Instant::now(), untold: 0 };
+        let mut told = Told { own: &self.parts.own, token, at: Instant::now(), untold: 0, all: 0 };
         let encoded = reader.encode(groups, Counted { outlet: &mut self.outlet, told: &mut told });
         let untold = told.untold;
+        self.sent.fetch_add(told.all, Ordering::Relaxed);
         match encoded {
             Ok(_) => self.outlet.flush().map_err(lost)?,
             Err(error) => {
@@ -222,6 +233,7 @@ struct Told<'a> {
     token: ServeToken,
     at: Instant,
     untold: u64,
+    all: u64,
 }
 
 /// Writes, and counts the bytes of the file: whatever is not a pair of hashes.
@@ -234,7 +246,9 @@ impl Write for Counted<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.outlet.write(bytes)?;
         if bytes.len() > PAIR_BYTES {
-            self.told.untold = self.told.untold.saturating_add(u64::try_from(taken).unwrap_or_default());
+            let bytes = u64::try_from(taken).unwrap_or_default();
+            self.told.untold = self.told.untold.saturating_add(bytes);
+            self.told.all = self.told.all.saturating_add(bytes);
         }
         if self.told.at.elapsed() >= TELL_EVERY {
             self.told.at = Instant::now();

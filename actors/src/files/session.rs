@@ -30,13 +30,17 @@ use pc2_storage::blobs::BlobError;
 use std::{
     io::{self, Read},
     ops::Range,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout},
 };
+use tracing::info;
 
 /// A stretch is given up after this, however it flows: the holder is slower than anything worth waiting for, or plays with us.
 const STRETCH_PATIENCE: Duration = Duration::from_secs(5 * 60);
@@ -61,6 +65,8 @@ pub(crate) struct Session {
     pub(crate) offer: OfferId,
     pub(crate) what: Arc<Offered>,
     pub(crate) stop: Stop,
+    /// Bytes of files that came from it, on this stream.
+    pub(crate) bytes: AtomicU64,
 }
 
 /// What was asked, and waits for its answer.
@@ -90,6 +96,13 @@ impl Session {
                     tracing::error!(%error, "receiving a file failed");
                 }
                 session.fail_all(&mut stretches, &PullError::Lost);
+                let bytes = session.bytes.load(Ordering::Relaxed);
+                info!(
+                    offer = session.offer.short(),
+                    holder = session.holder.short(),
+                    bytes,
+                    "received on one stream"
+                );
             }
             Err(why) => {
                 let error = match why {
@@ -218,6 +231,7 @@ impl Session {
 
     fn progress(&self, pull: PullId, bytes: u64) {
         if bytes > 0 {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
             self.parts.own.tell(In::Progress { pull, bytes });
         }
     }

@@ -1,6 +1,7 @@
 //! The product's promises, end to end: real `pc2` processes on this machine, driven as people and scripts drive them.
 
 mod bad_input;
+mod files;
 mod identity;
 mod pinned;
 mod support;

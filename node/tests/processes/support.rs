@@ -168,6 +168,13 @@ impl Node {
         response.body_mut().read_json().ok()
     }
 
+    /// `PUT` on the local API; `None` when it does not answer or refuses.
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Option<Value> {
+        let (url, bearer) = self.api(path)?;
+        let mut response = agent().put(url).header("authorization", bearer).send_json(body).ok()?;
+        response.body_mut().read_json().ok()
+    }
+
     fn api(&self, path: &str) -> Option<(String, String)> {
         let api: Value = serde_json::from_slice(&fs::read(self.data().join("api.json")).ok()?).ok()?;
         Some((format!("http://{}{path}", self.web), format!("Bearer {}", api["token"].as_str()?)))
