@@ -1,6 +1,8 @@
 //! Whole nodes over loopback, for the tests that let them do something together.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod files;
+
 use pc2_actors::{
     NodeConfig, Running,
     api::NodeHandle,
@@ -32,6 +34,16 @@ impl Node {
     }
 
     pub(crate) fn start_in(dir: TempDir, number: u8, bootstrap: Vec<Peer>) -> Self {
+        Self::start_so(dir, number, bootstrap, |_| {})
+    }
+
+    /// Starts it in a way of its own.
+    pub(crate) fn start_so(
+        dir: TempDir,
+        number: u8,
+        bootstrap: Vec<Peer>,
+        change: impl FnOnce(&mut NodeConfig),
+    ) -> Self {
         let keys = IdentityKeys::from_seed(Zeroizing::new([number; SEED_BYTES]));
         let mut config = NodeConfig::new(dir.path().to_owned(), keys);
         config.listen = vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("address")];
@@ -41,6 +53,7 @@ impl Node {
         config.storage.reserve_bytes = 0;
         config.storage.ballast_bytes = 0;
         config.on_fatal = Arc::new(|fatal| panic!("the node gave up: {fatal}"));
+        change(&mut config);
         Self { running: start(&config).expect("starts"), dir, number, bootstrap }
     }
 
@@ -109,9 +122,15 @@ pub(crate) fn asks(from: NodeId) -> impl Fn(&Event) -> Option<()> {
 
 /// A bootstrap node that knows nobody, Alice and Bob who know only it, and are contacts.
 pub(crate) fn acquainted() -> (Node, Node, Node) {
+    acquainted_so(|_| {})
+}
+
+/// The same, with a Bob of another kind.
+pub(crate) fn acquainted_so(change: impl FnOnce(&mut NodeConfig)) -> (Node, Node, Node) {
     let bystander = Node::start(1, Vec::new());
     let alice = Node::start(2, vec![bystander.as_peer()]);
-    let bob = Node::start(3, vec![bystander.as_peer()]);
+    let dir = TempDir::new().expect("directory");
+    let bob = Node::start_so(dir, 3, vec![bystander.as_peer()], change);
     let (mut at_alice, mut at_bob) = (alice.events(), bob.events());
     alice.tell(add(bob.id()));
     bob.await_event(&mut at_bob, asks(alice.id()));
