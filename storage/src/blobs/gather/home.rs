@@ -16,10 +16,7 @@
 //! Not here: what is in the folder ([`super::folders`]), putting it there ([`super::finish`]).
 
 use super::folders;
-use crate::blobs::{
-    BlobError, BlobStore, CleanName, Holder,
-    store::{Inner, Pledge},
-};
+use crate::blobs::{BlobError, BlobStore, CleanName, Holder, claims::Pledge, store::Inner};
 use pc2_protocols::codec;
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags},
@@ -167,10 +164,17 @@ impl Home {
     /// A try to put it somewhere came to nothing: what it left in the owner's folder goes, then the note.
     fn forget_try(&self, note: &Note) -> Result<(), BlobError> {
         let hidden = note.folder().join(self.hidden());
-        if note.is_at(&hidden) {
-            let folder = File::open(note.folder()).map_err(BlobError::io(note.folder()))?;
-            let cleared = folders::clear(&folder, &self.hidden());
-            cleared.map_err(|error| BlobError::io(&hidden)(error.into()))?;
+        match File::open(note.folder()) {
+            Ok(folder) if note.is_at(&hidden) => {
+                let cleared = folders::clear(&folder, &self.hidden());
+                cleared.map_err(|error| BlobError::io(&hidden)(error.into()))?;
+            }
+            Ok(folder) => {
+                // One that was made and not noted yet has nothing in it; one with something in it is not ours, and stays.
+                let _kept = rustix::fs::unlinkat(&folder, self.hidden(), AtFlags::REMOVEDIR);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(BlobError::io(note.folder())(error)),
         }
         self.clear(&format!("{}.place", self.name))
     }

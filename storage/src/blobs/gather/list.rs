@@ -9,7 +9,7 @@
 //!
 //! Not here: the disk ([`super::folders`]).
 
-use crate::blobs::{BadPath, CleanName, clean_path, tree};
+use crate::blobs::{BadPath, CleanName, clean_path, store::is_small, tree};
 use pc2_protocols::{blob::BlobSize, files::manifest::Member, id::BlobId, limits::MAX_COLLECTION_FILES};
 use std::{
     borrow::Cow,
@@ -91,9 +91,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Bytes it takes on a disk.
+    /// Bytes it takes on a disk, with its books while it is received.
     pub(crate) fn room(&self) -> u64 {
-        self.size.bytes().next_multiple_of(BLOCK)
+        let tree = if is_small(self.size) { 0 } else { tree::bytes(self.size) };
+        self.size.bytes().saturating_add(tree).next_multiple_of(BLOCK)
     }
 }
 
