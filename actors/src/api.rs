@@ -6,6 +6,8 @@
 //! | question | answered by |
 //! |---|---|
 //! | [`NodeHandle::messenger`], [`NodeHandle::dht`], [`NodeHandle::identity`], [`NodeHandle::relay`], [`NodeHandle::mailbox`], [`NodeHandle::files`] | the machine of that name |
+//! | [`NodeHandle::offer_files`], [`NodeHandle::preparing`], [`NodeHandle::upload`], [`NodeHandle::content`] | threads that read and write the owner's files |
+//! | [`NodeHandle::begin_proof`], [`NodeHandle::proof`] | one that proves them |
 //! | [`NodeHandle::history`], [`NodeHandle::web_sessions`] | storage, on a blocking thread |
 //! | [`NodeHandle::network`] | the network driver |
 //! | [`NodeHandle::health`] | every part, and the disk |
@@ -19,7 +21,7 @@ use crate::{
     clock::Clock,
     dht::DhtShell,
     event::{EventHub, Subscription},
-    files::{FilesShell, offer::Offers},
+    files::{FilesShell, content, offer::Offers, proof::Proofs},
     health::Vitals,
     host::{CallTo, Host},
     identity::IdentityShell,
@@ -43,20 +45,27 @@ use pc2_protocols::{
     relay,
     time::UnixMillis,
 };
-use pc2_storage::{Change, Disk as _, OpenReport, Reader, SystemDisk, WebSessionChange, Writer};
-use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
-use tokio::sync::oneshot;
+use pc2_storage::{
+    Change, Disk as _, OpenReport, Reader, SystemDisk, WebSessionChange, Writer, blobs::BlobStore,
+};
+use std::{convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{runtime, sync::oneshot};
 
 pub use crate::{
     callers::CallError,
     files::{
+        content::{Content, ContentError},
         home::Upload,
         offer::{OfferError, Preparing},
+        proof::ProofView,
     },
     health::{ActorHealth, ActorState},
     net::{Counters, Direction, NetworkView, Path, PeerView, PlaceView, RelayingView, Transport},
 };
-pub use pc2_storage::{WebSessionRow, WriterState};
+pub use pc2_storage::{
+    WebSessionRow, WriterState,
+    blobs::{Checked, Trouble, Wrong},
+};
 
 /// How long a part has to say how it is before the answer goes without its words.
 const REPORT_PATIENCE: Duration = Duration::from_millis(500);
@@ -91,6 +100,9 @@ pub(crate) struct Inner {
     pub(crate) mailbox_vitals: Arc<Vitals>,
     pub(crate) files_vitals: Arc<Vitals>,
     pub(crate) offers: Offers,
+    pub(crate) blobs: BlobStore,
+    pub(crate) proofs: Proofs,
+    pub(crate) io: runtime::Handle,
     pub(crate) look: Look,
     pub(crate) events: Arc<EventHub>,
     pub(crate) reads: Reads,
@@ -239,6 +251,33 @@ impl NodeHandle {
             return Err(OfferError::Node("the node serves no such account".to_owned()));
         }
         self.inner.offers.upload(name).await
+    }
+
+    /// Opens the file that a transfer brought, or that it offers.
+    ///
+    /// # Errors
+    /// [`ContentError`].
+    pub async fn content(&self, account: NodeId, id: TransferId) -> Result<Content, ContentError> {
+        let reply = self.files(account, files::Command::List).await.map_err(ContentError::Node)?;
+        let files::Reply::Transfers(views) = reply else { return Err(ContentError::Unknown) };
+        let view = content::find(views, id)?;
+        let store = self.inner.blobs.clone();
+        let opened = self.inner.io.spawn_blocking(move || content::open(&store, &view)).await;
+        opened.unwrap_or(Err(ContentError::Node(CallError::Stopped)))
+    }
+
+    /// Begins to prove every file that is offered and every part that was received, or joins whoever began it.
+    ///
+    /// # Errors
+    /// When the system gives no thread for it.
+    pub fn begin_proof(&self) -> io::Result<ProofView> {
+        self.inner.proofs.begin()
+    }
+
+    /// How far that has come, or what was found last.
+    #[must_use]
+    pub fn proof(&self) -> ProofView {
+        self.inner.proofs.view()
     }
 
     /// A page of a conversation, newest first: at most `limit` messages before a place, or the newest.

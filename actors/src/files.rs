@@ -9,18 +9,21 @@
 //! | a stream for threads that may wait; speed | `pipe`, `pace` |
 //! | hashing what is to be offered | `offer` |
 //! | where files of the owner are | `home` |
+//! | looking into what was received or is offered; proving all of it | `content`, `proof` |
 //!
 //! A new life of the machine is told who is connected; its first order ends everything that the dead one had under way. Requests of
 //! peers that nobody answers end with their streams, and are made again.
 //!
 //! Not here: the machine ([`pc2_protocols::files`]), libp2p (`net`).
 
+pub(crate) mod content;
 pub(crate) mod home;
 pub(crate) mod lines;
 pub(crate) mod offer;
 mod pace;
 mod pipe;
 pub(crate) mod plane;
+pub(crate) mod proof;
 mod receive;
 mod serve;
 mod session;

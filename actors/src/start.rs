@@ -19,6 +19,7 @@ use crate::{
     files::{
         offer::{HandOver, Offers},
         plane::{self, Order},
+        proof::Proofs,
     },
     host::{Host, inbox},
     messages::Report,
@@ -190,7 +191,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     let offers = Offers::new(
         account,
         config.data.clone(),
-        blobs,
+        blobs.clone(),
         Arc::clone(&events),
         io.handle().clone(),
         clock,
@@ -214,6 +215,9 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         mailbox_vitals: Arc::clone(&tree.mailbox.vitals),
         files_vitals: Arc::clone(&tree.files.vitals),
         offers,
+        proofs: Proofs::new(blobs.clone(), clock),
+        blobs,
+        io: io.handle().clone(),
         look,
         events: Arc::clone(&events),
         reads: Reads::new(io.handle().clone()),

@@ -38,11 +38,12 @@ pub(crate) fn empty(status: StatusCode) -> Response {
     response
 }
 
-/// Adds what every answer carries. What says nothing about caching is not to be kept.
+/// Adds what every answer carries. What says nothing about caching is not to be kept; what has a policy of its own (a file of somebody else's, which may do
+/// even less) keeps it.
 pub(crate) fn finished(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -11,8 +11,8 @@ use crate::{
     auth::{Auth, Session},
     guard::{Guard, Target},
     problem::Problem,
-    request::{Call, read_body, read_optional_body},
-    routes::{self, Found},
+    request::{Call, Pieces, read_body, read_optional_body},
+    routes::{self, Found, Takes},
     secret::{NoRandomness, SecretHash},
     server::WebConfig,
 };
@@ -36,6 +36,12 @@ use warp::{
 /// Event streams at once, at most: each page has one, scripts a few.
 const MAX_STREAMS: usize = 64;
 
+/// Files that browsers bring at once, at most: each holds a quarter of a megabyte, and one disk takes them all.
+const MAX_UPLOADS: usize = 8;
+
+/// Files that are sent to browsers at once, at most: a page full of pictures, and some downloads.
+const MAX_DOWNLOADS: usize = 32;
+
 /// A link that signs the owner in once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginLink {
@@ -56,6 +62,10 @@ pub(crate) struct App {
     pub(crate) sessions: watch::Sender<u64>,
     /// One permit for each event stream.
     pub(crate) streams: Arc<Semaphore>,
+    /// One permit for each file that a browser brings.
+    pub(crate) uploads: Arc<Semaphore>,
+    /// One permit for each file that a browser gets.
+    pub(crate) downloads: Arc<Semaphore>,
     guard: Guard,
     auth: Mutex<Auth>,
     address: SocketAddr,
@@ -87,6 +97,8 @@ impl App {
             closing: watch::Sender::new(false),
             sessions: watch::Sender::new(0),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
+            downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
             address,
         }
     }
@@ -150,7 +162,7 @@ impl App {
 
     async fn respond<S, B>(self: Arc<Self>, request: Incoming<S>) -> Response
     where
-        S: Stream<Item = Result<B, warp::Error>> + Send,
+        S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
         B: Buf + Send,
     {
         answer::finished(self.answer(request).await.unwrap_or_else(Problem::into_response))
@@ -158,7 +170,7 @@ impl App {
 
     async fn answer<S, B>(self: Arc<Self>, request: Incoming<S>) -> Result<Response, Problem>
     where
-        S: Stream<Item = Result<B, warp::Error>> + Send,
+        S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
         B: Buf + Send,
     {
         let Incoming { method, path, query, headers, upgrade, body } = request;
@@ -171,12 +183,17 @@ impl App {
         };
         let caller = self.auth().caller(&headers, self.now());
         route.access.allows(&caller)?;
+        let mut pieces = None;
         let body = match route.takes {
-            Some(_) if route.optional => read_optional_body(&headers, body).await?,
-            Some(_) => read_body(&headers, body).await?,
-            None => Vec::new(),
+            Takes::Nothing => Vec::new(),
+            Takes::Json(_) => read_body(&headers, body).await?,
+            Takes::OptionalJson(_) => read_optional_body(&headers, body).await?,
+            Takes::Bytes => {
+                pieces = Some(Pieces::new(body));
+                Vec::new()
+            }
         };
-        (route.handler)(self, Call { caller, params, query, body, upgrade }).await
+        (route.handler)(self, Call { caller, headers, params, query, body, pieces, upgrade }).await
     }
 }
 

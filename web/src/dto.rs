@@ -37,8 +37,8 @@ mod network;
 
 pub use event::{Changed, ContactRemoved, Event, Frame, Hello, MessageStateChange, Profile, TransferRemoved};
 pub use files::{
-    AcceptTransfer, AutoAccept, MessageBody, OfferFiles, OfferedKind, SetAuto, SetRates, Transfer,
-    TransferDirection, TransferList, TransferSettings, TransferState,
+    AcceptTransfer, AutoAccept, BlobProof, BlobTrouble, MessageBody, OfferFiles, OfferedKind, SetAuto,
+    SetRates, Transfer, TransferDirection, TransferList, TransferSettings, TransferState,
 };
 pub use incoming::{AddContact, PutRecord, Rename, SendMessage, SetName, UseLink};
 pub use network::{

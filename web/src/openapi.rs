@@ -28,7 +28,7 @@ pub(crate) async fn show(_app: &App, _call: Call) -> Result<Response, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::ROUTES;
+    use crate::routes::{ROUTES, Route, Takes};
     use serde_json::Value;
     use std::{collections::BTreeSet, fs, path::Path};
 
@@ -75,7 +75,11 @@ mod tests {
     #[test]
     fn every_type_that_a_route_names_is_described() {
         let schemas = document::schemas();
-        for name in ROUTES.iter().flat_map(|route| route.takes.into_iter().chain(route.gives)) {
+        let takes = |route: &Route| match route.takes {
+            Takes::Json(name) | Takes::OptionalJson(name) => Some(name),
+            Takes::Nothing | Takes::Bytes => None,
+        };
+        for name in ROUTES.iter().flat_map(|route| takes(route).into_iter().chain(route.gives)) {
             assert!(schemas.contains_key(name), "{name}");
         }
     }

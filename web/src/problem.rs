@@ -4,7 +4,7 @@
 //! compile until somebody decided what it means to a caller. Nothing internal (paths, `Debug` forms) gets out.
 
 use crate::{answer, dto};
-use pc2_actors::api::{CallError, OfferError};
+use pc2_actors::api::{CallError, ContentError, OfferError};
 use pc2_protocols::{
     dht, files, identity, mailbox,
     messenger::{self, invitation::InvitationError},
@@ -134,6 +134,43 @@ impl Problem {
     pub(crate) fn too_many_streams() -> Self {
         let message = "too many pages and programs follow this node's events";
         Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message) }
+    }
+
+    pub(crate) fn not_bytes() -> Self {
+        let message = "send the bytes of the file with content-type: application/octet-stream";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_bytes", message)
+    }
+
+    /// Longer than files may be.
+    pub(crate) fn file_too_large(error: impl ToString) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", error)
+    }
+
+    pub(crate) fn too_many_uploads() -> Self {
+        let message = "several files are being uploaded already; wait for one of them";
+        Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_uploads", message) }
+    }
+
+    pub(crate) fn too_many_downloads() -> Self {
+        let message = "many files are being downloaded already; wait for some of them";
+        Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_downloads", message) }
+    }
+
+    /// What the disk said when a file that a browser brings was written.
+    pub(crate) fn not_written(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                CallError::<std::convert::Infallible>::DiskFull.into()
+            }
+            _ => Self::internal(error),
+        }
+    }
+
+    /// A range that no byte of the file lies in.
+    pub(crate) fn no_such_range(size: u64) -> Self {
+        let message = format!("the file has {size} bytes; none of them were asked for");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "no_such_range", message)
     }
 
     /// Something that cannot go on and is not the caller's fault. The cause is for the log.
@@ -286,6 +323,20 @@ impl From<OfferError> for Problem {
             Error::Unreadable { .. } | Error::Refused(_) | Error::Stopped => {
                 (StatusCode::CONFLICT, "cannot_be_offered")
             }
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<ContentError> for Problem {
+    fn from(error: ContentError) -> Self {
+        let (status, code) = match &error {
+            ContentError::Unknown => (StatusCode::NOT_FOUND, "unknown_transfer"),
+            ContentError::Folder => (StatusCode::CONFLICT, "folder"),
+            ContentError::NotReceived => (StatusCode::CONFLICT, "not_received"),
+            ContentError::Moved => (StatusCode::GONE, "moved"),
+            ContentError::Unreadable(_) => (StatusCode::CONFLICT, "unreadable"),
+            ContentError::Node(error) => return error.clone().into(),
         };
         Self::new(status, code, error)
     }

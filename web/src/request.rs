@@ -2,9 +2,10 @@
 
 use crate::{problem::Problem, roles::Caller};
 use futures::{Stream, StreamExt, pin_mut};
+use hyper::body::Bytes;
 use pc2_protocols::id::{Did, NodeId};
 use serde::de::DeserializeOwned;
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt, pin::Pin, time::Duration};
 use warp::{
     Buf,
     http::{HeaderMap, header},
@@ -17,17 +18,57 @@ pub(crate) const MAX_BODY_BYTES: usize = 128 * 1024;
 /// A body that takes longer is given up: the longest one needs 35 kbit/s.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long nothing may come of a body that is taken piece by piece. Its length may take hours, a break in it may not.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A body that is taken piece by piece, as it comes. `None` at its end; an error when it broke off.
+pub(crate) struct Pieces(Pin<Box<dyn Stream<Item = Option<Bytes>> + Send>>);
+
+impl Pieces {
+    /// Nothing of it is read before it is asked for.
+    pub(crate) fn new<S, B>(body: S) -> Self
+    where
+        S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
+        B: Buf + Send,
+    {
+        Self(Box::pin(body.map(|piece| piece.ok().map(|mut piece| piece.copy_to_bytes(piece.remaining())))))
+    }
+
+    /// The next piece.
+    ///
+    /// # Errors
+    /// When it broke off, or nothing came for [`PIECE_TIMEOUT`].
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        match tokio::time::timeout(PIECE_TIMEOUT, self.0.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(Some(piece))) => Ok(Some(piece)),
+            Ok(Some(None)) => Err(Problem::bad_request("the request broke off")),
+            Err(_) => Err(Problem::too_slow()),
+        }
+    }
+}
+
+impl fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pieces")
+    }
+}
+
 /// One request to one route.
 #[derive(Debug)]
 pub(crate) struct Call {
     /// Who asks.
     pub(crate) caller: Caller,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
     /// What stood for `{…}` in the route's path, in order.
     pub(crate) params: Vec<String>,
     /// What followed `?`.
     pub(crate) query: String,
     /// The body of routes that take one.
     pub(crate) body: Vec<u8>,
+    /// The body of routes that take bytes of any number.
+    pub(crate) pieces: Option<Pieces>,
     /// The offer to become a WebSocket.
     pub(crate) upgrade: Option<Ws>,
 }
@@ -186,9 +227,11 @@ mod tests {
     fn call(query: &str, body: &str) -> Call {
         Call {
             caller: Caller::Nobody,
+            headers: HeaderMap::new(),
             params: vec!["did:boson:x".to_owned()],
             query: query.to_owned(),
             body: body.as_bytes().to_vec(),
+            pieces: None,
             upgrade: None,
         }
     }

@@ -4,7 +4,10 @@
 //! document is made from, so the three cannot disagree.
 
 use crate::{
-    api::{contacts, identity, mailboxes, messages, network, records, session, transfers},
+    api::{
+        contacts, content, identity, mailboxes, messages, network, proof, records, session, transfers,
+        uploads,
+    },
     app::App,
     events, openapi,
     problem::Problem,
@@ -31,16 +34,35 @@ pub(crate) struct Route {
     pub(crate) summary: &'static str,
     /// What the query can say: name and meaning.
     pub(crate) query: &'static [(&'static str, &'static str)],
-    /// The type in [`crate::dto`] that it takes.
-    pub(crate) takes: Option<&'static str>,
-    /// What it takes may be left out.
-    pub(crate) optional: bool,
+    /// What it takes.
+    pub(crate) takes: Takes,
     /// The status when it went well.
     pub(crate) status: u16,
     /// The type in [`crate::dto`] that it gives.
     pub(crate) gives: Option<&'static str>,
+    /// It gives bytes of any number instead.
+    pub(crate) gives_bytes: bool,
     /// Who answers.
     pub(crate) handler: Handler,
+}
+
+/// What a route takes as its body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Takes {
+    /// None.
+    Nothing,
+    /// A value of this type in [`crate::dto`].
+    Json(
+        #[cfg_attr(not(test), expect(dead_code, reason = "for the OpenAPI document, which a test makes"))]
+        &'static str,
+    ),
+    /// The same, or nothing.
+    OptionalJson(
+        #[cfg_attr(not(test), expect(dead_code, reason = "for the OpenAPI document, which a test makes"))]
+        &'static str,
+    ),
+    /// Bytes of any number, piece by piece.
+    Bytes,
 }
 
 /// A handler of this form in the form of the table.
@@ -186,6 +208,16 @@ pub(crate) static ROUTES: &[Route] = &[
     .takes("OfferFiles")
     .gives(202, "Transfer"),
     at(
+        Method::POST,
+        "/api/uploads",
+        Owner,
+        "Offer the bytes of the body to a contact; an upload that breaks off leaves nothing",
+        by!(uploads::upload),
+    )
+    .asks(&[("to", "the DID of the contact"), ("name", "what the file is called")])
+    .takes_bytes()
+    .gives(202, "Transfer"),
+    at(
         Method::GET,
         "/api/transfers/settings",
         Owner,
@@ -246,6 +278,25 @@ pub(crate) static ROUTES: &[Route] = &[
         by!(transfers::withdraw),
     )
     .gives(202, "Transfer"),
+    at(
+        Method::GET,
+        "/api/transfers/{id}/content",
+        Owner,
+        "The bytes of a file that was received, or that is offered; ranges are answered by 206",
+        by!(content::show),
+    )
+    .asks(&[("inline", "1: to be shown, if it is a picture or text; otherwise it is to be saved")])
+    .gives_bytes(200),
+    at(
+        Method::POST,
+        "/api/doctor/blobs",
+        Owner,
+        "Begin to prove every file that is offered or partly received",
+        by!(proof::begin),
+    )
+    .gives(202, "BlobProof"),
+    at(Method::GET, "/api/doctor/blobs", Owner, "How far that has come, and what it found", by!(proof::show))
+        .gives(200, "BlobProof"),
     at(Method::GET, "/api/doctor", Owner, "How the node is, and what to do", by!(network::doctor))
         .gives(200, "Doctor"),
     at(Method::PUT, "/api/records/{salt}", Owner, "Publish a value under the owner's DID", by!(records::put))
@@ -318,10 +369,10 @@ const fn at(
         access,
         summary,
         query: &[],
-        takes: None,
-        optional: false,
+        takes: Takes::Nothing,
         status: 200,
         gives: None,
+        gives_bytes: false,
         handler,
     }
 }
@@ -333,13 +384,23 @@ impl Route {
     }
 
     const fn takes(mut self, body: &'static str) -> Self {
-        self.takes = Some(body);
+        self.takes = Takes::Json(body);
         self
     }
 
     const fn may_take(mut self, body: &'static str) -> Self {
-        self.takes = Some(body);
-        self.optional = true;
+        self.takes = Takes::OptionalJson(body);
+        self
+    }
+
+    const fn takes_bytes(mut self) -> Self {
+        self.takes = Takes::Bytes;
+        self
+    }
+
+    const fn gives_bytes(mut self, status: u16) -> Self {
+        self.gives_bytes = true;
+        self.status = status;
         self
     }
 

@@ -9,13 +9,26 @@
 //!
 //! Not here: cleaning names and placing files (`pc2-storage`, `blobs`).
 
-use pc2_storage::blobs::{BlobError, Target, clean_name};
+use pc2_storage::{
+    Disk as _, SystemDisk,
+    blobs::{BlobError, HEADROOM_BYTES, Target, clean_name},
+};
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Write as _},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
+
+/// What a browser brings stops this many bytes before the disk is full: twice what the store of files leaves, so that messages and what is being received
+/// still have room.
+const KEPT_FREE: u64 = 2 * HEADROOM_BYTES;
+
+/// What the names of uploads that are under way begin with.
+const PART: &str = ".upload-";
+
+/// Room on the disk is asked for every so many bytes.
+const ROOM_EVERY: u64 = 16 * 1024 * 1024;
 
 /// The owner's folder. Others follow when a node has several people.
 const OWNER: &str = "owner";
@@ -37,6 +50,18 @@ impl Home {
         self.folder("Downloads")
     }
 
+    /// Removes what browsers were bringing when the node was killed. Blocks; to be called before uploads begin.
+    pub(crate) fn forget_uploads(&self) {
+        // Without the folder there is nothing to forget.
+        for entry in fs::read_dir(self.root.join("Uploads")).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_part = name.to_str().is_some_and(|name| name.starts_with(PART) && name.ends_with(".part"));
+            if is_part && let Err(error) = fs::remove_file(entry.path()) {
+                tracing::warn!(%error, "an upload that broke off could not be removed");
+            }
+        }
+    }
+
     fn folder(&self, name: &str) -> Result<Target, BlobError> {
         let path = self.root.join(name);
         // For the owner alone, as everything in the data directory.
@@ -56,6 +81,8 @@ pub struct Upload {
     part: PathBuf,
     file: File,
     name: String,
+    /// Bytes that may be written before room is asked for again.
+    room: u64,
     kept: bool,
 }
 
@@ -63,9 +90,18 @@ impl Upload {
     /// Begins one. `number` tells it from others of this process. Blocks.
     pub(crate) fn begin(home: &Home, name: &str, number: u64) -> Result<Self, BlobError> {
         let folder = home.folder("Uploads")?.path().to_owned();
-        let part = folder.join(format!(".upload-{}-{number}.part", std::process::id()));
+        let part = folder.join(format!("{PART}{}-{number}.part", std::process::id()));
         let file = File::create(&part).map_err(|source| BlobError::Io { path: part.clone(), source })?;
-        Ok(Self { folder, part, file, name: name.to_owned(), kept: false })
+        Ok(Self { folder, part, file, name: name.to_owned(), room: 0, kept: false })
+    }
+
+    /// Whether the disk has room for so many bytes more. Blocks.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::StorageFull`].
+    pub fn room_for(&self, bytes: u64) -> io::Result<()> {
+        let free = SystemDisk.available(&self.folder)?;
+        if free.saturating_sub(KEPT_FREE) < bytes { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     /// Appends bytes. Blocks.
@@ -73,6 +109,12 @@ impl Upload {
     /// # Errors
     /// What the system says, a full disk above all; the upload is to be given up then.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if self.room < length {
+            self.room_for(length.max(ROOM_EVERY))?;
+            self.room = length.max(ROOM_EVERY);
+        }
+        self.room = self.room.saturating_sub(length);
         self.file.write_all(bytes)
     }
 
@@ -141,5 +183,31 @@ mod tests {
         let home = Home::of_owner(data.path());
         drop(upload(&home, "a", b"one"));
         assert_eq!(fs::read_dir(data.path().join("users/owner/Uploads")).expect("read").count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_node_was_taking_in_is_removed_and_files_stay() {
+        let data = tempfile::tempdir().expect("a directory");
+        let home = Home::of_owner(data.path());
+        let kept = upload(&home, "a.part", b"one").keep().expect("kept");
+        let mut broken = upload(&home, "b", b"two");
+        // As if the process were gone: nothing cleans up after it.
+        broken.kept = true;
+        drop(broken);
+        home.forget_uploads();
+        let left: Vec<_> = fs::read_dir(data.path().join("users/owner/Uploads"))
+            .expect("read")
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        assert_eq!(left, [kept]);
+    }
+
+    #[test]
+    fn more_than_the_disk_has_is_refused_before_it_comes() {
+        let data = tempfile::tempdir().expect("a directory");
+        let upload = upload(&Home::of_owner(data.path()), "a", b"one");
+        assert!(upload.room_for(1).is_ok());
+        assert_eq!(upload.room_for(u64::MAX).map_err(|error| error.kind()), Err(io::ErrorKind::StorageFull));
     }
 }

@@ -203,6 +203,7 @@ impl Offers {
         clock: Clock,
         hand_over: HandOver,
     ) -> Self {
+        Home::of_owner(&data).forget_uploads();
         let inner = Inner {
             account,
             data,

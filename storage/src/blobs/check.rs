@@ -15,7 +15,7 @@ use super::{
     tree::{self, Pairs, STRETCH},
 };
 use pc2_protocols::{blob::BlobSize, id::BlobId};
-use std::{fs::File, io, ops::Range, path::PathBuf};
+use std::{fmt, fs::File, io, ops::Range, path::PathBuf};
 
 /// Most things that are told one by one. More of them need no list to be believed.
 pub const MOST_TROUBLES: usize = 1_000;
@@ -60,6 +60,34 @@ pub enum Wrong {
     TreeMadeAgain,
     /// Marks of a partial blob are damaged: what they said is proven anew when it goes on.
     Marks,
+}
+
+/// In words for people, with what to do.
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("is not there any more, or cannot be read; whoever it was offered to cannot get it: put it back, or offer it again"),
+            Self::Changed => f.write_str("was changed after it was offered; offer it again"),
+            Self::Damaged(places) => {
+                f.write_str("has other bytes than it had, though nobody wrote to it; look after the disk, and put back a copy of the file. Damaged: ")?;
+                for (index, place) in places.iter().enumerate() {
+                    let between = if index == 0 { "bytes " } else { ", " };
+                    write!(f, "{between}{} to {}", place.start, place.end.saturating_sub(1))?;
+                }
+                if places.len() >= MOST_RANGES { f.write_str(", and more") } else { Ok(()) }
+            }
+            Self::TreeMadeAgain => f.write_str("is right; its hash tree was damaged and has been made again. Nothing is to be done"),
+            Self::Marks => f.write_str("is being received, and what is noted about it was damaged; what is there is proven anew when it goes on. Nothing is to be done"),
+        }
+    }
+}
+
+impl Wrong {
+    /// Whether nothing is to be done about it.
+    #[must_use]
+    pub const fn is_mended(&self) -> bool {
+        matches!(self, Self::TreeMadeAgain | Self::Marks)
+    }
 }
 
 impl BlobStore {

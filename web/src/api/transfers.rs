@@ -72,39 +72,39 @@ pub(crate) async fn accept(app: &App, call: Call) -> Result<Response, Problem> {
     let dto::AcceptTransfer { folder } = call.optional_json()?;
     let folder = folder.map(absolute).transpose()?;
     let folder = folder.map(|path| path.into_os_string().into_encoded_bytes());
-    changed(app, &call, |id| Command::Accept { id, folder }).await
+    changed(app, call.param(0), |id| Command::Accept { id, folder }).await
 }
 
 /// `POST /api/transfers/{id}/decline`.
 pub(crate) async fn decline(app: &App, call: Call) -> Result<Response, Problem> {
-    changed(app, &call, |id| Command::Decline { id }).await
+    changed(app, call.param(0), |id| Command::Decline { id }).await
 }
 
 /// `POST /api/transfers/{id}/pause`.
 pub(crate) async fn pause(app: &App, call: Call) -> Result<Response, Problem> {
-    changed(app, &call, |id| Command::Pause { id }).await
+    changed(app, call.param(0), |id| Command::Pause { id }).await
 }
 
 /// `POST /api/transfers/{id}/resume`.
 pub(crate) async fn resume(app: &App, call: Call) -> Result<Response, Problem> {
-    changed(app, &call, |id| Command::Resume { id }).await
+    changed(app, call.param(0), |id| Command::Resume { id }).await
 }
 
 /// `POST /api/transfers/{id}/retry`.
 pub(crate) async fn retry(app: &App, call: Call) -> Result<Response, Problem> {
-    changed(app, &call, |id| Command::Retry { id }).await
+    changed(app, call.param(0), |id| Command::Retry { id }).await
 }
 
 /// `POST /api/transfers/{id}/withdraw`.
 pub(crate) async fn withdraw(app: &App, call: Call) -> Result<Response, Problem> {
-    take_back(app, &call).await
+    take_back(app, call.param(0)).await
 }
 
 /// `POST /api/transfers/{id}/cancel`: whichever way it goes, and whether anybody was told yet.
 pub(crate) async fn cancel(app: &App, call: Call) -> Result<Response, Problem> {
     match convert::files::transfer_id(call.param(0))?.direction {
-        Direction::Out => take_back(app, &call).await,
-        Direction::In => changed(app, &call, |id| Command::Cancel { id }).await,
+        Direction::Out => take_back(app, call.param(0)).await,
+        Direction::In => changed(app, call.param(0), |id| Command::Cancel { id }).await,
     }
 }
 
@@ -163,8 +163,8 @@ fn prepared(app: &App, id: TransferId) -> Option<Preparing> {
 }
 
 /// What is being prepared is stopped; what was offered is withdrawn.
-async fn take_back(app: &App, call: &Call) -> Result<Response, Problem> {
-    let id = convert::files::transfer_id(call.param(0))?;
+async fn take_back(app: &App, named: &str) -> Result<Response, Problem> {
+    let id = convert::files::transfer_id(named)?;
     if let Some(preparing) = prepared(app, id)
         && app.node.stop_preparing(app.node.account(), id)
     {
@@ -173,16 +173,16 @@ async fn take_back(app: &App, call: &Call) -> Result<Response, Problem> {
         (stopped.bytes, stopped.why, stopped.ended) = (None, None, Some(app.now().0));
         return Ok(answer::json(StatusCode::ACCEPTED, &stopped));
     }
-    changed(app, call, |id| Command::Withdraw { id }).await
+    changed(app, named, |id| Command::Withdraw { id }).await
 }
 
 /// Gives a command about the transfer that the path names, and shows how it is then.
 async fn changed(
     app: &App,
-    call: &Call,
+    named: &str,
     command: impl FnOnce(TransferId) -> Command,
 ) -> Result<Response, Problem> {
-    let id = convert::files::transfer_id(call.param(0))?;
+    let id = convert::files::transfer_id(named)?;
     match app.files(command(id)).await? {
         Reply::Transfer(view) => Ok(answer::json(StatusCode::ACCEPTED, &convert::files::transfer(&view))),
         Reply::Transfers(_) | Reply::Settings { .. } => {

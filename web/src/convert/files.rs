@@ -1,7 +1,7 @@
 //! Transfers as the API shows them, and the names by which it calls them.
 
 use crate::{dto, problem::Problem, request::did};
-use pc2_actors::api::Preparing;
+use pc2_actors::api::{Preparing, ProofView, Trouble};
 use pc2_protocols::{
     files::{
         State, TransferView,
@@ -66,6 +66,39 @@ pub(crate) fn preparing(preparing: &Preparing) -> dto::Transfer {
         path: None,
         why: failed.map(ToString::to_string),
         retryable: false,
+    }
+}
+
+/// A look at all blobs.
+pub(crate) fn proof(view: &ProofView) -> dto::BlobProof {
+    let shown = dto::BlobProof {
+        running: view.running,
+        bytes: view.bytes,
+        blobs: 0,
+        ended: view.ended.map(|ended| ended.0),
+        troubles: Vec::new(),
+        more: 0,
+        failed: None,
+    };
+    match &view.found {
+        None => shown,
+        Some(Err(why)) => dto::BlobProof { failed: Some(why.clone()), ..shown },
+        Some(Ok(checked)) => dto::BlobProof {
+            bytes: checked.bytes,
+            blobs: checked.blobs,
+            troubles: checked.troubles.iter().map(trouble).collect(),
+            more: checked.more,
+            ..shown
+        },
+    }
+}
+
+fn trouble(trouble: &Trouble) -> dto::BlobTrouble {
+    dto::BlobTrouble {
+        blob: trouble.id.hex(),
+        path: trouble.path.to_string_lossy().into_owned(),
+        what: trouble.what.to_string(),
+        mended: trouble.what.is_mended(),
     }
 }
 

@@ -114,6 +114,36 @@ out! {
         pub up: Option<u64>,
     }
 
+    /// A look at every file that is offered and every part that was received: is it what it was?
+    pub struct BlobProof {
+        /// It is under way.
+        pub running: bool,
+        /// Bytes read so far.
+        pub bytes: u64,
+        /// Files and parts that were looked at; 0 before the end.
+        pub blobs: u64,
+        /// When it ended.
+        pub ended: Option<u64>,
+        /// What is not as it was, 1,000 at most.
+        pub troubles: Vec<BlobTrouble>,
+        /// How many more there are.
+        pub more: u64,
+        /// Why it could not go on.
+        pub failed: Option<String>,
+    }
+
+    /// A file that is not what it was.
+    pub struct BlobTrouble {
+        /// The hash that it had, 64 hexadecimal digits.
+        pub blob: String,
+        /// Where it is, or was.
+        pub path: String,
+        /// What is wrong and what to do, in words for people.
+        pub what: String,
+        /// Nothing is to be done about it.
+        pub mended: bool,
+    }
+
     /// Offers of somebody are accepted without asking.
     pub struct AutoAccept {
         /// Whose: their DID.

@@ -3,7 +3,7 @@
 use crate::{
     dto,
     roles::Access,
-    routes::{ROUTES, Route},
+    routes::{ROUTES, Route, Takes},
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -45,7 +45,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ($generator:ident: $($name:ident)*) => { $( $generator.subschema_for::<dto::$name>(); )* };
     }
     describe!(out: Problem Health WhoAmI Session LoginLink Identity ContactList Invitation MessagePage Network Reach Doctor
-        StoredRecord Record Card TransferList Transfer TransferSettings Frame);
+        StoredRecord Record Card TransferList Transfer TransferSettings BlobProof Frame);
     let mut incoming = SchemaGenerator::new(settings.for_deserialize());
     describe!(incoming: UseLink SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles AcceptTransfer
         SetAuto SetRates);
@@ -74,8 +74,15 @@ fn operation(route: &Route) -> Value {
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
     }
-    if let Some(name) = route.takes {
-        operation["requestBody"] = json!({ "required": !route.optional, "content": content(name) });
+    match route.takes {
+        Takes::Nothing => {}
+        Takes::Json(name) => {
+            operation["requestBody"] = json!({ "required": true, "content": content(name) });
+        }
+        Takes::OptionalJson(name) => {
+            operation["requestBody"] = json!({ "required": false, "content": content(name) });
+        }
+        Takes::Bytes => operation["requestBody"] = json!({ "required": true, "content": bytes() }),
     }
     operation
 }
@@ -89,7 +96,14 @@ fn response(route: &Route) -> Value {
     if let Some(name) = route.gives {
         response["content"] = content(name);
     }
+    if route.gives_bytes {
+        response["content"] = bytes();
+    }
     response
+}
+
+fn bytes() -> Value {
+    json!({ "application/octet-stream": {} })
 }
 
 fn content(name: &str) -> Value {
