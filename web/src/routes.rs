@@ -41,7 +41,6 @@ pub(crate) struct Route {
     /// The type in [`crate::dto`] that it gives.
     pub(crate) gives: Option<&'static str>,
     /// It gives bytes of any number instead.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the OpenAPI document, which a test makes"))]
     pub(crate) gives_bytes: bool,
     /// Who answers.
     pub(crate) handler: Handler,

@@ -1,5 +1,6 @@
 //! The server as others meet it: over TCP, in front of a real node.
 
+mod files;
 mod site;
 
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ fn every_route_is_closed_to_strangers_unless_it_is_public() {
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             let public = operation["security"] == json!([]);
-            let path = path.replace("{did}", STRANGER).replace("{salt}", "salt");
+            let path = path.replace("{did}", STRANGER).replace("{salt}", "salt").replace("{id}", "out");
             for headers in [&[][..], &[("authorization", "Bearer wrong")], &[("cookie", "pc2_session=00")]] {
                 let status = site.ask(&method.to_uppercase(), &path, headers, "").status;
                 assert_eq!(status == 401, !public, "{method} {path}: {status}");

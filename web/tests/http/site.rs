@@ -1,13 +1,17 @@
 //! A real node with its web server, and a client that says exactly what a test wants to say.
 
 use pc2_actors::{NodeConfig, Running};
-use pc2_protocols::{crypto::keys::IdentityKeys, net::Address};
+use pc2_protocols::{
+    crypto::keys::IdentityKeys,
+    net::{Address, Peer},
+};
 use pc2_web::{WebConfig, WebServer, serve};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    time::Duration,
+    path::Path,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 use tungstenite::{Message, WebSocket, client::IntoClientRequest};
@@ -22,24 +26,62 @@ pub(crate) struct Site {
     running: Option<Running>,
     server: Option<WebServer>,
     pub(crate) address: SocketAddr,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Site {
     pub(crate) fn open() -> Self {
+        Self::open_as(7, Vec::new())
+    }
+
+    /// Two nodes whose owners are contacts of each other.
+    pub(crate) fn pair() -> (Self, Self) {
+        let alice = Self::open_as(7, Vec::new());
+        let bob = Self::open_as(8, vec![alice.as_peer()]);
+        let invitation = alice.command("POST", "/api/invitations", "").json()["link"].clone();
+        let added = bob.command("POST", "/api/contacts", &json!({ "invitation": invitation }).to_string());
+        assert_eq!(added.status, 202, "{}", added.body);
+        for (site, other) in [(&alice, &bob), (&bob, &alice)] {
+            let path = format!("/api/contacts/{}", other.did());
+            eventually("they are contacts", || {
+                let contact = site.command("GET", &path, "");
+                (contact.status == 200 && contact.json()["standing"] == "accepted").then_some(())
+            });
+        }
+        (alice, bob)
+    }
+
+    fn open_as(seed: u8, bootstrap: Vec<Peer>) -> Self {
         let data = TempDir::new().expect("a temporary directory");
-        let keys = IdentityKeys::from_seed(Zeroizing::new([7; 64]));
+        let keys = IdentityKeys::from_seed(Zeroizing::new([seed; 64]));
         let mut config = NodeConfig::new(data.path().to_owned(), keys);
         config.listen = vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("an address")];
+        config.bootstrap = bootstrap;
         config.mdns = false;
         config.upnp = false;
         let running = pc2_actors::start(&config).expect("a node");
         let server = listen(&running, 0).expect("a server");
-        Self { address: server.address(), running: Some(running), server: Some(server), _data: data }
+        Self { address: server.address(), running: Some(running), server: Some(server), data }
     }
 
     pub(crate) fn server(&self) -> &WebServer {
         self.server.as_ref().expect("it runs")
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Whose node it is.
+    pub(crate) fn did(&self) -> String {
+        self.running.as_ref().expect("it runs").handle().account().did().to_string()
+    }
+
+    fn as_peer(&self) -> Peer {
+        let running = self.running.as_ref().expect("it runs");
+        let view = running.io().block_on(running.handle().network()).expect("a network");
+        Peer { node: view.node, addresses: view.listening }
     }
 
     /// A second server for the same node.
@@ -77,7 +119,7 @@ impl Site {
         if let Err(error) = stream.read_to_end(&mut answer) {
             assert!(!answer.is_empty(), "no answer: {error}");
         }
-        Answer::read(&String::from_utf8(answer).expect("text"))
+        Answer::read(&answer)
     }
 
     /// As the command line asks.
@@ -112,7 +154,23 @@ impl Site {
         }
     }
 
-    fn connect(&self) -> TcpStream {
+    /// Sends a body of bytes as a browser does.
+    pub(crate) fn upload(&self, query: &str, bytes: &[u8]) -> Answer {
+        let mut request = self.upload_head(query, bytes.len()).into_bytes();
+        request.extend_from_slice(bytes);
+        self.say(&request)
+    }
+
+    /// The head of such a request.
+    pub(crate) fn upload_head(&self, query: &str, length: usize) -> String {
+        format!(
+            "POST /api/uploads{query} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {TOKEN}\r\nconnection: close\r\n\
+             content-type: application/octet-stream\r\ncontent-length: {length}\r\n\r\n",
+            self.address
+        )
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream
@@ -126,6 +184,18 @@ impl Drop for Site {
             running.io().block_on(server.shutdown());
         }
         running.shutdown();
+    }
+}
+
+/// Asks again and again until there is an answer.
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -145,18 +215,21 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Answer {
-    fn read(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").expect("an HTTP answer");
+    fn read(answer: &[u8]) -> Self {
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("an HTTP answer");
+        let head = str::from_utf8(&answer[..end]).expect("text");
+        let bytes = answer[end + 4..].to_vec();
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status");
         let headers = lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        Self { status, headers, body: body.to_owned() }
+        Self { status, headers, body: String::from_utf8_lossy(&bytes).into_owned(), bytes }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

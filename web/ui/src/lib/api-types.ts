@@ -27,6 +27,36 @@ export type AutoAccept = {
   max_bytes: number
 }
 
+/** A look at every file that is offered and every part that was received: is it what it was? */
+export type BlobProof = {
+  /** Files and parts that were looked at; 0 before the end. */
+  blobs: number
+  /** Bytes read so far. */
+  bytes: number
+  /** When it ended. */
+  ended: number | null
+  /** Why it could not go on. */
+  failed: string | null
+  /** How many more there are. */
+  more: number
+  /** It is under way. */
+  running: boolean
+  /** What is not as it was, 1,000 at most. */
+  troubles: BlobTrouble[]
+}
+
+/** A file that is not what it was. */
+export type BlobTrouble = {
+  /** The hash that it had, 64 hexadecimal digits. */
+  blob: string
+  /** Nothing is to be done about it. */
+  mended: boolean
+  /** Where it is, or was. */
+  path: string
+  /** What is wrong and what to do, in words for people. */
+  what: string
+}
+
 /** How a person can be reached, as they signed it. */
 export type Card = {
   /** Where they are. */
