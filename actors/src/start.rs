@@ -32,7 +32,10 @@ use crate::{
 };
 use actix::{Addr, System};
 use pc2_protocols::{
-    files::{self, Command},
+    files::{
+        self, Command,
+        rows::{Decided, TransferRow},
+    },
     id::NodeId,
     identity::ProfileRow,
     level::LevelChoice,
@@ -168,6 +171,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         own: own.clone(),
         lines,
         orders: taken,
+        needed: needed(&reader, account, clock)?,
     };
     let plane = Plane { orders, task: plane::spawn(io.handle(), start) };
     let network = Guarded::new(io.handle(), stop, task, Arc::clone(&config.on_fatal));
@@ -307,6 +311,16 @@ impl Plane {
             warn!(%error, "the data plane of file transfer failed");
         }
     }
+}
+
+/// Transfers for which the blob store has to keep something: those that are open, and those that failed and can be tried again.
+fn needed(reader: &Reader, account: NodeId, clock: Clock) -> Result<plane::Needed, StartError> {
+    let rows = reader.files_snapshot(account)?.transfers.into_values();
+    let open = |row: &TransferRow| match &row.decided {
+        Decided::Failed(failure) => failure.retryable(),
+        other => other.is_open(),
+    };
+    Ok(plane::Needed { transfers: rows.filter(open).map(|row| row.id).collect(), at: clock.now().unix })
 }
 
 /// The messenger hands offers over when they are on disk; what came shortly before a crash it may not have handed over. Twice does not matter.

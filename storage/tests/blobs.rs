@@ -8,9 +8,11 @@ use pc2_protocols::{
     blob::{BlobSize, Groups},
     id::BlobId,
     limits::MAX_BLOB_BYTES,
+    time::UnixMillis,
 };
 use pc2_storage::blobs::{After, Begun, BlobError, Swept, Target, clean_name};
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Write},
     ops::ControlFlow,
@@ -445,4 +447,19 @@ fn a_sweep_takes_what_nobody_needs_and_nothing_else() {
     drop(kept);
     assert_eq!(from.store.sweep().map(|swept| (swept.blobs, swept.files)).expect("swept"), (1, 1));
     assert!(from.folder.join("0").exists());
+}
+
+#[test]
+fn what_a_process_held_that_ended_too_early_is_let_go_and_what_was_held_since_is_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let side = Side::open(dir.path());
+    let id = side.offer("a.bin", &noise(3 * GROUP)).id();
+    side.store.hold(id, OTHER).expect("held");
+    let (me, far) = (BTreeSet::from([ME]), UnixMillis(u64::MAX));
+    assert_eq!(side.store.release_dead(&me, UnixMillis(0)).expect("done"), 0, "held since then");
+    assert_eq!(side.store.release_dead(&me, far).expect("done"), 1);
+    assert_eq!(side.store.holders(id, 10).expect("read"), [ME]);
+    assert_eq!(side.store.release_dead(&BTreeSet::new(), far).expect("done"), 1);
+    assert_eq!(side.store.sweep().expect("swept").blobs, 1);
+    assert!(side.folder.join("a.bin").exists(), "the owner's file stays");
 }

@@ -26,6 +26,7 @@ use pc2_protocols::{
         wire::{ANSWER_PATIENCE, Answer, Request, Word, frame_length},
     },
     id::{NodeId, OfferId},
+    time::UnixMillis,
 };
 use pc2_storage::blobs::BlobStore;
 use std::{
@@ -144,11 +145,20 @@ pub(crate) struct Start {
     pub(crate) own: Inbox<In>,
     pub(crate) lines: Lines,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    pub(crate) needed: Needed,
+}
+
+/// What is needed of the blob store when the process starts; what others held before is left over from one that ended too early.
+pub(crate) struct Needed {
+    /// Those that are not over.
+    pub(crate) transfers: Vec<TransferId>,
+    /// When this was so.
+    pub(crate) at: UnixMillis,
 }
 
 /// Starts it. It ends when nobody can give orders any more.
 pub(crate) fn spawn(io: &runtime::Handle, start: Start) -> JoinHandle<()> {
-    let Start { data, store, own, lines, orders } = start;
+    let Start { data, store, own, lines, orders, needed } = start;
     let Lines { open, incoming } = lines;
     let home = Home::of_owner(&data);
     let parts = Arc::new(Parts {
@@ -161,7 +171,7 @@ pub(crate) fn spawn(io: &runtime::Handle, start: Start) -> JoinHandle<()> {
         bulk_from: BULK_FROM,
         sweep: Notify::new(),
     });
-    let plane = Plane { parts, transfers: BTreeMap::new(), pulls: BTreeMap::new() };
+    let plane = Plane { parts, transfers: BTreeMap::new(), pulls: BTreeMap::new(), needed: Some(needed) };
     io.spawn(plane.run(orders, incoming))
 }
 
@@ -170,6 +180,8 @@ struct Plane {
     transfers: BTreeMap<TransferId, Receiving>,
     /// Of whom a question was asked, for which transfer.
     pulls: BTreeMap<PullId, (TransferId, NodeId)>,
+    /// What was needed when the process started, until it was looked through.
+    needed: Option<Needed>,
 }
 
 impl Plane {
@@ -178,7 +190,7 @@ impl Plane {
         mut orders: mpsc::UnboundedReceiver<Order>,
         mut incoming: BoxStream<'static, Stream>,
     ) {
-        let sweeper = tokio::spawn(sweep(Arc::clone(&self.parts)));
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.parts), self.needed.take()));
         let mut listens = true;
         loop {
             tokio::select! {
@@ -417,7 +429,20 @@ fn held(slot: &Slot) -> MutexGuard<'_, Option<(Shared, Unused)>> {
 }
 
 /// Gives back what nobody needs, some time after something has ended.
-async fn sweep(parts: Arc<Parts>) {
+async fn sweep(parts: Arc<Parts>, needed: Option<Needed>) {
+    if let Some(needed) = needed {
+        let places = parts.places.clone();
+        let released = spawn_blocking(move || places.let_go_of_all_but(&needed.transfers, needed.at));
+        match released.await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(released)) => {
+                info!(released, "files that nobody needs any more are let go");
+                parts.sweep.notify_one();
+            }
+            Ok(Err(error)) => warn!(%error, "what was left behind could not be looked for"),
+            Err(error) => warn!(%error, "looking for what was left behind failed"),
+        }
+    }
     loop {
         parts.sweep.notified().await;
         sleep(SWEEP_AFTER).await;

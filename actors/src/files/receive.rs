@@ -18,12 +18,14 @@ use pc2_protocols::{
     },
     id::BlobId,
     limits::MAX_PLAN_RANGES,
+    time::UnixMillis,
 };
 use pc2_storage::blobs::{
-    After, Begun, BlobError, BlobStore, Gathered, Gathering, Partial, Target, clean_name,
+    After, Begun, BlobError, BlobStore, Gathered, Gathering, Holder, Partial, Target, clean_name,
 };
 use serde_bytes::ByteBuf;
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     fs,
     io::Read,
@@ -225,7 +227,7 @@ impl Places {
     }
 
     /// Gives up a partial blob, unless somebody else receives it, too.
-    fn abandon(&self, blob: BlobId, holder: pc2_storage::blobs::Holder) -> Result<(), BlobError> {
+    fn abandon(&self, blob: BlobId, holder: Holder) -> Result<(), BlobError> {
         self.store.release(blob, holder)?;
         if self.store.holders(blob, 1)?.is_empty() {
             match self.store.abandon(blob) {
@@ -234,6 +236,32 @@ impl Places {
             }
         }
         Ok(())
+    }
+
+    /// At the start: lets go of everything that is held for other transfers than these, and was before a time. Returns how many holds that were.
+    pub(crate) fn let_go_of_all_but(
+        &self,
+        alive: &[TransferId],
+        before: UnixMillis,
+    ) -> Result<u64, BlobError> {
+        let alive: BTreeSet<Holder> = alive.iter().map(|id| offer::holder(*id)).collect();
+        self.store.sweep_gatherings(&alive.iter().copied().collect::<Vec<_>>())?;
+        let lists: BTreeSet<PathBuf> =
+            alive.iter().map(|holder| offer::list_path(&self.data, *holder)).collect();
+        let folder = self.data.join("blobs").join("lists");
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| BlobError::Io { path, source }
+        };
+        if folder.is_dir() {
+            for entry in fs::read_dir(&folder).map_err(io(&folder))? {
+                let path = entry.map_err(io(&folder))?.path();
+                if !lists.contains(&path) {
+                    fs::remove_file(&path).map_err(io(&path))?;
+                }
+            }
+        }
+        self.store.release_dead(&alive, before)
     }
 
     /// A transfer is over, whichever way it went: what was held for it is held no longer. What is in its place stays there.

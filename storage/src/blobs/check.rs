@@ -73,16 +73,25 @@ impl fmt::Display for Wrong {
             Self::Changed => f.write_str("was changed after it was offered; offer it again"),
             Self::Damaged(places) => {
                 f.write_str("has other bytes than it had, though nobody wrote to it; look after the disk, and put back a copy of the file. Damaged: ")?;
-                for (index, place) in places.iter().enumerate() {
-                    let between = if index == 0 { "bytes " } else { ", " };
-                    write!(f, "{between}{} to {}", place.start, place.end.saturating_sub(1))?;
-                }
-                if places.len() >= MOST_RANGES { f.write_str(", and more") } else { Ok(()) }
+                named(places, f)
+            }
+            Self::Unproven(places) => {
+                f.write_str("is being received, and what proves some of it was damaged; that is asked for again when it goes on. Look after the disk. Not proven: ")?;
+                named(places, f)
             }
             Self::TreeMadeAgain => f.write_str("is right; its hash tree was damaged and has been made again. Nothing is to be done"),
             Self::Marks => f.write_str("is being received, and what is noted about it was damaged; what is there is proven anew when it goes on. Nothing is to be done"),
         }
     }
+}
+
+/// Some ranges of bytes.
+fn named(places: &[Range<u64>], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (index, place) in places.iter().enumerate() {
+        let between = if index == 0 { "bytes " } else { ", " };
+        write!(f, "{between}{} to {}", place.start, place.end.saturating_sub(1))?;
+    }
+    if places.len() >= MOST_RANGES { f.write_str(", and more") } else { Ok(()) }
 }
 
 impl Wrong {

@@ -4,15 +4,18 @@
 //! Files that stand elsewhere are never touched: they are their owner's. Memory does not grow with the number of blobs.
 
 use super::{
-    BlobChange, BlobError,
+    BlobChange, BlobError, Holder,
     rows::Kind,
     store::{BlobStore, Inner, remove},
 };
-use pc2_protocols::id::BlobId;
-use std::{fs, path::Path};
+use pc2_protocols::{id::BlobId, time::UnixMillis};
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// Blobs forgotten in one batch. Whoever begins or receives waits for it meanwhile: some milliseconds.
 const BLOBS_AT_ONCE: usize = 64;
+
+/// Holders of one blob that are looked at: a file offered to every contact.
+const MOST_HOLDERS: usize = 4_096;
 
 /// Holds removed of a blob that is not there, at once; the next sweep removes more.
 const HOLDS_AT_ONCE: usize = 64;
@@ -56,6 +59,26 @@ impl BlobStore {
             self.inner.sweep_folder(&folder, &mut swept)?;
         }
         Ok(swept)
+    }
+}
+
+impl BlobStore {
+    /// Takes from all blobs the holds of those who are not among `alive` and held them before a time: what a process left behind that ended before it could
+    /// say that it needs them no longer. Returns how many. What nobody holds then goes with the next [`Self::sweep`].
+    ///
+    /// # Errors
+    /// What the database says. What was released before stays released.
+    pub fn release_dead(&self, alive: &BTreeSet<Holder>, before: UnixMillis) -> Result<u64, BlobError> {
+        let (mut released, mut last) = (0, None);
+        while let Some(id) = self.inner.rows.next_blob(Kind::Holds, last)? {
+            last = Some(id);
+            let held = self.inner.rows.blob_holders(id, MOST_HOLDERS)?;
+            let dead = held.into_iter().filter(|row| row.since < before && !alive.contains(&row.holder));
+            let changes: Vec<_> = dead.map(|row| BlobChange::RemoveHold { id, holder: row.holder }).collect();
+            released += changes.len() as u64;
+            self.inner.commit(changes)?;
+        }
+        Ok(released)
     }
 }
 
