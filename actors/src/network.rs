@@ -62,7 +62,8 @@ fn lines(streams: FileStreams, mut arriving: ArrivingStreams) -> Lines {
         let streams = streams.clone();
         Box::pin(async move {
             let opened = match purpose {
-                Purpose::Little | Purpose::Bulk => streams.open(node).await,
+                Purpose::Little => streams.open(node).await,
+                Purpose::Bulk => streams.open_best(node).await,
             };
             opened.map(whole).map_err(|error| match error {
                 StreamError::Unsupported => NoStream::Unsupported,

@@ -28,6 +28,8 @@ impl Driver {
                 let _nobody_waits = answer.send(self.view());
             }
             ToDriver::OpenStream { node, answer } => self.open_stream(node, answer),
+            ToDriver::PlanBulk { node, answer } => self.plan_bulk(node, answer),
+            ToDriver::NoBulk { node } => self.no_bulk(node),
         }
     }
 

@@ -11,6 +11,7 @@ use super::{
     FileStream, NetConfig, NetEvent, NetStartError, Routes, ToDriver, address,
     behaviour::{Behaviour, Options},
     book::{AddressBook, Source},
+    carrying::BulkSide,
     clock::SleepWatch,
     conduct::Conduct,
     dialling::Dial,
@@ -73,6 +74,7 @@ pub(super) struct Driver {
     pub(super) peers: Peers,
     /// Streams of files.
     pub(super) seats: Seats,
+    pub(super) bulk: BulkSide,
     pub(super) dials: BTreeMap<NodeId, Dial>,
     pub(super) book: AddressBook,
     /// Contacts.
@@ -136,7 +138,10 @@ impl Driver {
         let options = Options { mdns: config.mdns, upnp: config.upnp && config.listen.iter().any(far) };
         let now = Instant::now();
         let seats = Seats::new(now);
-        let swarm = transport::swarm(&config.secret, options, (seats.clone(), arrivals))?;
+        let (doors, diverted) = BulkSide::doors();
+        let streams = (seats.clone(), arrivals.clone());
+        let (swarm, dialler) = transport::swarm(&config.secret, options, streams, doors.clone())?;
+        let bulk = BulkSide::new((doors, diverted), arrivals, dialler);
         let local = address::node_id(swarm.local_peer_id()).expect("our key is Ed25519");
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| NetStartError::Setup { reason: error.to_string() })?;
@@ -162,6 +167,7 @@ impl Driver {
             phase: Phase::Running,
             peers: Peers::default(),
             seats,
+            bulk,
             dials: BTreeMap::new(),
             book,
             kept: Redial::default(),
@@ -260,6 +266,7 @@ impl Driver {
         tokio::select! {
             Some(told) = self.commands.recv() => self.on_told(told),
             event = self.swarm.select_next_some() => self.on_event(event),
+            Some(arrived) = self.bulk.next() => self.on_bulk(arrived),
             () = tokio::time::sleep_until(wake) => self.on_wake(),
         }
     }
@@ -343,6 +350,7 @@ impl Driver {
         for node in connected {
             self.disconnect(node);
         }
+        self.seats.end_own(None);
         self.poll_while(CLOSE_TIMEOUT, |driver| driver.peers.len() > 0).await;
     }
 

@@ -54,6 +54,7 @@ impl Driver {
                     self.on_dial_failed(node, connection_id, &error, now);
                 }
             }
+            SwarmEvent::IncomingConnectionError { .. } if self.bulk.was_diverted() => {}
             SwarmEvent::IncomingConnectionError { error, .. } => {
                 self.counters.failed_handshakes += 1;
                 tracing::debug!(%error, "an inbound connection failed");
@@ -199,6 +200,7 @@ impl Driver {
         self.not_a_relay(node);
         self.relay_failed(node, now);
         self.testers.remove(&node);
+        self.bulk_gone(node);
         self.announce_down(node);
         self.kept.lost(node, lived, now, &mut self.rng);
         self.bootstrap.lost(node, lived, now, &mut self.rng);

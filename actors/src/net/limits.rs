@@ -161,6 +161,23 @@ pub(super) const FILE_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// on directly: what was proven is kept, and a second or two are little against a whole file through a relay.
 pub(super) const FILE_SWITCH: Duration = Duration::from_secs(10);
 
+// Bulk connections
+
+/// Inbound bulk connections that wait for the driver to look at them. It does so at once; with more the machine hangs.
+pub(super) const BULK_QUEUE: usize = 16;
+
+/// A bulk connection stands after this, or an ordinary stream has to do. Three round trips and a handshake take a second on a bad line.
+pub(super) const BULK_DIAL: Duration = Duration::from_secs(3);
+
+/// Addresses tried for a bulk connection.
+pub(super) const BULK_ADDRESSES: usize = 4;
+
+/// Between the tries: the first is nearly always right, and who fails for good does so at once.
+pub(super) const BULK_STAGGER: Duration = Duration::from_millis(250);
+
+/// With a peer where none could be made it is tried again after this: somebody may have opened a port.
+pub(super) const BULK_AGAIN: Duration = Duration::from_secs(300);
+
 // Lookups
 
 /// Walks through the network at once. Each has three steps in flight.

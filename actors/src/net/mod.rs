@@ -6,13 +6,13 @@
 //! | file | what it is |
 //! |---|---|
 //! | `driver` | the task: one select over shutdown, commands, the Swarm and a timer; `commands`, `dialling`, `events`, `exchange`, `reach`, `relay` and `upkeep` are what it does for each |
-//! | `transport`, `closing`, `behaviour`, `frame` | how the Swarm is put together, and how a request looks on a stream |
+//! | `transport`, `secure`, `closing`, `behaviour`, `frame` | how the Swarm is put together, and how a request looks on a stream |
 //! | `ways`, `knock`, `relaying`, `prober`, `dial_back` | parts of the Swarm that are our own, or libp2p's with our rules around them |
 //! | `route`, `outlet` | which machine an input is for, and what happens when its queue is full |
 //! | `outbound`, `inbound`, `lookups` | books of what is under way, so that everything is answered exactly once |
 //! | `book`, `redial` | where nodes were last seen, and whom to connect with when |
 //! | `peers`, `conduct` | who is connected by which way, and how they behave |
-//! | `streams`, `streaming`, `seats`, `carrying` | streams of files: for those who use them, on connections, counted, and what the driver does about them |
+//! | `streams`, `streaming`, `bulk`, `seats`, `carrying` | streams of files: for those who use them, on connections, with connections of their own, counted, and what the driver does about them |
 //! | `places`, `hosting` | our places at relays, and what we relay for others |
 //! | `proofs`, `mapping` | which of our addresses others reach, and what a NAT does with our ports |
 //! | `address`, `own`, `table`, `clock`, `view` | conversions and rules without state of the Swarm |
@@ -24,6 +24,7 @@
 mod address;
 mod behaviour;
 mod book;
+mod bulk;
 mod carrying;
 mod clock;
 mod closing;
@@ -54,6 +55,7 @@ mod relay;
 mod relaying;
 mod route;
 mod seats;
+mod secure;
 mod shaped;
 mod streaming;
 mod streams;
@@ -206,6 +208,8 @@ enum ToDriver {
     Command(NetCommand),
     View(oneshot::Sender<NetworkView>),
     OpenStream { node: NodeId, answer: streams::Answer },
+    PlanBulk { node: NodeId, answer: streams::PlanAnswer },
+    NoBulk { node: NodeId },
 }
 
 /// The way to the driver. Cheap to clone.
@@ -225,7 +229,7 @@ impl NetHandle {
             let (mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) = error;
             match back {
                 ToDriver::Command(command) => Full(command),
-                ToDriver::View(_) | ToDriver::OpenStream { .. } => unreachable!("a command was sent"),
+                _ => unreachable!("a command was sent"),
             }
         })
     }

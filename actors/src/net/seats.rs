@@ -3,6 +3,8 @@
 //! In: streams that are opened, and (by [`Seat`], from whatever thread uses the stream) bytes and ends. Out: whether there is room, and bytes to be added to
 //! a peer's count. A stream counts from before it is opened until it is dropped.
 //!
+//! A stream with a connection of its own does not end with those of the Swarm by itself: it is told to.
+//!
 //! Each direction has bounds of its own: nobody who opens streams to us keeps us from opening ours. Of theirs, those of strangers have a small part,
 //! so that contacts always find room.
 //!
@@ -15,14 +17,19 @@ use super::{
     },
     view::Direction,
 };
+use futures::task::AtomicWaker;
 use libp2p::swarm::ConnectionId;
 use pc2_protocols::id::NodeId;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
+    task::Context,
     time::{Duration, Instant},
 };
 
@@ -76,9 +83,19 @@ struct Meter {
     sent: AtomicU64,
     /// When something last went through, in milliseconds since the book was opened.
     moved: AtomicU64,
+    /// Nothing may go through any more; who waits to read or to write is woken.
+    over: AtomicBool,
+    reading: AtomicWaker,
+    writing: AtomicWaker,
 }
 
 impl Meter {
+    fn end(&self) {
+        self.over.store(true, Release);
+        self.reading.wake();
+        self.writing.wake();
+    }
+
     fn take(&self) -> Bytes {
         Bytes { received: self.received.swap(0, Relaxed), sent: self.sent.swap(0, Relaxed) }
     }
@@ -111,6 +128,12 @@ impl Seats {
     /// Whether there is any stream with a node.
     pub(super) fn with(&self, node: NodeId) -> bool {
         self.locked().taken.values().any(|taken| taken.node == node)
+    }
+
+    /// Ends streams with connections of their own: a node's, or everybody's.
+    pub(super) fn end_own(&self, node: Option<NodeId>) {
+        let concerns = |taken: &&Taken| taken.on.is_none() && node.is_none_or(|node| taken.node == node);
+        self.locked().taken.values().filter(concerns).for_each(|taken| taken.meter.end());
     }
 
     /// Connections of the Swarm that carry streams, and when something last went through.
@@ -176,6 +199,18 @@ impl Seat {
     /// So many bytes went.
     pub(super) fn sent(&self, bytes: usize) {
         self.note(&self.meter.sent, bytes);
+    }
+
+    /// Whether the stream was told to end. If not, whoever reads is woken when it is.
+    pub(super) fn is_over_for_reader(&self, cx: &Context<'_>) -> bool {
+        self.meter.reading.register(cx.waker());
+        self.meter.over.load(Acquire)
+    }
+
+    /// The same for whoever writes.
+    pub(super) fn is_over_for_writer(&self, cx: &Context<'_>) -> bool {
+        self.meter.writing.register(cx.waker());
+        self.meter.over.load(Acquire)
     }
 
     fn note(&self, to: &AtomicU64, bytes: usize) {
@@ -254,6 +289,19 @@ mod tests {
         assert!(seats.with(node(1)));
         drop(other);
         assert!(!seats.with(node(1)) && seats.tally().is_empty());
+    }
+
+    #[test]
+    fn only_streams_with_connections_of_their_own_are_told_to_end() {
+        let (seats, cx) = (seats(), Context::from_waker(std::task::Waker::noop()));
+        let take = |number, on| seats.take(node(number), Direction::Inbound, on).expect("room");
+        let (own, other) = (take(1, None), take(2, None));
+        let shared = take(1, Some(ConnectionId::new_unchecked(7)));
+        let over = |seat: &Seat| (seat.is_over_for_reader(&cx), seat.is_over_for_writer(&cx));
+        seats.end_own(Some(node(1)));
+        assert_eq!([&own, &other, &shared].map(over), [(true, true), (false, false), (false, false)]);
+        seats.end_own(None);
+        assert_eq!([&other, &shared].map(over), [(true, true), (false, false)]);
     }
 
     #[test]

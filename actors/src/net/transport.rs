@@ -1,18 +1,20 @@
-//! How connections are made: QUIC, and TCP with Noise and yamux, over IP addresses and DNS names, and through relays.
+//! How connections are made: QUIC, and TCP with Noise and yamux (`secure`), over IP addresses and DNS names, and through relays.
 //!
 //! A connection through a relay is a stream of the connection with the relay, with Noise and yamux of its own: the relay sees neither what is said nor
 //! how many streams say it.
 //!
 //! yamux is left as it comes: any option set on it switches off its own tuning of windows.
 //!
-//! Not here: what runs on connections (`behaviour`).
+//! Not here: what runs on connections (`behaviour`), connections for the bytes of one file stream (`bulk`).
 
 use super::{
     FileStream, NetStartError, address,
     behaviour::{Behaviour, Options},
+    bulk::Dialler,
     closing::Closing,
     limits::{CONNECT_TIMEOUT, QUIC_IDLE_MILLIS, QUIC_KEEP_ALIVE, SWARM_IDLE},
     seats::Seats,
+    secure::{Doors, Secure},
     shaped::Shaped,
     streaming::Streaming,
     throttle::Throttle,
@@ -39,23 +41,25 @@ use std::{
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-/// Builds the Swarm. Needs to be inside a tokio runtime.
+/// Builds the Swarm, and what dials beside it with the same identity. Needs to be inside a tokio runtime.
 pub(super) fn swarm(
     secret: &Zeroizing<[u8; 32]>,
     options: Options,
     (seats, arrivals): (Seats, mpsc::Sender<FileStream>),
-) -> Result<Swarm<Behaviour>, NetStartError> {
+    doors: Doors,
+) -> Result<(Swarm<Behaviour>, Dialler), NetStartError> {
     let setup = |error: &dyn Error| NetStartError::Setup { reason: error.to_string() };
     // libp2p wipes the copy that it is given.
     let mut copy = Zeroizing::new(**secret);
     let keypair = Keypair::ed25519_from_bytes(&mut *copy).map_err(|error| setup(&error))?;
     let throttle = Arc::new(Throttle::new(limits::RELAY_BYTES_PER_SECOND));
+    let dialler = Dialler::new(&keypair).map_err(|error| setup(&error))?;
     let (through_relays, circuits) = relay::client::new(keypair.public().to_peer_id());
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_other_transport(|keypair| quic(keypair, &throttle))
         .map_err(|error| setup(&error))?
-        .with_other_transport(|keypair| tcp(keypair, &throttle))
+        .with_other_transport(|keypair| tcp(keypair, &throttle, doors))
         .map_err(|error| setup(&error))?
         .with_other_transport(|keypair| relayed(keypair, through_relays))
         .map_err(|error| setup(&error))?
@@ -69,7 +73,7 @@ pub(super) fn swarm(
         .with_swarm_config(|config| config.with_idle_connection_timeout(SWARM_IDLE).with_smart_dial())
         .with_connection_timeout(CONNECT_TIMEOUT)
         .build();
-    Ok(swarm)
+    Ok((swarm, dialler))
 }
 
 /// What a transport is made by, or why not.
@@ -98,13 +102,11 @@ fn quic(keypair: &Keypair, throttle: &Arc<Throttle>) -> Made {
         .boxed())
 }
 
-/// TCP with Noise and yamux.
-fn tcp(keypair: &Keypair, throttle: &Arc<Throttle>) -> Made {
-    let throttle = Arc::clone(throttle);
+/// TCP, with Noise and yamux when we dial.
+fn tcp(keypair: &Keypair, throttle: &Arc<Throttle>, doors: Doors) -> Made {
+    let (throttle, secure) = (Arc::clone(throttle), Secure::new(keypair, doors)?);
     Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-        .upgrade(Version::V1Lazy)
-        .authenticate(noise::Config::new(keypair)?)
-        .multiplex(yamux::Config::default())
+        .and_then(move |socket, point| Box::pin(secure.connect(socket, point)))
         .map(move |(peer, connection), _| {
             let shaped = Shaped::new(Closing::new(connection), Arc::clone(&throttle));
             (peer, StreamMuxerBox::new(shaped))

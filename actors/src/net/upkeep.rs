@@ -138,6 +138,7 @@ impl Driver {
             self.ask_again_due = now + ASK_AGAIN;
             self.ask_again(now);
         }
+        self.bulk.forget_failures(now);
         self.let_go(now);
         self.let_in(now);
         if self.phase == Phase::Running && self.saver.is_due(now) {

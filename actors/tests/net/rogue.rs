@@ -9,7 +9,7 @@ use libp2p::{
 };
 use pc2_protocols::{
     id::NodeId,
-    net::{Peer, Protocol},
+    net::{Address, Peer, Protocol},
 };
 use std::{io, time::Duration};
 
@@ -90,6 +90,17 @@ impl Rogue {
         let mut rogue = Self { swarm, victim: peer, node: NodeId::from_bytes(public.to_bytes()) };
         assert!(!rogue.is_refused(victim).await, "the first connection stands");
         rogue
+    }
+
+    /// Listens on loopback by TCP; where.
+    pub(crate) async fn listen(&mut self) -> Peer {
+        self.swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().expect("an address")).expect("a free port");
+        loop {
+            if let SwarmEvent::NewListenAddr { address, .. } = self.swarm.select_next_some().await {
+                let address = Address::try_from(address.to_string()).expect("an address");
+                return Peer { node: self.node, addresses: vec![address] };
+            }
+        }
     }
 
     pub(crate) const fn node(&self) -> NodeId {

@@ -3,12 +3,12 @@
 use crate::{
     relays::{SHARE, converse, hidden, lost, reserve, until},
     rogue::Rogue,
-    support::{Node, PATIENCE, Setup},
+    support::{Node, PATIENCE, Setup, address},
 };
 use futures::{AsyncReadExt, AsyncWriteExt};
 use pc2_actors::net::{FileStream, Path, StreamError};
-use pc2_protocols::net::{NetCommand, ReservationError};
-use std::time::Duration;
+use pc2_protocols::net::{NetCommand, Peer, ReservationError};
+use std::time::{Duration, Instant};
 
 const MANY: usize = 8 * 1024 * 1024;
 
@@ -25,7 +25,17 @@ async fn contacts(a: Setup, b: Setup) -> (Node, Node) {
 
 /// A stream from one to the other, with both ends; it has carried a byte.
 async fn stream(from: &Node, to: &mut Node) -> (FileStream, FileStream) {
-    let mut near = from.files.open(to.id()).await.expect("opened");
+    both_ends(from, to, from.files.open(to.id()).await.expect("opened")).await
+}
+
+/// The same with a connection of its own.
+async fn bulk(from: &Node, to: &mut Node) -> (FileStream, FileStream) {
+    let ends = both_ends(from, to, from.files.open_bulk(to.id()).await.expect("opened")).await;
+    assert!(ends.0.is_bulk() && ends.1.is_bulk());
+    ends
+}
+
+async fn both_ends(from: &Node, to: &mut Node, mut near: FileStream) -> (FileStream, FileStream) {
     near.write_all(&[7]).await.expect("written");
     near.flush().await.expect("sent");
     let mut far = to.stream().await;
@@ -70,7 +80,12 @@ async fn breaks(stream: &mut FileStream) {
 
 async fn both_ways(setup: Setup) {
     let (a, mut b) = contacts(Setup::tcp(1), setup).await;
-    let (near, far) = stream(&a, &mut b).await;
+    let ends = stream(&a, &mut b).await;
+    assert!(!ends.0.is_bulk() && !ends.1.is_bulk());
+    carries_both_ways(&a, &b, ends).await;
+}
+
+async fn carries_both_ways(a: &Node, b: &Node, (near, far): (FileStream, FileStream)) {
     assert!(!near.relayed() && !far.relayed());
     let (there, back) = (pattern(1), pattern(2));
     let (near_reads, near_writes) = near.split();
@@ -90,8 +105,8 @@ async fn both_ways(setup: Setup) {
         }
     };
     let many = MANY as u64;
-    assert_eq!(counted(&a, &b).await, Some((many, many + 1)), "shown to people");
-    assert_eq!(counted(&b, &a).await, Some((many + 1, many)));
+    assert_eq!(counted(a, b).await, Some((many, many + 1)), "shown to people");
+    assert_eq!(counted(b, a).await, Some((many + 1, many)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,6 +188,139 @@ async fn with_its_connection_a_stream_ends_at_both_ends() {
         breaks(&mut near).await;
         breaks(&mut far).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_stream_carries_bytes_both_ways_and_names_who_is_there() {
+    let (a, mut b) = contacts(Setup::tcp(1), Setup::tcp(2)).await;
+    let ends = bulk(&a, &mut b).await;
+    carries_both_ways(&a, &b, ends).await;
+    let view = b.view().await;
+    assert_eq!((view.counters.failed_handshakes, view.counters.dropped_full), (0, 0));
+    assert!(view.peers.iter().all(|peer| peer.connections == 1), "it is no connection of the ordinary kind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_connected_by_quic_has_bulk_streams_where_it_also_listens_by_tcp() {
+    let listen = ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"].map(address);
+    let (a, mut b) = contacts(Setup::quic(1), Setup::quic(2).listen(listen.to_vec())).await;
+    drop(bulk(&a, &mut b).await);
+    // Who was dialled dials back: only QUIC is listened for there.
+    assert_eq!(b.files.open_bulk(a.id()).await.err(), Some(StreamError::Unsupported));
+    let stream = b.files.open_best(a.id()).await.expect("an ordinary one");
+    assert!(!stream.is_bulk());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_connected_or_only_through_a_relay_gets_no_bulk_stream() {
+    let relay = Setup::tcp(1).relays(SHARE).start();
+    let (mut a, mut b) = (hidden(2).start(), hidden(3).start());
+    assert_eq!(a.files.open_bulk(b.id()).await.err(), Some(StreamError::NotConnected));
+    reserve(&mut b, &relay).await;
+    a.learn(&b).await;
+    assert!(converse(&mut a, &mut b, b"x").await.is_ok());
+    assert_eq!(a.files.open_bulk(b.id()).await.err(), Some(StreamError::NotConnected));
+    assert!(a.files.open_best(b.id()).await.expect("an ordinary one").relayed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_else_at_a_peers_address_is_refused() {
+    let (a, b) = contacts(Setup::quic(1), Setup::quic(2)).await;
+    let mut other = Setup::tcp(3).start();
+    a.command(NetCommand::Learn { peer: Peer { node: b.id(), addresses: other.peer().await.addresses } });
+    assert_eq!(a.files.open_bulk(b.id()).await.err(), Some(StreamError::Unsupported));
+    until(&other, |view| view.counters.failed_handshakes == 1).await;
+    assert!(other.arriving.try_recv().is_err());
+    assert!(!a.files.open_best(b.id()).await.expect("an ordinary one").is_bulk());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_program_is_asked_for_a_bulk_stream_only_now_and_then() {
+    let mut a = Setup::tcp(1).start();
+    let mut old = Rogue::connect(9, a.peer().await).await;
+    a.message.until_up(old.node()).await;
+    let peer = old.listen().await;
+    a.command(NetCommand::Learn { peer });
+    tokio::select! {
+        opened = a.files.open_bulk(old.node()) => assert_eq!(opened.err(), Some(StreamError::Unsupported)),
+        () = old.drive() => unreachable!("driving never ends"),
+    }
+    // Nobody drives it any more: it would answer nothing.
+    let asks_again = tokio::time::timeout(Duration::from_secs(2), a.files.open_bulk(old.node()));
+    assert_eq!(asks_again.await.expect("at once").err(), Some(StreamError::Unsupported));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk_streams_beyond_the_bounds_are_refused_while_the_rest_goes_on() {
+    let (mut a, mut b) = (Setup::tcp(1).start(), Setup::tcp(2).start());
+    a.learn(&b).await;
+    assert!(converse(&mut a, &mut b, b"x").await.is_ok());
+    // Ordinary ones count as well.
+    let mut open = vec![stream(&a, &mut b).await];
+    for _ in 0..3 {
+        open.push(bulk(&a, &mut b).await);
+    }
+    let mut beyond = a.files.open_bulk(b.id()).await.expect("the other side says no only then");
+    assert!(ends(&mut beyond).await);
+    assert_eq!(b.view().await.counters.dropped_full, 1);
+    for (near, far) in &mut open {
+        far.write_all(b"still").await.expect("written");
+        far.flush().await.expect("sent");
+        near.read_exact(&mut [0; 5]).await.expect("carried");
+    }
+    open.pop();
+    drop(bulk(&a, &mut b).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk_streams_end_with_the_last_connection_at_both_ends() {
+    let (a, mut b) = contacts(Setup::tcp(1), Setup::tcp(2)).await;
+    let (mut near, mut far) = bulk(&a, &mut b).await;
+    b.shutdown().await;
+    assert!(ends(&mut near).await && ends(&mut far).await);
+    breaks(&mut near).await;
+    breaks(&mut far).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures; in a release build its figures mean something"]
+async fn how_fast_streams_are() {
+    const GIB: usize = 1 << 30;
+    let (a, mut b) = contacts(Setup::tcp(1), Setup::tcp(2)).await;
+    for kind in ["ordinary, by TCP", "bulk"] {
+        let (mut near, mut far) =
+            if kind == "bulk" { bulk(&a, &mut b).await } else { stream(&a, &mut b).await };
+        let (began, used) = (Instant::now(), processor_seconds());
+        let sends = tokio::spawn(async move {
+            let piece = vec![7; 64 * 1024];
+            for _ in 0..GIB / piece.len() {
+                far.write_all(&piece).await.expect("written");
+            }
+            far.close().await.expect("closed");
+        });
+        let (mut piece, mut left) = (vec![0; 64 * 1024], GIB);
+        while left > 0 {
+            let read = near.read(&mut piece).await.expect("read");
+            assert!(read > 0);
+            left -= read;
+        }
+        let took = began.elapsed().as_secs_f64();
+        let used = processor_seconds() - used;
+        println!(
+            "{kind}: {:.0} MB/s, {used:.2} s of processor per GiB for both ends",
+            GIB as f64 / took / 1e6
+        );
+        sends.await.expect("sent");
+    }
+}
+
+/// What this process has used, in seconds.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let after_name = stat.rsplit(')').next().expect("a name in brackets");
+    // User and system time, in hundredths.
+    after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>()
+        / 100.0
 }
 
 /// Two nodes that are connected through a relay and then directly, with a stream that was opened in between.
