@@ -232,3 +232,42 @@ fn of_two_holders_the_one_that_lies_is_asked_no_more_and_the_file_comes_whole_fr
     let rows = storage.reader().files_snapshot(bob_id).expect("read");
     assert_eq!(rows.transfers.get(&view.id).expect("kept").liars, [liar.node]);
 }
+
+#[test]
+fn an_offer_to_somebody_who_is_away_reaches_them_when_they_come_back_and_goes_on_from_there() {
+    let (bystander, alice, bob) = acquainted();
+    let bob_id = bob.id();
+    let Node { running, dir, number, bootstrap } = bob;
+    running.shutdown();
+    let files = tempfile::tempdir().expect("a directory");
+    let content = bytes(3_000_000, 6);
+    let path = files.path().join("for later.bin");
+    fs::write(&path, &content).expect("written");
+    let mut at_alice = alice.events();
+    offer(&alice, bob_id, &[&path]);
+    until(&alice, &mut at_alice, |view| view.state == State::WaitingForThem);
+    let alice = alice.restart();
+    let bob = Node::start_in(dir, number, bootstrap);
+    let mut at_bob = bob.events();
+    let view = until(&bob, &mut at_bob, offered);
+    accept(&bob, view.id);
+    let landed = place(&until(&bob, &mut at_bob, done));
+    assert!(fs::read(landed).expect("there") == content);
+    stop([alice, bob, bystander]);
+}
+
+#[test]
+fn offers_of_somebody_who_is_trusted_are_accepted_up_to_a_size_and_larger_ones_wait() {
+    let (bystander, alice, bob) = acquainted();
+    let mut at_bob = bob.events();
+    tell(&bob, Command::SetAuto { peer: alice.id(), max_bytes: Some(1_000) });
+    let files = tempfile::tempdir().expect("a directory");
+    let (small, large) = (files.path().join("small"), files.path().join("large"));
+    fs::write(&small, bytes(1_000, 7)).expect("written");
+    fs::write(&large, bytes(1_001, 8)).expect("written");
+    offer(&alice, bob.id(), &[&small]);
+    until(&bob, &mut at_bob, done);
+    offer(&alice, bob.id(), &[&large]);
+    until(&bob, &mut at_bob, offered);
+    stop([alice, bob, bystander]);
+}
