@@ -56,7 +56,7 @@ pub use crate::{
     files::{
         content::{Content, ContentError},
         home::Upload,
-        offer::{OfferError, Preparing},
+        preparing::{OfferError, Preparing},
         proof::ProofView,
     },
     health::{ActorHealth, ActorState},

@@ -10,7 +10,7 @@
 //! Not here: JSON and WebSockets (`pc2-web`).
 
 use crate::{
-    files::offer::{OfferError, Preparing},
+    files::preparing::{OfferError, Preparing},
     health::ActorState,
     net::NetEvent,
 };

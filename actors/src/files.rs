@@ -23,6 +23,7 @@ pub(crate) mod offer;
 mod pace;
 mod pipe;
 pub(crate) mod plane;
+pub(crate) mod preparing;
 pub(crate) mod proof;
 mod receive;
 mod serve;

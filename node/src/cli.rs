@@ -2,6 +2,10 @@
 //!
 //! Exit codes stand in [`crate::exit`]. A running node is driven over its local API; `--data` picks which.
 
+mod files;
+
+pub(crate) use files::{FileCommand, SendFileArgs, TransferCommand, TransfersArgs};
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use pc2_protocols::level::LevelChoice;
@@ -25,7 +29,8 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed · 2 wrong usage · 3 no node is running in this data directory · \
-4 not found · 5 refused as things stand · 70 a part of the node hung and the process gave up (restart it)";
+4 not found · 5 refused as things stand, or by the other side · 70 a part of the node hung and the process gave up (restart it) · \
+130 interrupted by Ctrl-C";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -71,6 +76,11 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
+    /// Files and folders for your contacts.
+    #[command(subcommand)]
+    File(FileCommand),
+    /// Show files on their way in and out, decide about them, and say how they are transferred.
+    Transfers(TransfersArgs),
     /// Show how you are reached, and who is connected.
     Peers,
     /// Show or choose how much this node does for the network: 1 looks up only, 2 keeps records and mailboxes, 3 relays as well.
@@ -89,7 +99,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Record(RecordCommand),
     /// Check this node; each failing check says what to do.
-    Doctor,
+    Doctor(DoctorArgs),
     /// Show the configuration in effect.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -163,6 +173,16 @@ impl SharesArgs {
         let all = serde_json::to_value(self).unwrap_or_default();
         all.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
     }
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct DoctorArgs {
+    /// Also read every file that is offered or partly received, and say which are not what they were. Takes as long as reading them takes.
+    #[arg(long)]
+    pub(crate) blobs: bool,
+    /// File with the passphrase of a sealed identity; needed with --blobs while the node is stopped.
+    #[arg(long, value_name = "FILE", env = "PC2_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Args)]

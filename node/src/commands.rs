@@ -2,6 +2,8 @@
 //!
 //! With `--json` the API's answer is printed as it is, so that scripts see the documented schema; without, a few lines for people.
 
+mod files;
+
 use crate::{
     cli::{ContactCommand, MailboxCommand, RecordCommand, SharesArgs},
     client::Client,

@@ -4,12 +4,12 @@
 //! it knows itself over the local API. Exit code 1 when anything fails.
 
 use crate::{
-    cli::UpArgs,
+    cli::{DoctorArgs, UpArgs},
     client::Client,
     config::{Config, ValidConfig},
     exit::{self, Exit},
     home::Home,
-    identity_file,
+    identity_file, proof,
 };
 use pc2_web::dto::{Check, Doctor};
 use std::{fs, io::ErrorKind, net::TcpListener, os::unix::fs::PermissionsExt, path::Path};
@@ -18,7 +18,7 @@ use std::{fs, io::ErrorKind, net::TcpListener, os::unix::fs::PermissionsExt, pat
 const LOW_DISK_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Runs all checks and prints them.
-pub(crate) fn run(home: &Home, as_json: bool) -> anyhow::Result<()> {
+pub(crate) fn run(home: &Home, arguments: &DoctorArgs, as_json: bool) -> anyhow::Result<()> {
     let config = Config::load(&home.config(), &UpArgs::default());
     let mut checks = vec![directory(home), identity(home), disk(home)];
     checks.push(match &config {
@@ -43,6 +43,10 @@ pub(crate) fn run(home: &Home, as_json: bool) -> anyhow::Result<()> {
         }
     }
 
+    if arguments.blobs {
+        checks.extend(proof::checks(home, arguments, as_json));
+    }
+
     let failures = checks.iter().filter(|check| !check.ok).count();
     if as_json {
         println!("{}", serde_json::to_string_pretty(&Doctor { checks })?);
@@ -57,11 +61,11 @@ pub(crate) fn run(home: &Home, as_json: bool) -> anyhow::Result<()> {
     if failures == 0 { Ok(()) } else { Err(Exit::error(exit::FAILED, format!("{failures} check(s) failed"))) }
 }
 
-fn passed(name: &str, detail: &str) -> Check {
+pub(crate) fn passed(name: &str, detail: &str) -> Check {
     Check { name: name.to_owned(), ok: true, detail: detail.to_owned(), advice: None }
 }
 
-fn failed(name: &str, detail: &str, advice: &str) -> Check {
+pub(crate) fn failed(name: &str, detail: &str, advice: &str) -> Check {
     Check { name: name.to_owned(), ok: false, detail: detail.to_owned(), advice: Some(advice.to_owned()) }
 }
 

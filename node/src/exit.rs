@@ -13,6 +13,9 @@ pub(crate) const NOT_FOUND: u8 = 4;
 /// The node understood and refused, as things stand.
 pub(crate) const REFUSED: u8 = 5;
 
+/// Ctrl-C, as shells count it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// An error with its own exit code.
 #[derive(Debug)]
 pub(crate) struct Exit {

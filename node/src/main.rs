@@ -13,7 +13,10 @@ mod home;
 mod identity_file;
 mod init;
 mod logging;
+mod meter;
 mod phrase_io;
+mod progress;
+mod proof;
 mod run;
 mod show;
 
@@ -69,7 +72,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Mailbox { command } => drive()?.mailbox(command.as_ref()),
         Command::Record(command) => drive()?.record(command),
-        Command::Doctor => doctor::run(&home, cli.json),
+        Command::File(command) => drive()?.file(command),
+        Command::Transfers(arguments) => drive()?.transfers(arguments),
+        Command::Doctor(arguments) => doctor::run(&home, arguments, cli.json),
         Command::Config(ConfigCommand::Show) => {
             let config = Config::load(&home.config(), &UpArgs::default())?.config;
             if cli.json {

@@ -1,8 +1,10 @@
 //! Answers of the local API as text for people at a terminal. Pure: values in, text out.
 
+mod files;
 mod mailbox;
 mod network;
 
+pub(crate) use files::{amount, is_over, label, settings, short, transfer, transfers};
 pub(crate) use mailbox::mailboxes;
 pub(crate) use network::{network, reach, shares};
 
@@ -103,7 +105,13 @@ pub(crate) fn messages(messages: &[dto::Message], people: &dto::ContactList) -> 
             dto::MessageState::NotDelivered => "  · not delivered",
             dto::MessageState::Received => "",
         };
-        append(&mut text, format_args!("{}  {who}: {}{state}\n", ago(message.at), printable(&message.text)));
+        let said = match &message.body {
+            dto::MessageBody::Text => printable(&message.text),
+            dto::MessageBody::File { name, what, size, files, .. } => {
+                files::offered(name, *what, *size, *files)
+            }
+        };
+        append(&mut text, format_args!("{}  {who}: {said}{state}\n", ago(message.at)));
     }
     text.trim_end().to_owned()
 }

@@ -10,9 +10,12 @@
 //!
 //! Lost on restart: what is being prepared, and what failed. Nothing was promised to anybody then.
 //!
-//! Not here: who may fetch it, and when it ends ([`pc2_protocols::files`]).
+//! Not here: what is told about it ([`super::preparing`]), who may fetch it, and when it ends ([`pc2_protocols::files`]).
 
-use super::home::{Home, Upload};
+use super::{
+    home::{Home, Upload},
+    preparing::{Failed, OfferError, Preparing},
+};
 use crate::{
     callers::CallError,
     clock::Clock,
@@ -29,11 +32,10 @@ use pc2_protocols::{
     },
     id::{NodeId, OfferId},
     limits,
-    time::UnixMillis,
 };
-use pc2_storage::blobs::{BlobError, BlobStore, Holder, Imported};
+use pc2_storage::blobs::{BlobStore, Holder, Imported};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -48,100 +50,11 @@ use tokio::{runtime, sync::Semaphore};
 /// Preparations at once, those that wait included. A person drops a page of files.
 const MOST: usize = 64;
 
-/// Preparations that failed and are told still. Older ones are in the log.
-const MOST_FAILED: usize = 32;
-
 /// Progress is told at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// Hashed files whose rows are written together.
 const BATCH: usize = 128;
-
-/// Something that is being prepared to be offered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preparing {
-    /// Whose.
-    pub account: NodeId,
-    /// The transfer that it will be.
-    pub id: TransferId,
-    /// What it is called.
-    pub name: String,
-    /// It is a folder, or several files; known once the paths were looked at.
-    pub folder: bool,
-    /// Bytes hashed.
-    pub done: u64,
-    /// Bytes in all, as far as they have been found.
-    pub total: u64,
-    /// Files found.
-    pub files: u64,
-    /// When it began.
-    pub since: UnixMillis,
-    /// When it failed.
-    pub ended: Option<UnixMillis>,
-    /// Why it failed. It is told until it is dismissed ([`Offers::stop`]) or [`MOST_FAILED`] others have failed.
-    pub failed: Option<OfferError>,
-}
-
-/// Why something was not offered. Worded for people.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OfferError {
-    /// No path at all.
-    #[error("name at least one file or folder to send")]
-    Nothing,
-    /// A path that leads nowhere.
-    #[error("{} is not there", .0.display())]
-    NotThere(PathBuf),
-    /// A device, pipe or socket.
-    #[error("{} is neither a file nor a folder", .0.display())]
-    Special(PathBuf),
-    /// A folder without files.
-    #[error("there are no files in {}", .0.display())]
-    Empty(PathBuf),
-    /// More files than one offer may have.
-    #[error(
-        "there are more than {} files; send them in several parts, or as an archive",
-        limits::MAX_COLLECTION_FILES
-    )]
-    TooMany,
-    /// Two of the paths have the same last name.
-    #[error("two of these are called {0}; send them one after the other")]
-    SameName(String),
-    /// A file or folder cannot be read, in words of the system.
-    #[error("{path} cannot be read: {reason}", path = .path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
-    /// The store or the list refuse, in words for people.
-    #[error("{0}")]
-    Refused(String),
-    /// The machine refuses.
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    /// The person stopped it.
-    #[error("stopped")]
-    Stopped,
-    /// Too many are being prepared.
-    #[error("too many files are being prepared already; wait for some")]
-    Busy,
-    /// The node is ending, or a part of it restarted.
-    #[error("{0}")]
-    Node(String),
-}
-
-impl From<BlobError> for OfferError {
-    fn from(error: BlobError) -> Self {
-        match error {
-            BlobError::SourceGone { path } => Self::NotThere(path),
-            BlobError::NotAFile { path } => Self::Special(path),
-            BlobError::Stopped => Self::Stopped,
-            BlobError::Io { path, source } => Self::Unreadable { path, reason: source.to_string() },
-            other => Self::Refused(other.to_string()),
-        }
-    }
-}
 
 /// Hands an offer to the files machine.
 pub(crate) type HandOver = Arc<
@@ -186,7 +99,7 @@ struct Inner {
     hand_over: HandOver,
     turn: Arc<Semaphore>,
     jobs: Mutex<BTreeMap<TransferId, Arc<Job>>>,
-    failed: Mutex<VecDeque<Preparing>>,
+    failed: Failed,
     uploads: AtomicU64,
 }
 
@@ -217,7 +130,7 @@ impl Offers {
             hand_over,
             turn: Arc::new(Semaphore::new(1)),
             jobs: Mutex::default(),
-            failed: Mutex::default(),
+            failed: Failed::default(),
             uploads: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
@@ -279,10 +192,10 @@ impl Offers {
     /// What is being prepared, and what failed; the newest first.
     pub(crate) fn list(&self) -> Vec<Preparing> {
         let mut all: Vec<Preparing> = self.inner.jobs().values().map(|job| job.view().0.clone()).collect();
-        let failed = self.inner.failed();
+        let failed = self.inner.failed.list();
         // While it comes to be failed it is both.
         all.retain(|one| failed.iter().all(|other| other.id != one.id));
-        all.extend(failed.iter().cloned());
+        all.extend(failed);
         all.sort_by_key(|one| std::cmp::Reverse(one.since));
         all
     }
@@ -293,11 +206,7 @@ impl Offers {
             job.stopped.store(true, Ordering::Relaxed);
             return true;
         }
-        let mut failed = self.inner.failed();
-        let before = failed.len();
-        failed.retain(|one| one.id != id);
-        let dismissed = failed.len() < before;
-        drop(failed);
+        let dismissed = self.inner.failed.dismiss(id);
         if dismissed {
             self.inner.events.publish(NodeEvent::Prepared { id, result: Err(OfferError::Stopped) });
         }
@@ -330,10 +239,6 @@ impl Inner {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self) -> MutexGuard<'_, VecDeque<Preparing>> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Keeps why something was not offered, for whoever looks later.
     fn remember(&self, job: &Job, error: &OfferError) {
         if *error == OfferError::Stopped {
@@ -342,12 +247,7 @@ impl Inner {
         let mut view = job.view().0.clone();
         view.ended = Some(self.clock.now().unix);
         view.failed = Some(error.clone());
-        let mut failed = self.failed();
-        if failed.len() >= MOST_FAILED {
-            failed.pop_front();
-        }
-        failed.push_back(view.clone());
-        drop(failed);
+        self.failed.keep(view.clone());
         self.events.publish(NodeEvent::Preparing(view));
     }
 

@@ -4,6 +4,7 @@ mod bad_input;
 mod files;
 mod identity;
 mod pinned;
+mod sending;
 mod support;
 mod torture;
 mod two_nodes;

@@ -140,6 +140,19 @@ impl Node {
             .expect("pc2 runs")
     }
 
+    /// Begins a command that takes a while, as somebody who pipes its output would: for people, and no terminal.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
+        Command::new(program())
+            .arg("--data")
+            .arg(self.data())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("pc2 starts")
+    }
+
     /// Runs the command line, which must succeed, and reads its JSON.
     pub(crate) fn pc2_ok(&self, arguments: &[&str]) -> Value {
         let output = self.pc2(arguments);
@@ -240,6 +253,12 @@ impl Drop for Node {
 pub(crate) fn strike(pid: u32) {
     let status = Command::new("kill").args(["-9", &pid.to_string()]).status().expect("kill runs");
     assert!(status.success(), "process {pid} was not there");
+}
+
+/// Ctrl-C.
+pub(crate) fn interrupt(process: &Child) {
+    let status = Command::new("kill").args(["-2", &process.id().to_string()]).status().expect("kill runs");
+    assert!(status.success(), "the process was not there");
 }
 
 /// Makes two nodes contacts: an invitation of one is used by the other.
