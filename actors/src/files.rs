@@ -3,13 +3,12 @@
 //! | what | where |
 //! |---|---|
 //! | effects of the machine: orders for the data plane, offers handed to the messenger, events | here |
-//! | the task that carries orders out and takes streams in | `plane` |
-//! | receiving: what is opened, proven, put into its place | `receive`, `session` |
-//! | sending: requests of peers, answered by the machine's word | `serve` |
-//! | a stream for threads that may wait; speed | `pipe`, `pace` |
-//! | hashing what is to be offered | `offer` |
-//! | where files of the owner are | `home` |
-//! | looking into what was received or is offered; proving all of it | `content`, `proof` |
+//! | the task that carries orders out and takes streams in; what it does beside | `plane`, `upkeep` |
+//! | receiving: opened and put into its place; what is missing and comes; one holder asked | `receive`, `part`, `session` |
+//! | sending: requests of peers, answered by the machine's word | `serve`, `requests` |
+//! | streams, for threads that may wait; speed | `lines`, `pipe`, `pace` |
+//! | hashing what is to be offered, and telling how far that has come | `offer`, `preparing` |
+//! | where files of the owner are; reading and proving them for people | `home`, `content`, `proof` |
 //!
 //! A new life of the machine is told who is connected; its first order ends everything that the dead one had under way. Requests of
 //! peers that nobody answers end with their streams, and are made again.
@@ -21,13 +20,16 @@ pub(crate) mod home;
 pub(crate) mod lines;
 pub(crate) mod offer;
 mod pace;
+mod part;
 mod pipe;
 pub(crate) mod plane;
 pub(crate) mod preparing;
 pub(crate) mod proof;
 mod receive;
+mod requests;
 mod serve;
 mod session;
+mod upkeep;
 
 use self::plane::Order;
 use crate::{

@@ -10,22 +10,20 @@
 
 use super::{
     home::Home,
-    lines::{Lines, NoStream, Open as OpenStream, Purpose, Stream},
+    lines::{Lines, Open as OpenStream, Stream},
     pace::Pace,
-    receive::{Places, Shared, Unused},
-    serve::{self, Say, Waiting},
+    part::{Shared, Unused},
+    receive::Places,
+    requests::{Requests, Say},
+    serve,
     session::{Session, Stretch},
+    upkeep::{sweep, tell},
 };
 use crate::shell::Inbox;
-use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _, stream::BoxStream};
+use futures::{StreamExt as _, stream::BoxStream};
 use pc2_protocols::{
-    files::{
-        In, Opened, Out, Part, PullError, PullId, ServeToken,
-        offer::Offered,
-        rows::TransferId,
-        wire::{ANSWER_PATIENCE, Answer, Request, Word, frame_length},
-    },
-    id::{NodeId, OfferId},
+    files::{In, Opened, Out, Part, PullError, PullId, offer::Offered, rows::TransferId},
+    id::NodeId,
     time::UnixMillis,
 };
 use pc2_storage::blobs::BlobStore;
@@ -33,21 +31,16 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
-    time::Duration,
 };
 use tokio::{
     runtime,
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, mpsc, watch},
     task::{JoinHandle, spawn_blocking},
-    time::{sleep, timeout},
 };
 use tracing::{debug, info, warn};
 
 /// From so many bytes on, a connection of its own is worth its handshake.
 const BULK_FROM: u64 = 8 * 1024 * 1024;
-
-/// What ended is swept after this: a folder of files that all end at once is swept once.
-const SWEEP_AFTER: Duration = Duration::from_secs(20);
 
 /// Ended transfers whose last job may still run are kept until there are so many.
 const KEPT: usize = 64;
@@ -77,53 +70,7 @@ pub(crate) struct Parts {
     pub(crate) waiting: Requests,
     /// Bytes of a transfer from which on it is bulk.
     pub(crate) bulk_from: u64,
-    sweep: Notify,
-}
-
-/// Requests of peers under way.
-#[derive(Default)]
-pub(crate) struct Requests {
-    inner: Mutex<(u64, BTreeMap<ServeToken, Waiting>)>,
-}
-
-impl Requests {
-    /// A new one: its name, where the machine's word comes, and what ends it.
-    pub(crate) fn open(&self) -> (ServeToken, oneshot::Receiver<Say>, watch::Receiver<bool>) {
-        let (say, word) = oneshot::channel();
-        let (stop, stopped) = watch::channel(false);
-        let mut inner = self.inner();
-        inner.0 = inner.0.saturating_add(1);
-        let token = ServeToken(inner.0);
-        inner.1.insert(token, Waiting { say: Some(say), stop });
-        (token, word, stopped)
-    }
-
-    /// It is over.
-    pub(crate) fn close(&self, token: ServeToken) {
-        self.inner().1.remove(&token);
-    }
-
-    fn say(&self, token: ServeToken, word: Say) {
-        let say = self.inner().1.get_mut(&token).and_then(|waiting| waiting.say.take());
-        // Whoever waited may have gone with its stream.
-        let _gone = say.map(|say| say.send(word));
-    }
-
-    fn stop(&self, token: ServeToken) {
-        if let Some(waiting) = self.inner().1.remove(&token) {
-            let _it_has_ended = waiting.stop.send(true);
-        }
-    }
-
-    fn stop_all(&self) {
-        for (_, waiting) in std::mem::take(&mut self.inner().1) {
-            let _it_has_ended = waiting.stop.send(true);
-        }
-    }
-
-    fn inner(&self) -> MutexGuard<'_, (u64, BTreeMap<ServeToken, Waiting>)> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    pub(crate) sweep: Notify,
 }
 
 /// The part of a transfer that is open. Changed by the transfer's jobs alone, which run one after the other.
@@ -426,54 +373,4 @@ impl Plane {
 
 fn held(slot: &Slot) -> MutexGuard<'_, Option<(Shared, Unused)>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Gives back what nobody needs, some time after something has ended.
-async fn sweep(parts: Arc<Parts>, needed: Option<Needed>) {
-    if let Some(needed) = needed {
-        let places = parts.places.clone();
-        let released = spawn_blocking(move || places.let_go_of_all_but(&needed.transfers, needed.at));
-        match released.await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(released)) => {
-                info!(released, "files that nobody needs any more are let go");
-                parts.sweep.notify_one();
-            }
-            Ok(Err(error)) => warn!(%error, "what was left behind could not be looked for"),
-            Err(error) => warn!(%error, "looking for what was left behind failed"),
-        }
-    }
-    loop {
-        parts.sweep.notified().await;
-        sleep(SWEEP_AFTER).await;
-        let store = parts.places.store.clone();
-        match spawn_blocking(move || store.sweep()).await {
-            Ok(Ok(swept)) => debug!(blobs = swept.blobs, bytes = swept.bytes, "swept"),
-            Ok(Err(error)) => warn!(%error, "what nobody needs could not be removed"),
-            Err(error) => warn!(%error, "sweeping failed"),
-        }
-    }
-}
-
-/// Tells a peer something about an offer.
-async fn tell(parts: &Parts, peer: NodeId, offer: OfferId, word: Word) -> Result<(), PullError> {
-    let said = async {
-        let mut stream = (parts.open)(peer, Purpose::Little).await.map_err(|why| match why {
-            NoStream::Lost => PullError::Lost,
-            NoStream::Unsupported => PullError::Unsupported,
-        })?;
-        let lost = |_: std::io::Error| PullError::Lost;
-        stream.io.write_all(&Request::Tell { offer, word }.encode()).await.map_err(lost)?;
-        stream.io.flush().await.map_err(lost)?;
-        let mut prefix = [0; 2];
-        stream.io.read_exact(&mut prefix).await.map_err(lost)?;
-        let mut frame = vec![0; frame_length(prefix).ok_or(PullError::Unsupported)?];
-        stream.io.read_exact(&mut frame).await.map_err(lost)?;
-        match Answer::decode(&frame) {
-            Ok(Answer::Noted) => Ok(()),
-            Ok(Answer::Refused { reason }) => Err(PullError::Refused(reason)),
-            Ok(Answer::Sending) | Err(_) => Err(PullError::Unsupported),
-        }
-    };
-    timeout(ANSWER_PATIENCE, said).await.unwrap_or(Err(PullError::Lost))
 }

@@ -1,15 +1,17 @@
-//! What is being received: a part opened in the blob store, what is missing of it, and how it is put into its place.
+//! Receiving, but for the middle of it: a part is opened in the blob store, put into its place when it is whole, given up, let go of.
 //!
-//! In: what was offered. Out: questions for holders that ask for nothing which is there ([`Open::asks`]), groups taken in after they were proven
-//! ([`Open::accept`]), a file or folder under a name that replaces nothing.
+//! In: what was offered. Out: an open part; a file or folder under a name that replaces nothing.
 //!
 //! Everything here blocks.
 //!
-//! Not here: streams (`session`), in which order jobs run (`plane`).
+//! Not here: what is missing and what comes (`part`), streams (`session`), in which order jobs run (`plane`).
 
-use super::{home::Home, offer};
+use super::{
+    home::Home,
+    offer,
+    part::{Open, starts},
+};
 use pc2_protocols::{
-    blob::{BlobSize, Groups},
     files::{
         OpenError, Opened, Part,
         manifest::Manifest,
@@ -17,23 +19,16 @@ use pc2_protocols::{
         rows::{Direction, TransferId},
     },
     id::BlobId,
-    limits::MAX_PLAN_RANGES,
     time::UnixMillis,
 };
-use pc2_storage::blobs::{
-    After, Begun, BlobError, BlobStore, Gathered, Gathering, Holder, Partial, Target, clean_name,
-};
+use pc2_storage::blobs::{After, Begun, BlobError, BlobStore, Gathered, Holder, Target, clean_name};
 use serde_bytes::ByteBuf;
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
     fs,
-    io::Read,
-    ops::{Deref, Range},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
-    time::Duration,
 };
 
 /// Where received things go, and where they wait until they are whole.
@@ -42,78 +37,6 @@ pub(crate) struct Places {
     pub(crate) data: PathBuf,
     pub(crate) home: Home,
     pub(crate) store: BlobStore,
-}
-
-/// An open part.
-pub(crate) enum Open {
-    /// A blob that is received.
-    Blob(Box<Partial>),
-    /// A blob whose bytes stand on this machine already.
-    Here(BlobSize),
-    /// The files of a collection.
-    Members {
-        /// The list.
-        manifest: Manifest,
-        /// Group at which each file begins.
-        starts: Vec<u64>,
-        /// The files.
-        gathering: Box<Gathering>,
-    },
-}
-
-/// An open part that several threads use. Whoever opened it can wait until nobody does any more.
-#[derive(Clone)]
-pub(crate) struct Shared {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    open: Open,
-    _alive: mpsc::Sender<()>,
-}
-
-/// Ends when nobody uses a part any more.
-pub(crate) struct Unused(mpsc::Receiver<()>);
-
-impl Shared {
-    pub(crate) fn new(open: Open) -> (Self, Unused) {
-        let (alive, unused) = mpsc::channel();
-        (Self { inner: Arc::new(Inner { open, _alive: alive }) }, Unused(unused))
-    }
-}
-
-impl Deref for Shared {
-    type Target = Open;
-
-    fn deref(&self) -> &Open {
-        &self.inner.open
-    }
-}
-
-impl Unused {
-    /// Waits until it is so. Blocks, [`LETTING_GO`] at most.
-    pub(crate) fn wait(&self) {
-        // Nothing is ever sent: it ends when the last sender is gone.
-        if self.0.recv_timeout(LETTING_GO) == Err(mpsc::RecvTimeoutError::Timeout) {
-            tracing::warn!("a file is still being received though it should not be");
-        }
-    }
-}
-
-/// Whoever reads a stream notices within a write to disk that it shall stop.
-const LETTING_GO: Duration = Duration::from_secs(30);
-
-/// One question for a holder.
-#[derive(Debug, Clone)]
-pub(crate) struct Ask {
-    /// Which file of the collection.
-    pub(crate) member: usize,
-    /// Its blob.
-    pub(crate) blob: BlobId,
-    /// Its size.
-    pub(crate) size: BlobSize,
-    /// What is missing.
-    pub(crate) groups: Groups,
 }
 
 impl Places {
@@ -283,119 +206,6 @@ impl Places {
         }
         self.store.release(what.blob().0, holder)
     }
-}
-
-impl Open {
-    /// Bytes that are here.
-    pub(crate) fn have(&self) -> u64 {
-        match self {
-            Self::Blob(partial) => partial.received(),
-            Self::Here(size) => size.bytes(),
-            Self::Members { gathering, .. } => gathering.have(),
-        }
-    }
-
-    /// What is to be asked for of a stretch.
-    pub(crate) fn asks(&self, stretch: &Range<u64>, what: &Offered) -> Result<Vec<Ask>, BlobError> {
-        match self {
-            Self::Here(_) => Ok(Vec::new()),
-            Self::Blob(partial) => {
-                let (blob, size) = what.blob();
-                let groups = wanted(partial, &narrow(stretch));
-                Ok(Some(Ask { member: 0, blob, size, groups })
-                    .filter(|ask| !ask.groups.is_empty())
-                    .into_iter()
-                    .collect())
-            }
-            Self::Members { manifest, gathering, .. } => {
-                let mut asks = Vec::new();
-                for place in manifest.places(stretch) {
-                    let Some(member) = manifest.members().get(place.member) else { continue };
-                    let groups = gathering.wanted(place.member, place.groups)?;
-                    if !groups.is_empty() {
-                        asks.push(Ask { member: place.member, blob: member.blob, size: member.size, groups });
-                    }
-                }
-                Ok(asks)
-            }
-        }
-    }
-
-    /// Takes the answer to a question in: proven, group by group. Returns the bytes that are new.
-    pub(crate) fn accept(&self, ask: &Ask, encoded: impl Read) -> Result<u64, BlobError> {
-        match self {
-            Self::Here(_) => Ok(0),
-            Self::Blob(partial) => partial.accept(&ask.groups, encoded),
-            Self::Members { gathering, .. } => gathering.accept(ask.member, &ask.groups, encoded),
-        }
-    }
-
-    /// Groups of a stretch that are not here, in order.
-    pub(crate) fn missing(&self, stretch: Range<u64>) -> Vec<Range<u64>> {
-        match self {
-            Self::Here(_) => Vec::new(),
-            Self::Blob(partial) => {
-                let mut missing: Vec<Range<u64>> = Vec::new();
-                let mut from = narrow(&stretch);
-                while missing.len() < MAX_PLAN_RANGES {
-                    let groups = wanted(partial, &from);
-                    let Some(last) = groups.ranges().last() else { break };
-                    missing.extend(groups.ranges().map(|range| range.start.into()..range.end.into()));
-                    from.start = last.end;
-                }
-                missing
-            }
-            Self::Members { manifest, starts, gathering } => {
-                let mut missing: Vec<Range<u64>> = Vec::new();
-                for (number, (member, start)) in manifest.members().iter().zip(starts).enumerate() {
-                    let end = start.saturating_add(member.size.groups().into());
-                    let range = (*start).max(stretch.start)..end.min(stretch.end);
-                    if range.is_empty() || gathering.has(number) {
-                        continue;
-                    }
-                    // Too many pieces: what is between the last ones is named, too, and asked for all the same only where it is missing.
-                    let joined = missing.len() >= MAX_PLAN_RANGES;
-                    match missing.last_mut() {
-                        Some(last) if last.end == range.start || joined => last.end = range.end,
-                        _ => missing.push(range),
-                    }
-                }
-                missing
-            }
-        }
-    }
-
-    /// Makes what came so far survive.
-    pub(crate) fn checkpoint(&self) -> Result<(), BlobError> {
-        match self {
-            Self::Here(_) => Ok(()),
-            Self::Blob(partial) => partial.checkpoint(),
-            Self::Members { gathering, .. } => gathering.checkpoint(),
-        }
-    }
-}
-
-/// Groups of one blob fit into 32 bits.
-fn narrow(stretch: &Range<u64>) -> Range<u32> {
-    let fit = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
-    fit(stretch.start)..fit(stretch.end)
-}
-
-/// What is missing of a stretch of a blob, as far as it fits into one question.
-fn wanted(partial: &Partial, stretch: &Range<u32>) -> Groups {
-    let missing = partial.missing(stretch.start, stretch.end.saturating_sub(stretch.start));
-    let within = missing.ranges().map(|range| range.start..range.end.min(stretch.end));
-    Groups::new(within.filter(|range| !range.is_empty()).collect()).unwrap_or_default()
-}
-
-fn starts(manifest: &Manifest) -> Vec<u64> {
-    let mut next = 0_u64;
-    let start = |groups: u32| {
-        let start = next;
-        next = next.saturating_add(groups.into());
-        start
-    };
-    manifest.members().iter().map(|member| member.size.groups()).map(start).collect()
 }
 
 fn disk(path: &Path, error: &std::io::Error) -> OpenError {

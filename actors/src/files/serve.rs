@@ -12,6 +12,7 @@ use super::{
     offer,
     pipe::Outlet,
     plane::Parts,
+    requests::Say,
 };
 use futures::{
     AsyncReadExt as _,
@@ -37,11 +38,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{
-    runtime,
-    sync::{oneshot, watch},
-    time::timeout,
-};
+use tokio::{runtime, sync::watch, time::timeout};
 use tracing::{debug, info, warn};
 
 /// The machine answers within a write to disk; this long means that it has restarted.
@@ -49,24 +46,6 @@ const WORD_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Progress is told this often.
 const TELL_EVERY: Duration = Duration::from_millis(250);
-
-/// What the machine says to a request.
-pub(crate) enum Say {
-    /// Send these groups.
-    Serve { id: TransferId, blob: BlobId, size: BlobSize, groups: Groups, member: bool },
-    /// Nothing was done.
-    Refuse(Refusal),
-    /// It is on disk.
-    Noted,
-}
-
-/// A request that waits for the machine's word, or is being answered.
-pub(crate) struct Waiting {
-    /// Where the word goes; taken when it came.
-    pub(crate) say: Option<oneshot::Sender<Say>>,
-    /// Ends it.
-    pub(crate) stop: watch::Sender<bool>,
-}
 
 /// Answers a stream until it ends.
 pub(crate) async fn answer(parts: Arc<Parts>, stream: Stream) {

@@ -9,9 +9,9 @@
 
 use super::{
     lines::{Io, NoStream, Purpose},
+    part::{Ask, Shared},
     pipe::{Inlet, Stop},
     plane::Parts,
-    receive::{Ask, Shared},
 };
 use futures::{
     AsyncReadExt as _, AsyncWriteExt as _,
