@@ -442,6 +442,63 @@ fn a_check_finds_every_flipped_bit_and_says_where() {
 }
 
 #[test]
+fn one_flipped_bit_in_any_file_of_the_store_is_told_as_what_it_is_and_as_nothing_else() {
+    let (one, two) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let (from, to) = (Side::open(one.path()), Side::open(two.path()));
+    let (large, small) = (from.offer("large", &noise(130 * GROUP + 1)), from.offer("small", &noise(40_000)));
+    // Beside the one that is damaged there is always one that is not.
+    let other = from.offer("other", &noise(2_000_000));
+    for offered in [&large, &other] {
+        let partial = to.begin(offered.id(), offered.size());
+        from.send(&partial, 0..64);
+        from.send(&partial, 100..115);
+        partial.checkpoint().expect("durable");
+    }
+    let group = |number: u64| number * GROUP as u64..(number + 1) * GROUP as u64;
+    let partial = to.partial_path(large.id(), "");
+    // Of a tree, the pair of the first two groups comes first.
+    let first_pair = Wrong::Unproven(vec![0..2 * GROUP as u64]);
+    let cases = [
+        (&from, large.path().to_owned(), 7, large.path().to_owned(), Wrong::Damaged(vec![group(0)])),
+        (&from, small.path().to_owned(), 20_000, small.path().to_owned(), Wrong::Damaged(vec![0..40_000])),
+        (&from, from.tree_path(large.id()), 70, large.path().to_owned(), Wrong::TreeMadeAgain),
+        (&to, partial.clone(), 101 * GROUP as u64, partial.clone(), Wrong::Damaged(vec![group(101)])),
+        (&to, to.partial_path(large.id(), ".tree"), 0, partial.clone(), first_pair.clone()),
+        (&to, to.partial_path(large.id(), ".tree"), 63, partial.clone(), first_pair),
+        (&to, to.partial_path(large.id(), ".marks"), 9, partial.clone(), Wrong::Marks),
+        (&to, to.partial_path(large.id(), ".marks"), 520, partial.clone(), Wrong::Marks),
+        (&to, to.partial_path(large.id(), ".marks"), 1_023, partial, Wrong::Marks),
+    ];
+    for (side, file, at, path, what) in cases {
+        let was = fs::read(&file).expect("there");
+        flip(&file, at);
+        let found = side.store.check_blobs(&mut on).expect("checked").troubles;
+        assert_eq!(
+            found,
+            [Trouble { id: if path == small.path() { small.id() } else { large.id() }, path, what }],
+            "{}",
+            file.display()
+        );
+        if fs::read(&file).expect("there") != was {
+            flip(&file, at);
+        }
+        assert!(side.store.check_blobs(&mut on).expect("checked").is_fine());
+    }
+    // Both at once are told as two things, and repaired as one.
+    flip(&to.partial_path(large.id(), ".tree"), 0);
+    flip(&to.partial_path(large.id(), ""), 50 * GROUP as u64);
+    let found: Vec<_> = to.store.check_blobs(&mut on).expect("checked").troubles;
+    let whats: Vec<_> = found.into_iter().map(|trouble| trouble.what).collect();
+    assert_eq!(whats, [Wrong::Damaged(vec![group(50)]), Wrong::Unproven(vec![0..2 * GROUP as u64])]);
+    assert_eq!(to.store.repair(large.id()).expect("repaired"), 3 * GROUP as u64);
+    let partial = to.begin(large.id(), large.size());
+    from.send_rest(&partial);
+    partial.checkpoint().expect("durable");
+    drop(partial);
+    assert!(to.store.check_blobs(&mut on).expect("checked").is_fine());
+}
+
+#[test]
 fn a_damaged_tree_is_made_again_from_its_file() {
     let dir = tempfile::tempdir().expect("a directory");
     let side = Side::open(dir.path());

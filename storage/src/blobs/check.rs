@@ -58,6 +58,9 @@ pub enum Wrong {
     Damaged(Vec<Range<u64>>),
     /// Its tree was damaged and has been made again.
     TreeMadeAgain,
+    /// What proves these bytes of a partial blob is damaged, and so they are not proven any more: 64 ranges at most, whole groups each.
+    /// They are asked for again with their proof when [`BlobStore::repair`] was told to.
+    Unproven(Vec<Range<u64>>),
     /// Marks of a partial blob are damaged: what they said is proven anew when it goes on.
     Marks,
 }
@@ -171,8 +174,12 @@ impl BlobStore {
                 if found.doubtful {
                     checked.note(note(Wrong::Marks));
                 }
-                if !found.bad.is_empty() {
-                    checked.note(note(Wrong::Damaged(spans(row.size, &found.bad))));
+                let (bytes, tree) = found.by_cause();
+                if !bytes.is_empty() {
+                    checked.note(note(Wrong::Damaged(spans(row.size, &bytes))));
+                }
+                if !tree.is_empty() {
+                    checked.note(note(Wrong::Unproven(spans(row.size, &tree))));
                 }
                 Ok(())
             }
@@ -193,15 +200,21 @@ impl BlobStore {
         let (data, tree, marks) = (open(&paths.data)?, open(&paths.tree)?, open(&paths.marks)?);
         let found = marks::read(&marks, row.id, row.size).map_err(BlobError::io(&paths.marks))?;
         let tree = tree::with(row.id, row.size, Pairs::File(tree));
-        let mut bad = Vec::new();
+        let (mut bad, mut by_tree) = (Vec::new(), Vec::new());
         for stretch in found.marks.runs(true, 0).flat_map(stretches) {
-            merge(&mut bad, tree::unproven(&tree, &data, stretch.clone()));
+            let unproven = tree::unproven(&tree, &data, stretch.clone());
+            for group in unproven.iter().cloned().flatten() {
+                if !tree::proves(&tree, &data, group) {
+                    merge(&mut by_tree, Some(group..group.saturating_add(1)));
+                }
+            }
+            merge(&mut bad, unproven);
             let span = row.size.span(&stretch);
             if progress(span.end.saturating_sub(span.start)).is_break() {
                 return Err(BlobError::Stopped);
             }
         }
-        Ok(Look { marks: found.marks, doubtful: !found.doubtful.is_empty(), bad })
+        Ok(Look { marks: found.marks, doubtful: !found.doubtful.is_empty(), bad, by_tree })
     }
 }
 
@@ -209,7 +222,24 @@ impl BlobStore {
 struct Look {
     marks: Marks,
     doubtful: bool,
+    /// What is not proven.
     bad: Vec<Range<u32>>,
+    /// What of it is not, because the tree is damaged on the way to it.
+    by_tree: Vec<Range<u32>>,
+}
+
+impl Look {
+    /// The groups whose bytes are damaged, and those whose proof is.
+    fn by_cause(self) -> (Vec<Range<u32>>, Vec<Range<u32>>) {
+        let mut bytes = Vec::new();
+        let mut by_tree = self.by_tree.iter().cloned().flatten().peekable();
+        for group in self.bad.into_iter().flatten() {
+            if by_tree.next_if_eq(&group).is_none() {
+                merge(&mut bytes, Some(group..group.saturating_add(1)));
+            }
+        }
+        (bytes, self.by_tree)
+    }
 }
 
 impl Checked {
@@ -246,7 +276,7 @@ fn stretches(range: Range<u32>) -> impl Iterator<Item = Range<u32>> {
 }
 
 /// Adds ranges behind others, joining those that touch.
-fn merge(all: &mut Vec<Range<u32>>, more: Vec<Range<u32>>) {
+fn merge(all: &mut Vec<Range<u32>>, more: impl IntoIterator<Item = Range<u32>>) {
     for range in more {
         match all.last_mut() {
             Some(last) if last.end == range.start => last.end = range.end,

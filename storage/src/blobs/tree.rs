@@ -131,6 +131,15 @@ pub(crate) fn unproven(tree: &Tree, data: &File, range: Range<u32>) -> Vec<Range
     bad
 }
 
+/// Whether the tree is right on the way to a group, whatever the group is.
+pub(crate) fn proves(tree: &Tree, data: &File, group: u32) -> bool {
+    let range = chunks_of(&(group..group.saturating_add(1)));
+    !matches!(
+        encode_ranges_validated(data, tree, &range, io::sink()),
+        Err(EncodeError::ParentHashMismatch(_))
+    )
+}
+
 /// Why a range could not be proven while it was encoded.
 #[derive(Debug)]
 pub(crate) enum Unproven {
