@@ -1,15 +1,18 @@
 //! Measures the blob store on this machine's disk: `cargo run --release -p pc2-storage --example blobs [DIR] [MIB]`.
 //!
 //! Prints, for one file of so many MiB (1,024): hashing and offering it, reading it with its proof, proving and writing that on the other side,
-//! putting it in its place, checking it; the memory of all that; then 100,000 small files.
+//! putting it in its place, checking it; the memory of all that; then 100,000 small files offered; then folders of 10,000 and of 131,072 files of
+//! 4 KiB received.
 
 use pc2_protocols::{
     blob::{BlobSize, Groups},
     crypto::seal::StorageKey,
+    files::manifest::Member,
+    id::BlobId,
 };
 use pc2_storage::{
     Options, Storage,
-    blobs::{After, Begun, BlobStore, Holder, Target, clean_name},
+    blobs::{After, Begun, BlobStore, Gathered, Holder, Target, clean_name},
 };
 use std::{
     error::Error,
@@ -35,7 +38,7 @@ fn main() -> Outcome {
     let base = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let mib: u64 = arguments.next().map_or(Ok(1_024), |mib| mib.parse())?;
     let dir = base.join(format!("pc2-blobs-{}", std::process::id()));
-    let measured = large(&dir, mib).and_then(|()| small(&dir));
+    let measured = large(&dir, mib).and_then(|()| small(&dir)).and_then(|()| folders(&dir));
     fs::remove_dir_all(&dir)?;
     measured
 }
@@ -140,6 +143,49 @@ fn small(dir: &Path) -> Outcome {
         last = Some(id);
     }
     println!("{:<44} {:?} ({sent} bytes)", "read them with proof", begun.elapsed());
+    println!("{:<44} {}", "memory at most", peak()?);
+    Ok(())
+}
+
+/// Receiving folders of small files: what comes is made up, so this is the receiving side alone.
+fn folders(dir: &Path) -> Outcome {
+    let (_storage, store) = open(&dir.join("folders"))?;
+    let target = Target::open(dir)?;
+    for count in [10_000_u32, 131_072] {
+        let bytes = |number: u32| number.to_le_bytes().repeat(1_024);
+        let member = |number: u32| -> Result<Member, Box<dyn Error>> {
+            let bytes = bytes(number);
+            let blob = BlobId::from_bytes(*blake3::hash(&bytes).as_bytes());
+            let size = BlobSize::try_from(bytes.len() as u64)?;
+            Ok(Member { path: format!("{:03}/{number:06}.bin", number / 500), blob, size })
+        };
+        let members = (0..count).map(member).collect::<Result<Vec<_>, _>>()?;
+        let told = |what: &str, begun: Instant| {
+            println!("{:<44} {:?}", format!("{count} files of 4 KiB: {what}"), begun.elapsed());
+        };
+        let gather = || match store.gather(ME, &members)? {
+            Gathered::Open(gathering) => Ok::<_, Box<dyn Error>>(gathering),
+            Gathered::Placed(_) => Err("it is here already".into()),
+        };
+        let begun = Instant::now();
+        let gathering = gather()?;
+        told("begin", begun);
+        let begun = Instant::now();
+        for (number, at) in (0..count).zip(0..) {
+            let groups = gathering.wanted(at, 0..1)?;
+            gathering.accept(at, &groups, &bytes(number)[..])?;
+        }
+        told("prove and write", begun);
+        drop(gathering);
+        let begun = Instant::now();
+        let gathering = gather()?;
+        told("begin again, hashing all", begun);
+        let begun = Instant::now();
+        gathering.finish(&target, &clean_name("many"))?;
+        told("sync and put in its place", begun);
+        drop(gathering);
+        store.abandon_gathering(ME, &members)?;
+    }
     println!("{:<44} {}", "memory at most", peak()?);
     Ok(())
 }

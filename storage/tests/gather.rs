@@ -10,9 +10,7 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
-    path::Path,
     thread,
-    time::Instant,
 };
 
 #[test]
@@ -349,42 +347,4 @@ fn into_another_file_system_it_is_copied_and_nothing_half_has_its_name() {
     assert_eq!(tree_of(&finished.path), files);
     assert_eq!(fs::read_dir(elsewhere.path()).expect("readable").count(), 2);
     assert!(!staging(&to).exists());
-}
-
-#[test]
-#[ignore = "a figure, not a test: cargo test --release --workspace --test gather -- --ignored --nocapture"]
-fn ten_thousand_files_of_four_kibibytes() {
-    let base = std::env::var("PC2_BENCH_DIR").unwrap_or_else(|_| std::env::temp_dir().display().to_string());
-    let dir = tempfile::tempdir_in(Path::new(&base)).expect("a directory");
-    let to = Side::open(dir.path());
-    for count in [10_000, 131_072] {
-        let files: Vec<_> = (0..count as u32)
-            .map(|number| {
-                (format!("{:03}/{number:06}.bin", number / 500), number.to_le_bytes().repeat(1_024))
-            })
-            .collect();
-        let members: Vec<_> = files.iter().map(|(path, bytes)| member(path, bytes)).collect();
-        let told =
-            |what: &str, begun: Instant| println!("{count} files of 4 KiB: {what:<32} {:?}", begun.elapsed());
-        let begun = Instant::now();
-        let gathering = open(&to, &members);
-        told("begin", begun);
-        let begun = Instant::now();
-        for (number, (_, bytes)) in files.iter().enumerate() {
-            let groups = gathering.wanted(number, 0..1).expect("wanted");
-            gathering.accept(number, &groups, &bytes[..]).expect("accepted");
-        }
-        told("prove and write", begun);
-        drop(gathering);
-        let begun = Instant::now();
-        let gathering = open(&to, &members);
-        assert!(gathering.is_whole());
-        told("begin again, all hashed", begun);
-        let begun = Instant::now();
-        let target = Target::open(&to.folder).expect("opens");
-        gathering.finish(&target, &clean_name("many")).expect("finished");
-        told("sync and put into its place", begun);
-        drop(gathering);
-        to.store.abandon_gathering(ME, &members).expect("forgotten");
-    }
 }

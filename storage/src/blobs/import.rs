@@ -11,8 +11,9 @@
 
 use super::{
     BlobChange, BlobError, Holder,
+    claims::Claim,
     rows::{FileRow, MAX_FILES_OF_ONE, Seen},
-    store::{BlobStore, Claim, Inner, hold, is_small, now},
+    store::{BlobStore, Inner, hold, is_small, now},
     tree,
 };
 use crate::disk;

@@ -2,7 +2,8 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the store, its folders, what is promised to whom | `store` |
+//! | the store and its folders | `store` |
+//! | who works on what, and what room it was promised | `claims` |
 //! | offering a file that stands elsewhere: hashing it, never copying it | `import` |
 //! | reading it with the proof of what is read | `reader` |
 //! | receiving: proving, writing, surviving | `partial`, `files`, `marks` |
@@ -18,6 +19,7 @@
 //! Not here: who may have which blob, what is asked of whom, and how it travels.
 
 mod check;
+mod claims;
 mod error;
 mod files;
 mod finish;

@@ -15,10 +15,11 @@
 
 use super::{
     BlobChange, BlobError, Holder,
+    claims::Receiving,
     files::{self, Files},
     marks::{self, Marks},
     rows::PartialRow,
-    store::{BlobStore, Inner, Receiving, hold, is_small, now},
+    store::{BlobStore, Inner, hold, is_small, now},
     tree::{self, PAIR_BYTES},
 };
 use bao_tree::io::{BaoContentItem, DecodeError, sync::DecodeResponseIter};

@@ -9,7 +9,7 @@
 //! <data>/blobs/gathering/<holder>   a collection being received, as the folder that it will be
 //! <data>/blobs/gathering/<holder>.place  where that folder was, or is about to be, put
 //! ```
-//! `<id>` is the hash in hexadecimal digits. Blobs up to [`SMALL_BYTES`] have neither tree nor marks here.
+//! `<id>` is the hash in hexadecimal digits, `<holder>` whoever ordered the collection, in the same. Blobs up to [`SMALL_BYTES`] have neither tree nor marks here.
 //!
 //! Several threads may use a store; one at a time works on a partial blob's beginning and end, any number on its middle. The data
 //! directory's lock, held by [`Storage`], keeps other processes out.
@@ -66,20 +66,20 @@ pub(crate) struct Inner {
 
 /// What is under way in this process.
 #[derive(Default)]
-struct Work {
+pub(crate) struct Work {
     /// Blobs whose files and rows are being put in order, and by how many: the sweep leaves them alone.
-    claims: HashMap<BlobId, usize>,
+    pub(crate) claims: HashMap<BlobId, usize>,
     /// Blobs being received, with the bytes that each has yet to write.
-    receiving: HashMap<BlobId, u64>,
+    pub(crate) receiving: HashMap<BlobId, u64>,
     /// Collections being received or cleared away, with the bytes that each has yet to write without a blob of `receiving`.
-    gathering: HashMap<Holder, u64>,
+    pub(crate) gathering: HashMap<Holder, u64>,
     /// Number of the next new tree.
     next_new: u64,
 }
 
 impl Work {
     /// Bytes that were promised and are not written yet.
-    fn promised(&self) -> u64 {
+    pub(crate) fn promised(&self) -> u64 {
         self.receiving
             .values()
             .chain(self.gathering.values())
@@ -232,40 +232,8 @@ impl Inner {
         self.root.join("new").join(work.next_new.to_string())
     }
 
-    fn work(&self) -> MutexGuard<'_, Work> {
+    pub(crate) fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps the sweep from a blob for as long as the claim lives.
-    pub(crate) fn claim(self: &Arc<Self>, id: BlobId) -> Claim {
-        *self.work().claims.entry(id).or_default() += 1;
-        Claim { inner: Arc::clone(self), id }
-    }
-
-    /// Takes a blob for receiving it.
-    pub(crate) fn receive(self: &Arc<Self>, id: BlobId) -> Result<Receiving, BlobError> {
-        let mut work = self.work();
-        if work.receiving.contains_key(&id) {
-            return Err(BlobError::Busy);
-        }
-        work.receiving.insert(id, 0);
-        Ok(Receiving { inner: Arc::clone(self), id })
-    }
-
-    /// Takes a collection for receiving it or clearing it away.
-    pub(crate) fn pledge(self: &Arc<Self>, holder: Holder) -> Result<Pledge, BlobError> {
-        let mut work = self.work();
-        if work.gathering.contains_key(&holder) {
-            return Err(BlobError::Busy);
-        }
-        work.gathering.insert(holder, 0);
-        Ok(Pledge { inner: Arc::clone(self), holder })
-    }
-
-    /// Does something while nobody can begin to claim or receive a blob; it is told who has begun. What it does must be short.
-    pub(crate) fn undisturbed<T>(&self, what: impl FnOnce(&dyn Fn(BlobId) -> bool) -> T) -> T {
-        let work = self.work();
-        what(&|id| work.claims.contains_key(&id) || work.receiving.contains_key(&id))
     }
 
     /// Whether so many bytes may be written in the file system of a folder.
@@ -276,7 +244,7 @@ impl Inner {
     }
 
     /// The same in the partial blobs' file system, beside what others were promised there.
-    fn room_beside(&self, promised: u64, needed: u64) -> Result<(), BlobError> {
+    pub(crate) fn room_beside(&self, promised: u64, needed: u64) -> Result<(), BlobError> {
         match self.room(&self.partials(), needed.saturating_add(promised)) {
             Err(BlobError::NoRoom { available, .. }) => {
                 Err(BlobError::NoRoom { needed, available: available.saturating_sub(promised) })
@@ -313,91 +281,6 @@ impl Inner {
         let rows = self.rows.blob_files(id)?;
         let standing = |row: &FileRow| fs::metadata(row.path()).is_ok_and(|file| row.seen.still(&file));
         Ok(rows.into_iter().find(standing))
-    }
-}
-
-/// A blob that the sweep leaves alone.
-pub(crate) struct Claim {
-    inner: Arc<Inner>,
-    id: BlobId,
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        let mut work = self.inner.work();
-        if let Some(count) = work.claims.get_mut(&self.id) {
-            *count -= 1;
-            if *count == 0 {
-                work.claims.remove(&self.id);
-            }
-        }
-    }
-}
-
-/// A blob that is being received, by whoever has this and by nobody else.
-pub(crate) struct Receiving {
-    pub(crate) inner: Arc<Inner>,
-    id: BlobId,
-}
-
-impl Receiving {
-    /// Promises it the room for what is still to come.
-    pub(crate) fn promise(&self, bytes: u64) -> Result<(), BlobError> {
-        let mut work = self.inner.work();
-        let own = work.receiving.get(&self.id).copied().unwrap_or_default();
-        self.inner.room_beside(work.promised().saturating_sub(own), bytes)?;
-        work.receiving.insert(self.id, bytes);
-        Ok(())
-    }
-
-    /// So many of the promised bytes were written.
-    pub(crate) fn written(&self, bytes: u64) {
-        if let Some(promised) = self.inner.work().receiving.get_mut(&self.id) {
-            *promised = promised.saturating_sub(bytes);
-        }
-    }
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        self.inner.work().receiving.remove(&self.id);
-    }
-}
-
-/// A collection that is being received or cleared away, by whoever has this and by nobody else.
-pub(crate) struct Pledge {
-    inner: Arc<Inner>,
-    holder: Holder,
-}
-
-impl Pledge {
-    /// Promises room for so many bytes in all, in place of what it had.
-    pub(crate) fn promise(&self, bytes: u64) -> Result<(), BlobError> {
-        let mut work = self.inner.work();
-        let own = work.gathering.get(&self.holder).copied().unwrap_or_default();
-        self.inner.room_beside(work.promised().saturating_sub(own), bytes)?;
-        work.gathering.insert(self.holder, bytes);
-        Ok(())
-    }
-
-    /// So many of the bytes were written, or are promised to one of its blobs from now on.
-    pub(crate) fn take(&self, bytes: u64) {
-        if let Some(promised) = self.inner.work().gathering.get_mut(&self.holder) {
-            *promised = promised.saturating_sub(bytes);
-        }
-    }
-
-    /// So many have to be written again, or are promised to one of its blobs no more.
-    pub(crate) fn give_back(&self, bytes: u64) {
-        if let Some(promised) = self.inner.work().gathering.get_mut(&self.holder) {
-            *promised = promised.saturating_add(bytes);
-        }
-    }
-}
-
-impl Drop for Pledge {
-    fn drop(&mut self) {
-        self.inner.work().gathering.remove(&self.holder);
     }
 }
 

@@ -16,10 +16,7 @@
 //! Not here: what is in the folder ([`super::folders`]), putting it there ([`super::finish`]).
 
 use super::folders;
-use crate::blobs::{
-    BlobError, BlobStore, CleanName, Holder,
-    store::{Inner, Pledge},
-};
+use crate::blobs::{BlobError, BlobStore, CleanName, Holder, claims::Pledge, store::Inner};
 use pc2_protocols::codec;
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags},

@@ -34,10 +34,7 @@ pub use begin::Gathered;
 pub use list::BadList;
 
 use super::{
-    BlobError, BlobStore, Finished, Holder,
-    partial::refused,
-    store::{Pledge, is_small},
-    tree,
+    BlobError, BlobStore, Finished, Holder, claims::Pledge, partial::refused, store::is_small, tree,
 };
 use bao_tree::io::{BaoContentItem, sync::DecodeResponseIter};
 use folders::Folders;
