@@ -128,7 +128,9 @@ mod tests {
         Format::new(VERSION + 1, &sealer).write(&db).expect("written");
         let before = fs::read(db.join("db")).expect("readable");
         let refused = Storage::open(dir.path(), &key, &options).map(|_| ()).expect_err("newer");
-        assert!(matches!(refused, OpenError::Newer { found: 4, known: 3 }));
+        assert!(
+            matches!(refused, OpenError::Newer { found, known } if (found, known) == (VERSION + 1, VERSION))
+        );
         assert!(refused.to_string().contains("install the newer PC2"));
         assert_eq!(fs::read(db.join("db")).expect("readable"), before);
     }

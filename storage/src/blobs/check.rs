@@ -242,7 +242,7 @@ impl BlobStore {
             let unproven = tree::unproven(&tree, &data, stretch.clone());
             for group in unproven.iter().cloned().flatten() {
                 if !tree::proves(&tree, &data, group) {
-                    merge(&mut by_tree, vec![group..group.saturating_add(1)]);
+                    merge(&mut by_tree, Some(group..group.saturating_add(1)));
                 }
             }
             merge(&mut bad, unproven);
@@ -272,7 +272,7 @@ impl Look {
         let mut by_tree = self.by_tree.iter().cloned().flatten().peekable();
         for group in self.bad.into_iter().flatten() {
             if by_tree.next_if_eq(&group).is_none() {
-                merge(&mut bytes, vec![group..group.saturating_add(1)]);
+                merge(&mut bytes, Some(group..group.saturating_add(1)));
             }
         }
         (bytes, self.by_tree)
@@ -313,7 +313,7 @@ fn stretches(range: Range<u32>) -> impl Iterator<Item = Range<u32>> {
 }
 
 /// Adds ranges behind others, joining those that touch.
-fn merge(all: &mut Vec<Range<u32>>, more: Vec<Range<u32>>) {
+fn merge(all: &mut Vec<Range<u32>>, more: impl IntoIterator<Item = Range<u32>>) {
     for range in more {
         match all.last_mut() {
             Some(last) if last.end == range.start => last.end = range.end,
