@@ -104,7 +104,9 @@ impl Secure {
     pub(super) async fn connect(self, socket: TcpStream, point: ConnectedPoint) -> io::Result<Connected> {
         match point {
             ConnectedPoint::Dialer { role_override: Endpoint::Dialer, .. } => self.dial(socket).await,
-            _ => self.accept(socket).await,
+            // Both dialled through a hole, and the peer was to be the one.
+            ConnectedPoint::Dialer { .. } => self.accept(socket, &[YAMUX]).await,
+            ConnectedPoint::Listener { .. } => self.accept(socket, &[YAMUX, BULK]).await,
         }
     }
 
@@ -116,7 +118,7 @@ impl Secure {
         Ok((peer, muxer))
     }
 
-    async fn accept(self, socket: TcpStream) -> io::Result<Connected> {
+    async fn accept(self, socket: TcpStream, offers: &[&'static str]) -> io::Result<Connected> {
         let (security, io) = listener_select_proto(socket, [NOISE, TLS]).await.map_err(other)?;
         let (peer, io) = if security == NOISE {
             let (peer, io) = self.noise.upgrade_inbound(io, NOISE).await.map_err(other)?;
@@ -124,8 +126,8 @@ impl Secure {
             (peer, Either::Left(io))
         } else {
             let (peer, io) = self.tls.upgrade_inbound(io, TLS).await.map_err(other)?;
-            let (what, io) = listener_select_proto(io, [YAMUX, BULK]).await.map_err(other)?;
-            if what == BULK {
+            let (what, io) = listener_select_proto(io, offers).await.map_err(other)?;
+            if *what == BULK {
                 return Err(self.doors.divert(Arrived { peer, bulk: Box::new(io) }));
             }
             (peer, Either::Right(io))

@@ -210,7 +210,9 @@ impl Driver {
         self.tally_streams(now);
         let heard = |one: &Connection| now.saturating_duration_since(one.heard()) < KNOCK_TIMEOUT;
         if self.peers.connection(node, knocked.connection).is_some_and(heard) {
-            // Bytes of files went through meanwhile; the answer is behind them.
+            // Bytes of files went through meanwhile, and the answer may be behind them. When they were only the last that went into our own buffers, nothing
+            // will have moved the next time.
+            self.swarm.behaviour_mut().knock.at(knocked.peer, knocked.connection);
             return;
         }
         tracing::debug!(peer = node.short(), "a connection is dead");
