@@ -45,6 +45,10 @@ use tracing::info;
 /// A stretch is given up after this, however it flows: the holder is slower than anything worth waiting for, or plays with us.
 const STRETCH_PATIENCE: Duration = Duration::from_secs(5 * 60);
 
+/// Nothing of an answer that has begun for so long: its connection is dead, or as good as that. Asked again, on the newest connection there is; messages find that
+/// within 5 s of a relay's end (docs/nat-laboratory.md).
+const QUIET: Duration = Duration::from_secs(6);
+
 /// Progress is told this often.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 
@@ -216,7 +220,7 @@ impl Session {
                 Answer::Refused { reason } => return Err(PullError::Refused(reason)),
                 Answer::Noted => return Err(PullError::Unsupported),
             }
-            inlet.patience(PULL_STALL, until);
+            inlet.patience(QUIET, until);
             let mut progress =
                 Told { session: self, pull: asked.stretch.pull, inlet, at: Instant::now(), told: 0, read: 0 };
             let result = asked.stretch.open.accept(ask, &mut progress);

@@ -1,8 +1,8 @@
 //! `/pc2/file/1` on connections: opens streams on the connection that the driver names, and takes in those of peers.
 //!
 //! In: [`Want`] by [`Streaming::open`], streams of peers. Out: a [`FileStream`] to whoever asked, those of peers into one queue, and [`Refused`]
-//! for each of theirs that is beyond the bounds: it is reset. Connections that were only made to try whether a node can be reached carry none: they are
-//! closed at any moment.
+//! for each of theirs that is beyond the bounds: it is reset. On connections that were only made to try whether a node can be reached we open none, for they are
+//! closed at any moment; but what a peer opens there is taken: the two sides of a try do not always know it for one, and a refusal would be taken for good.
 //!
 //! libp2p's own behaviour for plain streams chooses any connection, dials by itself and has no bounds for what comes in.
 //!
@@ -73,9 +73,9 @@ impl Streaming {
 
     fn line(&self, connection: ConnectionId, peer: PeerId, way: Way, is_try: bool) -> Line {
         let seats = self.seats.clone();
-        let place = address::node_id(&peer).filter(|_| !is_try).map(|node| Place { node, connection, seats });
+        let place = address::node_id(&peer).map(|node| Place { node, connection, seats });
         let arrivals = self.arrivals.clone();
-        Line { place, way, arrivals, wanted: VecDeque::new(), refused: 0 }
+        Line { place, way, is_try, arrivals, wanted: VecDeque::new(), refused: 0 }
     }
 }
 
@@ -119,9 +119,11 @@ impl NetworkBehaviour for Streaming {
 
 /// One connection's end of it.
 pub(super) struct Line {
-    /// `None` where there are no streams.
+    /// `None` for who is no node.
     place: Option<Place>,
     way: Way,
+    /// We open nothing here.
+    is_try: bool,
     arrivals: mpsc::Sender<FileStream>,
     wanted: VecDeque<Want>,
     /// Not yet said.
@@ -168,7 +170,7 @@ impl ConnectionHandler for Line {
     }
 
     fn on_behaviour_event(&mut self, want: Want) {
-        if self.place.is_some() {
+        if !self.is_try {
             self.wanted.push_back(want);
         } else {
             answer(want.answer, Err(StreamError::NotConnected));

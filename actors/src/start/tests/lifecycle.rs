@@ -256,7 +256,10 @@ fn health_names_every_part_and_finds_nothing_wrong() {
     let health = within(&node, node.handle().health());
     let names: Vec<_> = health.actors.iter().map(|actor| (actor.name, actor.state)).collect();
     let running = ActorState::Running;
-    assert_eq!(names, ["identity", "records", "messenger", "relay", "mailbox"].map(|name| (name, running)));
+    assert_eq!(
+        names,
+        ["identity", "records", "messenger", "relay", "mailbox", "files"].map(|name| (name, running))
+    );
     assert_eq!((health.storage, health.clock), (pc2_storage::WriterState::Writing, None));
     assert!(health.disk_free.is_some());
     node.shutdown();
