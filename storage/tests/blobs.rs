@@ -10,7 +10,7 @@ use pc2_protocols::{
     limits::MAX_BLOB_BYTES,
     time::UnixMillis,
 };
-use pc2_storage::blobs::{After, Begun, BlobError, Swept, Target, clean_name};
+use pc2_storage::blobs::{After, Begun, BlobError, Partial, Swept, Target, clean_name};
 use std::{
     collections::BTreeSet,
     fs,
@@ -462,4 +462,31 @@ fn what_a_process_held_that_ended_too_early_is_let_go_and_what_was_held_since_is
     assert_eq!(side.store.release_dead(&BTreeSet::new(), far).expect("done"), 1);
     assert_eq!(side.store.sweep().expect("swept").blobs, 1);
     assert!(side.folder.join("a.bin").exists(), "the owner's file stays");
+}
+
+#[test]
+fn what_a_killed_process_had_written_is_proven_and_need_not_come_again() {
+    let (one, two) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let (from, to) = (Side::open(one.path()), Side::open(two.path()));
+    let offered = from.offer("a.bin", &noise(12 << 20));
+    let partial = to.begin(offered.id(), offered.size());
+    from.send(&partial, 0..100);
+    from.send(&partial, 300..500);
+    // As if it were killed: nothing is made to survive.
+    drop(partial);
+    let lost = |partial: &Partial| 300 * GROUP as u64 - partial.received();
+    let partial = to.begin(offered.id(), offered.size());
+    assert!(lost(&partial) <= 64 * GROUP as u64, "{} bytes would come again", lost(&partial));
+    // What is not there is not taken for there: a byte of it is another one.
+    partial.checkpoint().expect("durable");
+    from.send(&partial, 500..600);
+    drop(partial);
+    let path = to.partial_path(offered.id(), "");
+    flip(&path, 550 * GROUP as u64);
+    let partial = to.begin(offered.id(), offered.size());
+    assert!(partial.missing(550, 1).ranges().any(|range| range == (550..551)), "only what is proven");
+    from.send_rest(&partial);
+    let target = Target::open(&to.folder).expect("opens");
+    let finished = partial.finish(&target, &clean_name("a.bin"), After::Forget).expect("finished");
+    assert_eq!(fs::read(finished.path).expect("there"), noise(12 << 20));
 }

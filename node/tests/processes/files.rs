@@ -16,8 +16,9 @@ const SIZE: usize = 64 * 1024 * 1024;
 /// Bytes a second: kills meet it on its way, and more than two seconds apart, so that who comes back is not taken for one who dialled at the same time.
 const RATE: u64 = 4 * 1024 * 1024;
 
-/// Most bytes that one kill may cost at this rate: two batches of a second each, which were not synced yet (docs/decisions/0026).
-const CHUNK: u64 = 2 * RATE;
+/// Most bytes that one kill of the recipient may cost: what was written without its proof, half a megabyte (docs/decisions/0026), and as much for progress being told
+/// four times a second.
+const CHUNK: u64 = 1024 * 1024 + RATE / 4;
 
 /// A file of bytes that are not the same everywhere.
 fn make(path: &Path, seed: u64) -> Vec<u8> {

@@ -25,6 +25,16 @@ impl Inner {
         Ok(Receiving { inner: Arc::clone(self), id })
     }
 
+    /// A sync of a blob failed.
+    pub(crate) fn doubt(&self, id: BlobId) {
+        self.work().doubted.insert(id);
+    }
+
+    /// Whether a sync of a blob failed in this process.
+    pub(crate) fn is_doubted(&self, id: BlobId) -> bool {
+        self.work().doubted.contains(&id)
+    }
+
     /// Takes a collection for receiving it or clearing it away.
     pub(crate) fn pledge(self: &Arc<Self>, holder: Holder) -> Result<Pledge, BlobError> {
         let mut work = self.work();

@@ -9,11 +9,15 @@ use super::{
     tree::{self, Pairs},
 };
 use crate::disk;
-use pc2_protocols::{blob::BlobSize, id::BlobId};
-use rustix::fs::OFlags;
+use pc2_protocols::{blob::BlobSize, id::BlobId, limits::BLOB_GROUP_BYTES};
+use rustix::{
+    fs::{OFlags, SeekFrom},
+    io::Errno,
+};
 use std::{
     fs::{File, OpenOptions},
     io,
+    ops::Range,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::PathBuf,
 };
@@ -30,6 +34,47 @@ pub(crate) struct Files {
 pub(crate) struct Books {
     pub(crate) tree: File,
     pub(crate) marks: File,
+}
+
+/// Groups looked at for having been written without being marked: twice what two batches are. More are there only where a file system does not tell of holes.
+const MOST_UNMARKED: u32 = 2_048;
+
+/// Adds to the marks those groups that the data has without being marked, as far as they are proven, and returns them.
+fn unmarked(marks: &mut Marks, id: BlobId, size: BlobSize, data: &File, tree: &File) -> io::Result<Vec<u32>> {
+    let tree = tree::with(id, size, Pairs::File(tree.try_clone()?));
+    let (mut found, mut left) = (Vec::new(), MOST_UNMARKED);
+    for missing in marks.runs(false, 0).collect::<Vec<_>>() {
+        let mut at = missing.start;
+        while at < missing.end && left > 0 {
+            let Some(written) = written(data, size.span(&(at..missing.end)))? else { break };
+            let from = u32::try_from(written.start / BLOB_GROUP_BYTES).unwrap_or(u32::MAX).max(at);
+            let to = u32::try_from(written.end.div_ceil(BLOB_GROUP_BYTES)).unwrap_or(u32::MAX);
+            let to = to.min(missing.end).min(from.saturating_add(left)).max(from.saturating_add(1));
+            left = left.saturating_sub(to.saturating_sub(from));
+            let mut unproven = tree::unproven(&tree, data, from..to).into_iter().flatten().peekable();
+            for group in from..to {
+                if unproven.next_if_eq(&group).is_none() {
+                    marks.add(group);
+                    found.push(group);
+                }
+            }
+            at = to;
+        }
+    }
+    Ok(found)
+}
+
+/// The first stretch of a file that is no hole; `None` when there is none in the range.
+fn written(data: &File, range: Range<u64>) -> io::Result<Option<Range<u64>>> {
+    let start = match rustix::fs::seek(data, SeekFrom::Data(range.start)) {
+        Ok(start) if start < range.end => start,
+        Ok(_) | Err(Errno::NXIO) => return Ok(None),
+        // It does not tell: all of it may be.
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some(range)),
+        Err(error) => return Err(error.into()),
+    };
+    let end = rustix::fs::seek(data, SeekFrom::Hole(start)).unwrap_or(range.end);
+    Ok(Some(start..end.min(range.end)))
 }
 
 /// Makes the files of a blob of which nothing is there. None of them may exist: what is in the way is somebody's.
@@ -55,8 +100,13 @@ pub(crate) fn create(inner: &Inner, id: BlobId, size: BlobSize) -> Result<Files,
 }
 
 impl Inner {
-    /// Opens what is there of a blob; `None` when that is nothing to go on with.
-    pub(crate) fn resume(&self, id: BlobId, size: BlobSize) -> Result<Option<(Files, Marks)>, BlobError> {
+    /// Opens what is there of a blob; `None` when that is nothing to go on with. With it come the groups that are there and not marked: they were written, and the
+    /// process ended before they were synced.
+    pub(crate) fn resume(
+        &self,
+        id: BlobId,
+        size: BlobSize,
+    ) -> Result<Option<(Files, Marks, Vec<u32>)>, BlobError> {
         let Some(row) = self.rows.blob_partial(id)? else { return Ok(None) };
         let paths = self.partial(id);
         let open = |path: &PathBuf| {
@@ -100,7 +150,13 @@ impl Inner {
                 });
             written.and_then(|()| self.disk.sync(&marks)).map_err(BlobError::io(&paths.marks))?;
         }
-        Ok(Some((Files { paths, data, books: Some(Books { tree, marks }) }, found.marks)))
+        // After a failed sync the system may show what the disk does not have.
+        let unmarked = if linked || self.is_doubted(id) {
+            Vec::new()
+        } else {
+            unmarked(&mut found.marks, id, size, &data, &tree).map_err(BlobError::io(&paths.data))?
+        };
+        Ok(Some((Files { paths, data, books: Some(Books { tree, marks }) }, found.marks, unmarked)))
     }
 
     /// Proves the groups of doubtful pages by data and tree.

@@ -5,8 +5,9 @@
 //!
 //! **What survives.** Groups are written to their places as they come. After every [`BATCH_BYTES`], or [`BATCH_TIME`], data and tree are
 //! synced, and only then the marks say that these groups are there. Meanwhile the next batch comes: a thread of its own syncs, so that
-//! line and disk work at the same time. A kill or a loss of power costs these two batches at most, and what the marks
-//! say is true. Marks that are damaged themselves are made again from data and tree.
+//! line and disk work at the same time. A loss of power costs these two batches at most, and what the marks
+//! say is true. A kill costs half a megabyte: what was written without being marked is looked for, and proven, when the blob is begun anew. Marks that are
+//! damaged themselves are made again from data and tree.
 //!
 //! **What fails.** A stream that is not the blob, or ends: what came before stays, nothing of it does. A disk that fails
 //! a sync: nobody knows what it has, so this [`Partial`] takes nothing more; begun again it goes on from the marks.
@@ -46,8 +47,12 @@ pub const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 /// After so long they are, too: what a kill costs on a slow line.
 pub const BATCH_TIME: Duration = Duration::from_secs(1);
 
-/// Pairs of hashes kept in memory before they are written, half a megabyte: four batches of a file that comes in order.
+/// Pairs of hashes written before a batch is made to survive, half a megabyte's: four batches of a file that comes in order.
 const MOST_PAIRS: usize = 4_096;
+
+/// Pairs kept in memory before they are written: those of half a megabyte of data. A process that is killed costs no more than what they prove: what it has
+/// written is proven again when the blob is begun anew.
+const PAIRS_AT_ONCE: usize = 32;
 
 /// What has become of the wish to receive a blob.
 pub enum Begun {
@@ -89,6 +94,8 @@ struct State {
     fresh: Vec<u32>,
     /// Pairs of hashes that are not written yet, by their place in the tree's file.
     pairs: BTreeMap<u64, [u8; PAIR_BYTES]>,
+    /// How many were written since the last batch.
+    written: usize,
     /// When `fresh` was last empty.
     since: Instant,
     /// A sync failed, or it was finished: nothing more is taken.
@@ -116,16 +123,16 @@ impl BlobStore {
         if size == BlobSize::EMPTY && id != tree::id(blake3::hash(&[])) {
             return Err(BlobError::NotTheFile { at: 0 });
         }
-        let (files, there) = if is_small(size) {
+        let (files, there, fresh) = if is_small(size) {
             self.inner.discard(id)?;
             receiving.promise(size.bytes())?;
-            (files::create(&self.inner, id, size)?, Marks::none(size.groups()))
+            (files::create(&self.inner, id, size)?, Marks::none(size.groups()), Vec::new())
         } else {
             match self.inner.resume(id, size)? {
-                Some((files, there)) => {
+                Some((files, there, fresh)) => {
                     receiving.promise(missing_bytes(size, &there))?;
                     self.inner.commit(vec![hold(id, holder)])?;
-                    (files, there)
+                    (files, there, fresh)
                 }
                 None => {
                     self.inner.discard(id)?;
@@ -134,18 +141,15 @@ impl BlobStore {
                     // Rows after files: files without rows are swept, rows without files would promise something.
                     let row = PartialRow { id, size, since: now() };
                     self.inner.commit(vec![BlobChange::PutPartial(row), hold(id, holder)])?;
-                    (files, Marks::none(size.groups()))
+                    (files, Marks::none(size.groups()), Vec::new())
                 }
             }
         };
-        let state = State {
-            there: there.clone(),
-            fresh: Vec::new(),
-            pairs: BTreeMap::new(),
-            since: Instant::now(),
-            closed: false,
-        };
-        let (durable, state) = (Mutex::new(there), Mutex::new(state));
+        let mut durable = there.clone();
+        fresh.iter().for_each(|group| durable.remove(*group));
+        let state =
+            State { there, fresh, pairs: BTreeMap::new(), written: 0, since: Instant::now(), closed: false };
+        let (durable, state) = (Mutex::new(durable), Mutex::new(state));
         let core = Arc::new(Core { id, size, holder, files, durable, state, receiving });
         Ok(Begun::Partial(Box::new(Partial { core, batch: Mutex::new(None) })))
     }
@@ -223,7 +227,7 @@ impl Partial {
                     let (left, right) = pair.split_at_mut(PAIR_BYTES / 2);
                     left.copy_from_slice(parent.pair.0.as_bytes());
                     right.copy_from_slice(parent.pair.1.as_bytes());
-                    core.note_pair(place.value().saturating_mul(PAIR_BYTES as u64), pair)
+                    core.note_pair(place.value().saturating_mul(PAIR_BYTES as u64), pair)?
                 }
                 Ok(BaoContentItem::Leaf(leaf)) => {
                     let (bytes, due) = core.write(leaf.offset, &leaf.data)?;
@@ -299,6 +303,8 @@ fn end_batch(batch: &mut Option<JoinHandle<Result<(), BlobError>>>) -> Result<()
 struct Fresh {
     groups: Vec<u32>,
     pairs: BTreeMap<u64, [u8; PAIR_BYTES]>,
+    /// Others were written already.
+    written: bool,
 }
 
 impl Core {
@@ -328,19 +334,23 @@ impl Core {
     /// Whether what came should be made to survive. What is small survives as a whole or not at all.
     fn is_due(&self, state: &State) -> bool {
         let bytes = (state.fresh.len() as u64).saturating_mul(BLOB_GROUP_BYTES);
-        let full = bytes >= BATCH_BYTES || state.pairs.len() >= MOST_PAIRS;
+        let full = bytes >= BATCH_BYTES || state.written >= MOST_PAIRS;
         self.files.books.is_some() && (full || (bytes > 0 && state.since.elapsed() >= BATCH_TIME))
     }
 
     /// Keeps a proven pair for the tree's file. They come before the groups they prove, so a group that is noted has all of its own
     /// noted. Returns whether a batch is due.
-    fn note_pair(&self, place: u64, pair: [u8; PAIR_BYTES]) -> bool {
-        if self.files.books.is_none() {
-            return false;
-        }
+    fn note_pair(&self, place: u64, pair: [u8; PAIR_BYTES]) -> Result<bool, BlobError> {
+        let Some(books) = &self.files.books else { return Ok(false) };
         let mut state = self.state();
         state.pairs.insert(place, pair);
-        self.is_due(&state)
+        if state.pairs.len() >= PAIRS_AT_ONCE {
+            // Under the lock, so that a batch that begins meanwhile syncs them.
+            write_pairs(&books.tree, &state.pairs).map_err(BlobError::io(&self.files.paths.tree))?;
+            state.written = state.written.saturating_add(state.pairs.len());
+            state.pairs.clear();
+        }
+        Ok(self.is_due(&state))
     }
 
     /// Writes a proven group, unless it is there. Returns how many bytes are new, and whether a batch is due.
@@ -370,17 +380,20 @@ impl Core {
             return Err(BlobError::Failed);
         }
         state.since = Instant::now();
-        Ok(Fresh { groups: std::mem::take(&mut state.fresh), pairs: std::mem::take(&mut state.pairs) })
+        let written = std::mem::take(&mut state.written) > 0;
+        let (groups, pairs) = (std::mem::take(&mut state.fresh), std::mem::take(&mut state.pairs));
+        Ok(Fresh { groups, pairs, written })
     }
 
     /// Makes survive what was taken; after a failure nothing is taken any more.
     fn settle(&self, fresh: Fresh) -> Result<(), BlobError> {
-        if fresh.groups.is_empty() && fresh.pairs.is_empty() {
+        if fresh.groups.is_empty() && fresh.pairs.is_empty() && !fresh.written {
             return Ok(());
         }
         let done = self.make_durable(&fresh);
         if done.is_err() {
             self.close();
+            self.receiving.inner.doubt(self.id);
         }
         done
     }

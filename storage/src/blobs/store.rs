@@ -29,7 +29,7 @@ use crate::{
 };
 use pc2_protocols::{blob::BlobSize, id::BlobId, time::UnixMillis};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::sync_channel},
@@ -73,6 +73,8 @@ pub(crate) struct Work {
     pub(crate) receiving: HashMap<BlobId, u64>,
     /// Collections being received or cleared away, with the bytes that each has yet to write without a blob of `receiving`.
     pub(crate) gathering: HashMap<Holder, u64>,
+    /// Blobs of which a sync failed: of what was written since the one before nobody knows whether the disk has it.
+    pub(crate) doubted: HashSet<BlobId>,
     /// Number of the next new tree.
     next_new: u64,
 }
