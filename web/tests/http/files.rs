@@ -302,7 +302,7 @@ fn what_cannot_be_prepared_says_why_until_it_is_dismissed() {
     };
     let why = failed["why"].as_str().expect("a reason");
     assert!(why.contains("nothing.txt") && why.contains("not there"), "{why}");
-    assert_eq!(transfers(&alice), [failed.clone()]);
+    assert_eq!(transfers(&alice), std::slice::from_ref(&failed));
     assert_eq!(act(&alice, &failed, "cancel").status, 202);
     assert_eq!(events.until("transfer_removed")["data"]["id"], failed["id"]);
     assert_eq!(transfers(&alice), [] as [Value; 0]);
