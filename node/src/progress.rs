@@ -96,7 +96,7 @@ impl Teller {
 }
 
 fn draw(bar: &ProgressBar, parts: Option<(u64, u64)>, text: String) {
-    let template = if parts.is_some() { "{bar:24} {wide_msg}" } else { "{spinner} {wide_msg}" };
+    let template = if parts.is_some() { "{bar:12} {wide_msg}" } else { "{spinner} {wide_msg}" };
     // Our own templates; without them the bar is merely plainer.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

@@ -15,15 +15,18 @@ pub(crate) fn transfer(transfer: &dto::Transfer, who: &str, rate: Option<u64>) -
     let (name, who) = (name(transfer), one_line(who));
     let out = transfer.direction == TransferDirection::Out;
     match transfer.state {
-        TransferState::Preparing => format!("Hashing {name}: {}", progress(transfer, rate)),
+        TransferState::Preparing => format!("Hashing: {} · {name}", progress(transfer, rate)),
         TransferState::Sending => format!("Offering {name} to {who}."),
         TransferState::WaitingForThem => format!("Offered {name} to {who}; waiting for them."),
         TransferState::Offered => format!("{who} offers {name}."),
         TransferState::Queued => format!("{name} waits for its turn."),
+        // What changes comes first: a narrow terminal cuts the name.
         TransferState::Transferring if out => {
-            format!("Sending {name} to {who}: {}", progress(transfer, rate))
+            format!("Sending to {who}: {} · {name}", progress(transfer, rate))
         }
-        TransferState::Transferring => format!("Receiving {name} from {who}: {}", progress(transfer, rate)),
+        TransferState::Transferring => {
+            format!("Receiving from {who}: {} · {name}", progress(transfer, rate))
+        }
         TransferState::Paused => format!("{name} is paused."),
         TransferState::WaitingForPeer => format!("{name} waits until {who} is online."),
         TransferState::WaitingForRoom => {
@@ -312,12 +315,12 @@ mod tests {
         let sending = example(TransferState::Transferring, TransferDirection::Out);
         assert_eq!(
             transfer(&sending, "Bob", Some(16 << 20)),
-            "Sending film.mkv to Bob: 50% of 3 GiB, 16 MiB/s, 1 min 36 s left"
+            "Sending to Bob: 50% of 3 GiB, 16 MiB/s, 1 min 36 s left · film.mkv"
         );
-        assert_eq!(transfer(&sending, "Bob", None), "Sending film.mkv to Bob: 50% of 3 GiB");
-        assert_eq!(transfer(&sending, "Bob", Some(0)), "Sending film.mkv to Bob: 50% of 3 GiB, 0 bytes/s");
+        assert_eq!(transfer(&sending, "Bob", None), "Sending to Bob: 50% of 3 GiB · film.mkv");
+        assert_eq!(transfer(&sending, "Bob", Some(0)), "Sending to Bob: 50% of 3 GiB, 0 bytes/s · film.mkv");
         let hashing = example(TransferState::Preparing, TransferDirection::Out);
-        assert!(transfer(&hashing, "Bob", None).starts_with("Hashing film.mkv: 50%"));
+        assert!(transfer(&hashing, "Bob", None).starts_with("Hashing: 50%"));
     }
 
     #[test]
