@@ -18,6 +18,7 @@ export const words = {
     clear: 'Clear search',
     chats: 'Chats',
     requests: 'Requests',
+    file: 'File:',
     requestsCount: (n: number) => plural(n, 'request waits for you', 'requests wait for you'),
     add: 'Connect with someone',
     network: 'Network',
