@@ -2,7 +2,7 @@
  * The routes of files: lists and decisions by `call`, the bytes by what browsers have for them. Beside `api` the only file that asks the node.
  */
 import { ApiError, call, told, unreachable } from './api'
-import type { Transfer } from './api-types'
+import type { Transfer, TransferSettings } from './api-types'
 import type { Act } from './transfer-rules'
 
 const BUSY_TRIES = 4
@@ -17,6 +17,12 @@ export const filesApi = {
   /** `keepalive` lets it outlive the page, for what is done when the time for Undo is over. */
   act: (id: string, command: Command) =>
     call<Transfer>('POST', `${transfer(id)}/${command}`, undefined, { keepalive: true }),
+
+  settings: () => call<TransferSettings>('GET', '/api/transfers/settings'),
+  setRates: (down: number | null, up: number | null) =>
+    call<TransferSettings>('PUT', '/api/transfers/rates', { down, up }),
+  setAuto: (did: string, maxBytes: number | null) =>
+    call<TransferSettings>('PUT', `/api/transfers/auto/${encodeURIComponent(did)}`, { max_bytes: maxBytes }),
 
   /** Where the bytes are, to be saved. */
   content: (id: string) => `${transfer(id)}/content`,

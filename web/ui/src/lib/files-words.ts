@@ -81,6 +81,50 @@ export const words = {
   folderDropped: (names: string[]) => `${names.join(', ')}: folders are sent from the command line, with`,
   folderCommand: (did: string) => `pc2 file send ${did} FOLDER`,
 
+  auto: {
+    entry: 'Files without asking…',
+    title: (name: string) => `Files from ${name}`,
+    lead: 'Receive without asking',
+    hint: 'What is larger still waits for you to decide. They are not told.',
+    never: 'Nothing: ask me each time',
+    upTo: (bytes: number) => `Up to ${size(bytes)}`,
+    any: 'Everything',
+    saved: 'Saved',
+    failed: 'This could not be read',
+  },
+
+  page: {
+    title: 'Transfers',
+    back: 'Back to chats',
+    limits: 'Limits',
+    undecided: 'Waiting for you',
+    active: 'Under way',
+    over: 'Finished',
+    empty: 'No files yet',
+    emptyHint: 'Drop files onto a conversation, or attach them there. What you send and receive is shown here.',
+    failed: 'The transfers did not load',
+    more: 'Show more',
+    from: 'from',
+    to: 'to',
+  },
+
+  limits: {
+    title: 'Limits',
+    lead: 'Fastest, all files together',
+    down: 'Receiving',
+    up: 'Sending',
+    unit: 'MiB a second',
+    hint: 'Empty: as fast as it goes.',
+    wrong: 'A number above 0, or nothing.',
+    saved: 'Saved',
+    auto: 'Received without asking',
+    autoNone: 'Nobody’s. Choose it in a conversation’s menu.',
+    ask: 'Ask again',
+    askFor: (name: string) => `Ask again about files from ${name}`,
+    asked: (name: string) => `You are asked about files from ${name} again`,
+    failed: 'These settings could not be read',
+  },
+
   /** Where a transfer stands, as it is for the reader. */
   state(one: Transfer, whom: Whom): string {
     const mine = one.direction === 'out'

@@ -18,6 +18,8 @@ export const words = {
     clear: 'Clear search',
     chats: 'Chats',
     requests: 'Requests',
+    transfers: 'Transfers',
+    transfersCount: (n: number) => plural(n, 'offer waits for you', 'offers wait for you'),
     file: 'File:',
     requestsCount: (n: number) => plural(n, 'request waits for you', 'requests wait for you'),
     add: 'Connect with someone',
