@@ -9,31 +9,12 @@ import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { complaints, inspect, openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
+import { compose, hears, log, row, say, signIn, SOON } from './page.mjs'
 
 const pc2 = process.env.PC2_BIN
 if (!pc2) {
   console.error('PC2_BIN must name the pc2 binary: cargo build -p pc2 && PC2_BIN=target/debug/pc2 npm run test:e2e')
   process.exit(1)
-}
-
-/** What a message must do within a second on an idle machine gets more on a busy one. */
-const SOON = 15_000
-
-const compose = ({ page }, name) => page.getByRole('textbox', { name: `Message to ${name}` })
-const log = ({ page }, name) => page.getByRole('log', { name: `Messages with ${name}` })
-const row = ({ page }, name) => page.getByRole('list').getByRole('link', { name: new RegExp(name) })
-
-async function say(who, to, text) {
-  await compose(who, to).fill(text)
-  await compose(who, to).press('Enter')
-}
-
-const hears = (who, from, text) => log(who, from).getByText(text, { exact: true }).waitFor({ timeout: SOON })
-
-async function signIn(who, node) {
-  await who.page.goto(await node.link())
-  await who.page.getByRole('heading', { name: 'Chats' }).waitFor()
-  assert.ok(!who.page.url().includes('sign-in'), 'the secret of the link is gone from the address')
 }
 
 test('Alice and Bob', { timeout: 300_000 }, async (t) => {

@@ -1,5 +1,5 @@
 /**
- * The node's HTTP API, one function a route. The only file that fetches. Routes of the network screen are in its state.
+ * The node's HTTP API, one function a route. Beside `files-api` the only file that fetches. Routes of the network screen are in its state.
  *
  * Every failure is an `ApiError` with a stable code and a sentence for people. When the node says "busy,
  * try again" (503), it is tried again here, a few times, as it asks.
@@ -41,6 +41,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Nobody answers. */
+export const unreachable = () => new ApiError(0, { code: 'unreachable', message: words.problem.unreachable })
+
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** For one route; those of what is read later stand where they are used. */
@@ -53,7 +56,7 @@ export async function call<T>(method: Method, path: string, body?: unknown, init
       await pause(1000 * Number(retryAfter))
       continue
     }
-    throw new ApiError(response.status, await problem(response))
+    throw new ApiError(response.status, told(response.status, await response.text().catch(() => '')))
   }
 }
 
@@ -66,7 +69,7 @@ async function request(method: Method, path: string, body: unknown, init: Reques
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     })
   } catch {
-    throw new ApiError(0, { code: 'unreachable', message: words.problem.unreachable })
+    throw unreachable()
   }
 }
 
@@ -75,20 +78,21 @@ async function answer(response: Response): Promise<unknown> {
   return text === '' ? undefined : JSON.parse(text)
 }
 
-async function problem(response: Response): Promise<Problem> {
+/** What an answer with an error says. */
+export function told(status: number, text: string): Problem {
   try {
-    const body = (await response.json()) as Partial<Problem>
+    const body = JSON.parse(text) as Partial<Problem>
     if (typeof body.code === 'string' && typeof body.message === 'string') {
       return { code: body.code, message: sentence(body.message) }
     }
   } catch {
     // Not JSON: something between the page and the node answered.
   }
-  return { code: 'unknown', message: words.problem.status(response.status) }
+  return { code: 'unknown', message: words.problem.status(status) }
 }
 
 /** The node words its errors without capital and full stop, so that they fit into other sentences. */
-function sentence(text: string): string {
+export function sentence(text: string): string {
   const begun = text.charAt(0).toUpperCase() + text.slice(1)
   return /[.!?]$/.test(begun) ? begun : `${begun}.`
 }

@@ -1,19 +1,6 @@
 /** What the network screen says: read with it, so that the first load stays small. Everything else is in `strings`. */
 import type { Mapping, Path, Peer, PinnedHolder, PinState, Reach, Reachability, ServedPerson } from './api-types'
-
-const bytes = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 })
-
-/** A size as people read it. */
-export function size(count: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  let unit = 0
-  let value = count
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024
-    unit += 1
-  }
-  return `${bytes.format(value)} ${units[unit]}`
-}
+import { size } from './sizes'
 
 export const words = {
   title: 'Network',

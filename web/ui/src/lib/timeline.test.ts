@@ -11,6 +11,7 @@ function message(order: number, more: Partial<Message> = {}): Message {
     conversation: 'did:boson:bob',
     sender: more.mine ? 'alice' : 'bob',
     mine: false,
+    body: { kind: 'text' },
     text: `text ${order}`,
     reply_to: null,
     state: 'received',

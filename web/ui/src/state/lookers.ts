@@ -4,7 +4,7 @@
  */
 export interface Looker {
   /** What it shows may have changed at the node. */
-  changed(): void
+  changed?(): void
   /** Somebody signed out: nothing of theirs may stay. */
   clear(): void
 }
@@ -13,4 +13,4 @@ const lookers = new Set<Looker>()
 
 export const addLooker = (looker: Looker) => void lookers.add(looker)
 
-export const tellLookers = (what: keyof Looker) => lookers.forEach((looker) => looker[what]())
+export const tellLookers = (what: keyof Looker) => lookers.forEach((looker) => looker[what]?.())

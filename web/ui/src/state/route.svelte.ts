@@ -5,12 +5,14 @@
 export type Route =
   | { at: 'chats' }
   | { at: 'requests' }
+  | { at: 'transfers' }
   | { at: 'person'; did: string }
   | { at: 'sign-in'; token: string }
 
 function parse(hash: string): Route {
   const [, first = '', second = ''] = hash.replace(/^#/, '').split('/')
   if (first === 'sign-in' && second) return { at: 'sign-in', token: second }
+  if (first === 'transfers') return { at: 'transfers' }
   if (first === 'requests') return { at: 'requests' }
   if (first === 'chat' && second) return { at: 'person', did: decode(second) }
   return { at: 'chats' }
@@ -27,6 +29,7 @@ function decode(text: string): string {
 export const hrefs = {
   chats: '#/',
   requests: '#/requests',
+  transfers: '#/transfers',
   person: (did: string) => `#/chat/${did}`,
 }
 

@@ -10,6 +10,7 @@ import { kept } from './kept'
 import { tellLookers } from './lookers'
 import { hrefs, place } from './route.svelte'
 import { threads } from './thread.svelte'
+import { transfers } from './transfers.svelte'
 
 export type Line = { up: true } | { up: false; retryAt: number | null }
 
@@ -87,6 +88,7 @@ class Session {
     this.#live.stop()
     contacts.clear()
     threads.clear()
+    transfers.clear()
     invitations.forget()
     tellLookers('clear')
     this.me = null
@@ -103,6 +105,7 @@ class Session {
 
   #readAgain(): void {
     void contacts.load()
+    void transfers.load()
     tellLookers('changed')
     threads.reload(place.route.at === 'person' ? place.route.did : null)
   }
@@ -119,6 +122,10 @@ class Session {
         return threads.known(frame.data.conversation)?.put(frame.data)
       case 'message_state':
         return threads.known(frame.data.conversation)?.setState(frame.data.id, frame.data.state)
+      case 'transfer':
+        return transfers.changed(frame.data)
+      case 'transfer_removed':
+        return transfers.removed(frame.data.id)
       case 'network':
         return tellLookers('changed')
       case 'profile':

@@ -1,0 +1,34 @@
+/** Where things are on the page, and what people do there again and again. */
+import assert from 'node:assert/strict'
+
+/** What a message must do within a second on an idle machine gets more on a busy one. */
+export const SOON = 15_000
+
+export const compose = ({ page }, name) => page.getByRole('textbox', { name: `Message to ${name}` })
+export const log = ({ page }, name) => page.getByRole('log', { name: `Messages with ${name}` })
+export const row = ({ page }, name) =>
+  page.getByRole('region', { name: 'Chats' }).getByRole('list').getByRole('link', { name: new RegExp(name) })
+
+export async function say(who, to, text) {
+  await compose(who, to).fill(text)
+  await compose(who, to).press('Enter')
+}
+
+export const hears = (who, from, text) => log(who, from).getByText(text, { exact: true }).waitFor({ timeout: SOON })
+
+export async function signIn(who, node) {
+  await who.page.goto(await node.link())
+  await who.page.getByRole('heading', { name: 'Chats' }).waitFor()
+  assert.ok(!who.page.url().includes('sign-in'), 'the secret of the link is gone from the address')
+}
+
+/** Asks the node of a page, as the page would. */
+export const ask = ({ page }, method, path, body) =>
+  page.evaluate(
+    async ([method, path, body]) => {
+      const init = body === null ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+      const answer = await fetch(path, { method, ...init })
+      return JSON.parse((await answer.text()) || 'null')
+    },
+    [method, path, body ?? null],
+  )
