@@ -55,9 +55,9 @@ bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory 
 	@# The release build is what is measured; what drives it need not be one.
 	PC2_BIN="$(TARGET)/release/pc2" PC2_UI=off $(CARGO) bench --profile dev --workspace --bench pc2
 
-torture: ## 200 kill -9 of sender and recipient under load (tests do 20)
+torture: ## 200 kill -9 of sender and recipient under load, and as many of file transfers (tests do 20 and 6)
 	$(CARGO) build --release -p pc2
-	PC2_KILLS=200 PC2_UI=off PC2_BIN="$(TARGET)/release/pc2" $(CARGO) test -p pc2 --test processes torture -- --nocapture
+	PC2_KILLS=200 PC2_UI=off PC2_BIN="$(TARGET)/release/pc2" $(CARGO) test -p pc2 --test processes -- torture whole_through --nocapture --test-threads=1
 
 sim: sim-records sim-mailboxes ## large worlds: a thousand record machines, weeks of mailboxes
 
