@@ -3,8 +3,8 @@
 mod nodes;
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
-use nodes::{Node, acquainted, files::*};
-use pc2_actors::net::{self, Loopback, NetConfig, NetTask, Routes};
+use nodes::{Node, acquainted, driver_alone, files::*};
+use pc2_actors::net::NetTask;
 use pc2_protocols::{
     crypto::keys::{IdentityKeys, SEED_BYTES},
     files::{
@@ -13,7 +13,7 @@ use pc2_protocols::{
         wire::Answer,
     },
     id::NodeId,
-    net::{Address, Peer},
+    net::Peer,
 };
 use pc2_storage::{Options, Storage};
 use std::{fs, sync::Arc};
@@ -156,26 +156,7 @@ struct Liar {
 
 impl Liar {
     fn start(io: &tokio::runtime::Handle, meets: Peer) -> Self {
-        let nothing: net::Route = Arc::new(|_| Ok(()));
-        let routes = Routes {
-            record: Arc::clone(&nothing),
-            message: Arc::clone(&nothing),
-            mailbox: Arc::clone(&nothing),
-            files: Arc::clone(&nothing),
-            relay: nothing,
-            observer: Arc::new(|_| {}),
-            routing_saved: Arc::new(|_| {}),
-        };
-        let config = NetConfig {
-            secret: Zeroizing::new([9; 32]),
-            listen: vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("address")],
-            bootstrap: vec![meets],
-            mdns: false,
-            upnp: false,
-            known: Vec::new(),
-            loopback: Loopback::WhenAlone,
-        };
-        let (handle, task, mut arriving) = net::spawn(io, config, routes).expect("starts");
+        let (handle, task, mut arriving) = driver_alone(io, meets);
         io.spawn(async move {
             while let Some(mut stream) = arriving.recv().await {
                 tokio::spawn(async move {

@@ -4,8 +4,7 @@
 mod nodes;
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
-use nodes::{acquainted, acquainted_so, files::*};
-use pc2_actors::net::{self, Loopback, NetConfig, Routes};
+use nodes::{acquainted, acquainted_so, driver_alone, files::*};
 use pc2_protocols::{
     blob::Groups,
     files::{
@@ -13,7 +12,6 @@ use pc2_protocols::{
         rows::Failure,
         wire::{Answer, Pull, Refusal, Request},
     },
-    net::Address,
 };
 use pc2_storage::Disk;
 use std::{
@@ -25,7 +23,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use zeroize::Zeroizing;
 
 #[test]
 fn whoever_was_offered_nothing_gets_nothing_though_they_know_offer_and_hash() {
@@ -38,27 +35,8 @@ fn whoever_was_offered_nothing_gets_nothing_though_they_know_offer_and_hash() {
     let view = until(&bob, &mut at_bob, offered);
     let (blob, size) = view.offer.what.blob();
 
-    let nothing: net::Route = Arc::new(|_| Ok(()));
-    let routes = Routes {
-        record: Arc::clone(&nothing),
-        message: Arc::clone(&nothing),
-        mailbox: Arc::clone(&nothing),
-        files: Arc::clone(&nothing),
-        relay: nothing,
-        observer: Arc::new(|_| {}),
-        routing_saved: Arc::new(|_| {}),
-    };
-    let config = NetConfig {
-        secret: Zeroizing::new([9; 32]),
-        listen: vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("address")],
-        bootstrap: vec![alice.as_peer()],
-        mdns: false,
-        upnp: false,
-        known: Vec::new(),
-        loopback: Loopback::WhenAlone,
-    };
     let io = bystander.running.io();
-    let (stranger, task, _arriving) = net::spawn(io, config, routes).expect("starts");
+    let (stranger, task, _arriving) = driver_alone(io, alice.as_peer());
     let answer = bystander.block_on(async {
         let mut stream = loop {
             match stranger.files().open(alice.id()).await {

@@ -231,10 +231,11 @@ impl Peers {
         [Way::Direct, Way::Relayed].into_iter().find(works)
     }
 
-    /// The connection on which a stream of files to a node is best opened: a direct one if there is any. Of several the newest by TCP, which costs half as
-    /// much of a processor as QUIC does for the same bytes; the newest is the least likely to be dead.
+    /// The connection on which a stream of files to a node is best opened: a direct one if there is any. Of several direct ones the newest by TCP, which costs half as
+    /// much of a processor as QUIC does for the same bytes; of relayed ones the newest, however it gets to its relay: it is the least likely to be dead.
     pub(super) fn for_streams(&self, node: NodeId) -> Option<ConnectionId> {
-        let worth = |one: &&Connection| (Reverse(one.way()), address::is_tcp(&one.remote), one.opened);
+        let cheap = |one: &Connection| one.way() == Way::Direct && address::is_tcp(&one.remote);
+        let worth = |one: &&Connection| (Reverse(one.way()), cheap(one), one.opened);
         self.connections(node).max_by_key(worth).map(|connection| connection.id)
     }
 

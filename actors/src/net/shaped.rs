@@ -100,9 +100,11 @@ impl Piece {
     /// How many bytes may be used now.
     fn poll(&mut self, throttle: &Throttle, cx: &mut Context<'_>) -> Poll<usize> {
         if self.left == 0 {
-            let from = throttle.take(Instant::now());
+            let now = Instant::now();
+            let from = throttle.take(now);
             self.left = usize::try_from(PIECE_BYTES).unwrap_or(usize::MAX);
-            self.wait = Some(Box::pin(sleep_until(from.into())));
+            // Timers have milliseconds: a wait for what may go at once would be the limit itself, 15 MB/s.
+            self.wait = (from > now).then(|| Box::pin(sleep_until(from.into())));
         }
         if let Some(wait) = &mut self.wait {
             ready!(wait.as_mut().poll(cx));

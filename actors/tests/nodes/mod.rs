@@ -7,6 +7,7 @@ use pc2_actors::{
     NodeConfig, Running,
     api::NodeHandle,
     event::{NodeEvent, Notice, Subscription},
+    net::{self, ArrivingStreams, Loopback, NetConfig, NetHandle, NetTask, Routes},
     start,
 };
 use pc2_protocols::{
@@ -140,4 +141,31 @@ pub(crate) fn acquainted_so(change: impl FnOnce(&mut NodeConfig)) -> (Node, Node
         _ => None,
     });
     (bystander, alice, bob)
+}
+
+/// A driver without any machine, connected with one node: for whoever plays by other rules.
+pub(crate) fn driver_alone(
+    io: &tokio::runtime::Handle,
+    meets: Peer,
+) -> (NetHandle, NetTask, ArrivingStreams) {
+    let nothing: net::Route = Arc::new(|_| Ok(()));
+    let routes = Routes {
+        record: Arc::clone(&nothing),
+        message: Arc::clone(&nothing),
+        mailbox: Arc::clone(&nothing),
+        files: Arc::clone(&nothing),
+        relay: nothing,
+        observer: Arc::new(|_| {}),
+        routing_saved: Arc::new(|_| {}),
+    };
+    let config = NetConfig {
+        secret: Zeroizing::new([9; 32]),
+        listen: vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("address")],
+        bootstrap: vec![meets],
+        mdns: false,
+        upnp: false,
+        known: Vec::new(),
+        loopback: Loopback::WhenAlone,
+    };
+    net::spawn(io, config, routes).expect("starts")
 }

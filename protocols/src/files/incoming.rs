@@ -286,11 +286,14 @@ impl Files {
 
     /// A holder is not asked for a while.
     pub(super) fn rest(&mut self, id: TransferId, holder: NodeId, busy: bool, now: Mono) {
-        let failures = self
-            .transfers
-            .get(&id)
-            .and_then(|transfer| transfer.holders.get(&holder))
-            .map_or(0, |standing| standing.failures);
+        let standing = self.transfers.get(&id).and_then(|transfer| transfer.holders.get(&holder));
+        // A stream that broke took two questions with it: that is one failure.
+        if standing
+            .is_some_and(|standing| standing.wait.is_some_and(|at| at > now) && (standing.busy || !busy))
+        {
+            return;
+        }
+        let failures = standing.map_or(0, |standing| standing.failures);
         // Who has too much to do is left alone for some seconds at least.
         let wait = self.retry_at(now, if busy { failures.max(3) } else { failures });
         if let Some(transfer) = self.transfers.get_mut(&id) {

@@ -191,6 +191,11 @@ impl World {
             self.links.remove(&(from, to));
             self.put(from, In::PeerDown { node: to });
         }
+        self.break_streams(one, other);
+    }
+
+    /// What is under way between two is lost; they stay connected.
+    pub(super) fn break_streams(&mut self, one: NodeId, other: NodeId) {
         let between = |flow: &Flow| [(one, other), (other, one)].contains(&(flow.receiver, flow.holder));
         let (broken, rest) = std::mem::take(&mut self.flows).into_iter().partition(between);
         self.flows = rest;

@@ -1,6 +1,7 @@
 //! Several who have the same: side by side, and without those who lie, stall or refuse.
 
 use super::*;
+use crate::limits::RETRY_MIN;
 
 const BLOB: u8 = 1;
 const SIZE: u64 = 64 * 60;
@@ -137,4 +138,16 @@ fn an_interruption_costs_nothing_that_was_proven() {
     }
     world.until_done(BOB, id);
     assert_eq!(world.person(BOB).pulled, SIZE);
+}
+
+#[test]
+fn a_stream_that_breaks_with_two_questions_on_it_is_one_failure_and_asked_again_within_a_second() {
+    let mut world = World::new(&[ALICE, BOB]);
+    let id = world.offer(ALICE, BOB, 7, file(BLOB, 64 * 600));
+    world.accept(BOB, id);
+    world.run(Duration::from_millis(200));
+    world.break_streams(node(ALICE), node(BOB));
+    let before = world.person(BOB).pulled;
+    world.run(RETRY_MIN + Duration::from_millis(200));
+    assert!(world.person(BOB).pulled > before);
 }
