@@ -16,7 +16,7 @@ use pc2_protocols::{
     net::Peer,
 };
 use pc2_storage::{Options, Storage};
-use std::{fs, sync::Arc};
+use std::fs;
 use zeroize::Zeroizing;
 
 #[test]
