@@ -9,6 +9,10 @@ INTEROP := simulations/interop
 # Where cargo builds.
 TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
+# Parts of the benchmark that are scenarios of the NAT laboratory.
+comma := ,
+BENCH_LAB = $(if $(filter files,$(or $(ONLY),files)),relay-files$(comma)wan-files)$(if $(filter files-relay,$(ONLY)),relay-files)$(if $(filter files-wan,$(ONLY)),wan-files)
+
 .PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui bench torture sim sim-records sim-mailboxes netlab netlab-short demo dev
 
 help: ## this list
@@ -50,10 +54,15 @@ test-ui: $(UI)/node_modules/.package-lock.json
 	$(CARGO) build -p pc2
 	cd $(UI) && PC2_BIN="$(TARGET)/debug/pc2" npm test
 
-bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory a part
+bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory a part, ONLY=files those about files
 	$(CARGO) build --release -p pc2
+	@# The programs that files are measured beside; other parts need none of them.
+	$(if $(filter-out files%,$(ONLY)),,bash simulations/benches/peers.sh "$(TARGET)/peers")
 	@# The release build is what is measured; what drives it need not be one.
-	PC2_BIN="$(TARGET)/release/pc2" PC2_UI=off $(CARGO) bench --profile dev --workspace --bench pc2
+	$(if $(filter files-relay files-wan,$(ONLY)),,PC2_PEERS="$(TARGET)/peers" PC2_BIN="$(TARGET)/release/pc2" PC2_UI=off $(CARGO) bench --profile dev --workspace --bench pc2)
+	@# Two of them need a network of their own, and root.
+	$(if $(BENCH_LAB),@if [ "$$(id -u)" != 0 ]; then echo "files through a relay and over a bad line were not measured: they need root"; else \
+	  bash .ci/test-tools lab && NETLAB_ONLY=$(BENCH_LAB) NETLAB_RUNS="$(or $(ROUNDS),9)" PC2_BIN="$(TARGET)/release/pc2" PC2_UI=off $(CARGO) test --workspace --bench netlab; fi)
 
 torture: ## 200 kill -9 of sender and recipient under load, and as many of file transfers (tests do 20 and 6)
 	$(CARGO) build --release -p pc2

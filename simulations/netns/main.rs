@@ -3,21 +3,31 @@
 //! In: `PC2_BIN` (the program), `NETLAB_SHORT` (four pairs, for CI), `NETLAB_ONLY` (names of scenarios, with commas), `NETLAB_RUNS` (how often each
 //! pair), `NETLAB_KIND` (pairs with this kind of NAT only). Out: tables on standard output and in `target/netlab.md`, logs of all nodes in `target/netlab/`, and failure when something is not as
 //! it must be. What the program has no part for yet is told and no failure. Nothing is left behind, and nothing outside the namespaces is
-//! touched. Not here: what nodes do inside (other simulations), figures of speed (`make bench`).
+//! touched. Not here: what nodes do inside (other simulations), figures of speed on loopback (`make bench`).
 
 mod ground;
+// The benchmark of files has the same needs.
+#[allow(dead_code, reason = "folders of small files go over loopback only")]
+#[path = "../benches/pc2/files/ground.rs"]
+mod ground_of_files;
 mod lab;
+#[path = "../benches/pc2/files/median.rs"]
+mod median;
 mod nat;
 mod node;
+mod parcel;
 mod path;
 mod report;
 mod scenarios;
 mod shell;
+#[allow(dead_code, reason = "scp goes over loopback only")]
+#[path = "../benches/pc2/files/ssh.rs"]
+mod ssh;
 mod talk;
 
 use node::Program;
 use report::{Report, Row, Table, Verdict};
-use scenarios::{Given, idle, kinds, line, matrix, moves, offline, relay_killed, wiretap};
+use scenarios::{Given, files, idle, kinds, line, matrix, moves, offline, relay_killed, wiretap};
 use std::{
     env,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -38,11 +48,17 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("line", line::run),
     ("wiretap", wiretap::run),
     ("idle", idle::run),
+    ("relay-killed-files", files::run_relay_killed),
     (OFTEN, matrix::run_often),
+    (RELAY_FILES, files::run_relayed),
+    (WAN_FILES, files::run_line),
 ];
 
-/// Takes half an hour: only when it is named.
+/// Take half an hour, or are figures of speed: only when they are named.
 const OFTEN: &str = "often";
+const RELAY_FILES: &str = "relay-files";
+const WAN_FILES: &str = "wan-files";
+const NAMED_ONLY: &[&str] = &[OFTEN, RELAY_FILES, WAN_FILES];
 
 /// CI has time for so many of the first.
 const SHORT: usize = 2;
@@ -104,7 +120,7 @@ fn head(program: &Program) -> String {
 fn chosen(short: bool) -> Result<Vec<(&'static str, Scenario)>, String> {
     let Ok(only) = env::var("NETLAB_ONLY") else {
         let count = if short { SHORT } else { SCENARIOS.len() };
-        let usual = SCENARIOS.iter().filter(|(name, _)| *name != OFTEN);
+        let usual = SCENARIOS.iter().filter(|(name, _)| !NAMED_ONLY.contains(name));
         return Ok(usual.take(count).copied().collect());
     };
     only.split(',')

@@ -173,6 +173,37 @@ impl Node {
             .map_err(|error| format!("`pc2 {}` printed no JSON: {error}", words.join(" ")))
     }
 
+    /// Asks its API for what the command line has no word for. Needs `curl`: the API listens in the namespace alone.
+    pub(crate) fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let api = fs::read(self.data.join("api.json")).map_err(|error| format!("no api.json: {error}"))?;
+        let api: Value = serde_json::from_slice(&api).map_err(|error| format!("api.json: {error}"))?;
+        let field = |name: &str| api[name].as_str().unwrap_or_default();
+        let mut command = Command::new("ip");
+        command.args([
+            "netns",
+            "exec",
+            &self.namespace,
+            "curl",
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "20",
+        ]);
+        command.args(["--request", method, "--header", &format!("authorization: Bearer {}", field("token"))]);
+        if let Some(body) = body {
+            command.args(["--header", "content-type: application/json", "--data", &body.to_string()]);
+        }
+        let output = command
+            .arg("--fail")
+            .arg(format!("http://{}{path}", field("address")))
+            .output()
+            .map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(format!("{method} {path}: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        }
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("{method} {path}: {error}"))
+    }
+
     /// How it is connected with a peer, if it is.
     pub(crate) fn route(&self, did: &str) -> Option<Route> {
         path::route(&self.try_ask(&["peers"]).ok()?, did)

@@ -1,8 +1,10 @@
 //! `make bench`: the figures of docs/benchmarks.md, measured on this machine now, with the release build of `pc2` and real processes.
 //!
 //! Prints a table with machine and date. Figures of a peer stand beside ours where a peer could be run here (toxcore, when Debian's
-//! `libtoxcore-dev` and a C compiler are installed). `ONLY=latency|throughput|start|offline|memory|deposits|relay|flood` runs a part. Timings are no tests: nothing here fails because it is slow.
+//! `libtoxcore-dev` and a C compiler are installed). `ONLY=latency|throughput|start|offline|memory|deposits|relay|flood|files|files-large|files-small|files-resume` runs a part. Timings are no
+//! tests: nothing here fails because it is slow.
 
+mod files;
 mod flood;
 mod levels;
 mod offline;
@@ -63,6 +65,11 @@ fn main() {
     println!("| what | PC2 | target | peer |\n|---|---|---|---|");
     for figure in figures {
         println!("| {} | {} | {} | {} |", figure.what, figure.ours, figure.target, figure.peer);
+    }
+    for (part, run) in files::PARTS {
+        if wanted(part) || only.as_deref() == Some("files") {
+            println!("\n{}", run());
+        }
     }
 }
 

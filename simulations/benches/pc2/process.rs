@@ -161,6 +161,13 @@ impl Node {
         response.body_mut().read_json().unwrap_or_default()
     }
 
+    /// `PUT`, which must be accepted.
+    pub(crate) fn put(&self, path: &str, body: &Value) {
+        let bearer = self.bearer().expect("the node runs");
+        let asked = self.agent.put(self.url(path)).header("authorization", bearer);
+        asked.send_json(body).unwrap_or_else(|error| panic!("PUT {path}: {error}"));
+    }
+
     /// Sends one text.
     pub(crate) fn send(&self, to: &str, id: &str, text: &str) {
         self.post(&format!("/api/conversations/{to}/messages"), &json!({ "client_id": id, "text": text }));
@@ -212,10 +219,30 @@ impl Node {
 
     /// Resident memory, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-        let kib: u64 = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).unwrap_or_default();
-        kib * 1024
+        self.told("status", "VmRSS:") * 1024
+    }
+
+    /// Most resident memory since [`Node::forget_peak`], in bytes.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.told("status", "VmHWM:") * 1024
+    }
+
+    /// What [`Node::peak_bytes`] tells begins anew.
+    pub(crate) fn forget_peak(&self) {
+        // 5 is the word for it in proc(5).
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("our own child");
+    }
+
+    /// Bytes that the process has read from files so far. What comes by sockets is not among them: it is received, not read.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.told("io", "rchar:")
+    }
+
+    /// A number in a file that the system keeps about the process.
+    fn told(&self, file: &str, name: &str) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", self.pid())).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or_default()
     }
 
     /// Processor time used so far, user and system.
@@ -228,7 +255,8 @@ impl Node {
         Duration::from_millis((ticks(11) + ticks(12)) * 10)
     }
 
-    fn pid(&self) -> u32 {
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
         self.process.as_ref().expect("the node runs").id()
     }
 
@@ -241,7 +269,8 @@ impl Node {
         Some(format!("Bearer {}", api["token"].as_str()?))
     }
 
-    fn log(&self) -> String {
+    /// What it has logged since it was started last.
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.data().join("bench.log")).unwrap_or_default()
     }
 }
@@ -263,7 +292,8 @@ pub(crate) fn become_contacts(inviting: &Node, invited: &Node) {
     });
 }
 
-fn free_port() -> u16 {
+/// A port that nobody has at the moment.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it has an address").port()
 }

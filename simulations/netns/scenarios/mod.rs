@@ -1,5 +1,6 @@
 //! What is tried out. Each scenario builds a laboratory of its own, tells a story in it and says what came of it.
 
+pub(crate) mod files;
 pub(crate) mod idle;
 pub(crate) mod kinds;
 pub(crate) mod line;
