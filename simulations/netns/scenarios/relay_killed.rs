@@ -77,6 +77,7 @@ fn story(given: &Given<'_>, pair: &Pair, relays: &mut [Node]) -> Row {
     }
 }
 
-fn is_named(node: &Node, words: &[String]) -> bool {
+/// Whether one of these words names a node.
+pub(crate) fn is_named(node: &Node, words: &[String]) -> bool {
     words.iter().any(|word| word.contains(&node.did) || word.contains(&node.peer_id))
 }
