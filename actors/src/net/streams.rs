@@ -87,7 +87,7 @@ impl FileStreams {
         opened.await.unwrap_or(Err(StreamError::Lost))
     }
 
-    /// Opens a stream with a TCP connection of its own to a node that is connected directly: for much at once, at a third of the cost.
+    /// Opens a stream with a TCP connection of its own to a node that is connected directly: for much at once, at half of the cost or less.
     ///
     /// Nothing is left behind when the future is dropped.
     ///
