@@ -280,7 +280,8 @@ impl Driver {
         let bootstrap = self.bootstrap.next().filter(|_| may_dial && self.table_is_poor());
         let lookups = self.lookups.next(self.neighbours());
         let doubt = self.outbound.next_doubt();
-        [retry, kept, bootstrap, lookups, doubt, self.change_due, self.places.due(), self.switch_due]
+        let quiet = self.seats.next_quiet();
+        [retry, kept, bootstrap, lookups, doubt, quiet, self.change_due, self.places.due(), self.switch_due]
             .into_iter()
             .flatten()
             .fold(self.upkeep_due, Instant::min)

@@ -45,6 +45,7 @@ impl Driver {
                 self.on_connected(node, connection_id, &endpoint, now);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
+                self.seats.end_on(connection_id);
                 if let Some(node) = address::node_id(&peer_id) {
                     self.on_closed(node, connection_id, now);
                 }
@@ -114,6 +115,7 @@ impl Driver {
             Opened::Anew { stale } => {
                 tracing::debug!(peer = node.short(), "connected anew");
                 for connection in stale {
+                    self.seats.end_on(connection);
                     self.swarm.close_connection(connection);
                 }
                 self.not_a_relay(node);

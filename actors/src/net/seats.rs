@@ -1,9 +1,9 @@
 //! The book of open file streams: how many there may be, which connections carry them, and what they carried.
 //!
-//! In: streams that are opened, and (by [`Seat`], from whatever thread uses the stream) bytes and ends. Out: whether there is room, and bytes to be added to
-//! a peer's count. A stream counts from before it is opened until it is dropped.
+//! In: streams that are opened, and (by [`Seat`], from whatever thread uses the stream) bytes and ends. Out: whether there is room, bytes to be added to
+//! a peer's count, and streams on which nothing moves. A stream counts from before it is opened until it is dropped.
 //!
-//! A stream with a connection of its own does not end with those of the Swarm by itself: it is told to.
+//! A stream with a connection of its own does not end with those of the Swarm by itself, and one on a dead connection late or never: they are told to.
 //!
 //! Each direction has bounds of its own: nobody who opens streams to us keeps us from opening ours. Of theirs, those of strangers have a small part,
 //! so that contacts always find room.
@@ -12,7 +12,7 @@
 
 use super::{
     limits::{
-        MAX_FILE_STREAMS, MAX_FILE_STREAMS_PER_PEER, MAX_STRANGER_FILE_STREAMS,
+        DOUBT_AFTER, MAX_FILE_STREAMS, MAX_FILE_STREAMS_PER_PEER, MAX_STRANGER_FILE_STREAMS,
         MAX_STRANGER_FILE_STREAMS_PER_PEER,
     },
     view::Direction,
@@ -59,6 +59,8 @@ struct Taken {
     opener: Direction,
     on: Option<ConnectionId>,
     meter: Arc<Meter>,
+    /// When it was taken, or last told to be quiet.
+    told: Instant,
 }
 
 /// What went through, in bytes.
@@ -121,7 +123,8 @@ impl Seats {
         let number = book.next;
         book.next += 1;
         let meter = Arc::new(Meter::default());
-        book.taken.insert(number, Taken { node, opener, on, meter: Arc::clone(&meter) });
+        let told = Instant::now();
+        book.taken.insert(number, Taken { node, opener, on, meter: Arc::clone(&meter), told });
         Some(Seat { seats: self.clone(), number, node, meter })
     }
 
@@ -136,11 +139,42 @@ impl Seats {
         self.locked().taken.values().filter(concerns).for_each(|taken| taken.meter.end());
     }
 
+    /// Ends the streams on a connection that is dead or closed. They would notice late, and those that wait for the other side to read (yamux 0.14) never.
+    pub(super) fn end_on(&self, connection: ConnectionId) {
+        let concerns = |taken: &&Taken| taken.on == Some(connection);
+        self.locked().taken.values().filter(concerns).for_each(|taken| taken.meter.end());
+    }
+
     /// Connections of the Swarm that carry streams, and when something last went through.
     pub(super) fn connections(&self) -> Vec<(NodeId, ConnectionId, Instant)> {
-        let moved = |taken: &Taken| self.0.start + Duration::from_millis(taken.meter.moved.load(Relaxed));
-        let on = |taken: &Taken| Some((taken.node, taken.on?, moved(taken)));
+        let on = |taken: &Taken| Some((taken.node, taken.on?, self.moved(taken)));
         self.locked().taken.values().filter_map(on).collect()
+    }
+
+    /// When the next stream will have been quiet for so long that its connection is in doubt.
+    pub(super) fn next_quiet(&self) -> Option<Instant> {
+        self.locked().taken.values().map(|taken| self.quiet_at(taken)).min()
+    }
+
+    /// Streams on which nothing has moved for so long: with whom, and on which of the Swarm's connections unless it has one of its own. Each is told again
+    /// when it has been quiet for as long once more.
+    pub(super) fn quiet(&self, now: Instant) -> Vec<(NodeId, Option<ConnectionId>)> {
+        let mut book = self.locked();
+        let quiet = book.taken.values_mut().filter(|taken| self.quiet_at(taken) <= now);
+        quiet
+            .map(|taken| {
+                taken.told = now;
+                (taken.node, taken.on)
+            })
+            .collect()
+    }
+
+    fn quiet_at(&self, taken: &Taken) -> Instant {
+        self.moved(taken).max(taken.told) + DOUBT_AFTER
+    }
+
+    fn moved(&self, taken: &Taken) -> Instant {
+        self.0.start + Duration::from_millis(taken.meter.moved.load(Relaxed))
     }
 
     /// What went through since this was last asked.
@@ -292,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn only_streams_with_connections_of_their_own_are_told_to_end() {
+    fn streams_end_with_a_dead_connection_or_when_they_have_one_of_their_own_with_their_peer() {
         let (seats, cx) = (seats(), Context::from_waker(std::task::Waker::noop()));
         let take = |number, on| seats.take(node(number), Direction::Inbound, on).expect("room");
         let (own, other) = (take(1, None), take(2, None));
@@ -302,6 +336,29 @@ mod tests {
         assert_eq!([&own, &other, &shared].map(over), [(true, true), (false, false), (false, false)]);
         seats.end_own(None);
         assert_eq!([&other, &shared].map(over), [(true, true), (false, false)]);
+        seats.end_on(ConnectionId::new_unchecked(8));
+        assert_eq!(over(&shared), (false, false));
+        seats.end_on(ConnectionId::new_unchecked(7));
+        assert_eq!(over(&shared), (true, true));
+    }
+
+    #[test]
+    fn a_stream_on_which_nothing_moves_is_told_once_in_a_while() {
+        let seats = seats();
+        assert_eq!(seats.next_quiet(), None);
+        let id = ConnectionId::new_unchecked(7);
+        let shared = seats.take(node(1), Direction::Inbound, Some(id)).expect("room");
+        let own = seats.take(node(2), Direction::Outbound, None).expect("room");
+        let now = Instant::now();
+        assert!(seats.quiet(now).is_empty() && seats.next_quiet().is_some_and(|at| at > now));
+        let later = now + DOUBT_AFTER;
+        assert_eq!(seats.quiet(later), [(node(1), Some(id)), (node(2), None)]);
+        assert!(seats.quiet(later + DOUBT_AFTER / 2).is_empty());
+        shared.received(1);
+        assert_eq!(seats.next_quiet(), Some(later + DOUBT_AFTER));
+        drop(shared);
+        assert_eq!(seats.quiet(later + DOUBT_AFTER), [(node(2), None)]);
+        drop(own);
     }
 
     #[test]

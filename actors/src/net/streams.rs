@@ -178,7 +178,7 @@ impl FileStream {
     }
 }
 
-/// Why a connection of its own ends before its time.
+/// Why a stream ends before its time: its connection is dead, or it has one of its own and the peer has no other any more.
 fn over<T>() -> Poll<io::Result<T>> {
     Poll::Ready(Err(io::Error::new(
         io::ErrorKind::ConnectionAborted,
@@ -189,9 +189,11 @@ fn over<T>() -> Poll<io::Result<T>> {
 impl AsyncRead for FileStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.seat.is_over_for_reader(cx) {
+            return over();
+        }
         let bytes = ready!(match &mut this.io {
             Io::Shared(io) => Pin::new(io).poll_read(cx, buffer),
-            Io::Own(_) if this.seat.is_over_for_reader(cx) => return over(),
             Io::Own(io) => Pin::new(io).poll_read(cx, buffer),
         })?;
         this.seat.received(bytes);
@@ -204,9 +206,11 @@ impl AsyncRead for FileStream {
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.seat.is_over_for_reader(cx) {
+            return over();
+        }
         let bytes = ready!(match &mut this.io {
             Io::Shared(io) => Pin::new(io).poll_read_vectored(cx, buffers),
-            Io::Own(_) if this.seat.is_over_for_reader(cx) => return over(),
             Io::Own(io) => Pin::new(io).poll_read_vectored(cx, buffers),
         })?;
         this.seat.received(bytes);
@@ -217,9 +221,11 @@ impl AsyncRead for FileStream {
 impl AsyncWrite for FileStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.seat.is_over_for_writer(cx) {
+            return over();
+        }
         let bytes = ready!(match &mut this.io {
             Io::Shared(io) => Pin::new(io).poll_write(cx, buffer),
-            Io::Own(_) if this.seat.is_over_for_writer(cx) => return over(),
             Io::Own(io) => Pin::new(io).poll_write(cx, buffer),
         })?;
         this.seat.sent(bytes);
@@ -232,9 +238,11 @@ impl AsyncWrite for FileStream {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.seat.is_over_for_writer(cx) {
+            return over();
+        }
         let bytes = ready!(match &mut this.io {
             Io::Shared(io) => Pin::new(io).poll_write_vectored(cx, buffers),
-            Io::Own(_) if this.seat.is_over_for_writer(cx) => return over(),
             Io::Own(io) => Pin::new(io).poll_write_vectored(cx, buffers),
         })?;
         this.seat.sent(bytes);
@@ -243,18 +251,22 @@ impl AsyncWrite for FileStream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.seat.is_over_for_writer(cx) {
+            return over();
+        }
         match &mut this.io {
             Io::Shared(io) => Pin::new(io).poll_flush(cx),
-            Io::Own(_) if this.seat.is_over_for_writer(cx) => over(),
             Io::Own(io) => Pin::new(io).poll_flush(cx),
         }
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.seat.is_over_for_writer(cx) {
+            return over();
+        }
         match &mut this.io {
             Io::Shared(io) => Pin::new(io).poll_close(cx),
-            Io::Own(_) if this.seat.is_over_for_writer(cx) => over(),
             Io::Own(io) => Pin::new(io).poll_close(cx),
         }
     }

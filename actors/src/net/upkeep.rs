@@ -5,7 +5,9 @@ use super::{
     driver::{Driver, Phase},
     events::unix_now,
     knock::Knocked,
-    limits::{ASK_AGAIN, KNOCK_TIMEOUT, MAX_REDIALS, START_DIALS, SWITCH_AFTER, UPKEEP_INTERVAL},
+    limits::{
+        ASK_AGAIN, DOUBT_AFTER, KNOCK_TIMEOUT, MAX_REDIALS, START_DIALS, SWITCH_AFTER, UPKEEP_INTERVAL,
+    },
     peers::Connection,
     ways::Way,
 };
@@ -13,7 +15,10 @@ use pc2_protocols::{
     id::NodeId,
     net::{NetError, NetInput, ReservationError},
 };
-use std::time::{Instant, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Instant, SystemTime},
+};
 
 impl Driver {
     /// The start: all listeners stand.
@@ -41,6 +46,7 @@ impl Driver {
         }
         self.tell_places(now);
         self.doubt(now);
+        self.doubt_streams(now);
         if self.switch_due.is_some_and(|due| due <= now) {
             self.switch(now);
         }
@@ -126,6 +132,7 @@ impl Driver {
         self.tally_streams(now);
         for connection in self.peers.silent(now) {
             tracing::debug!("a connection fell silent");
+            self.seats.end_on(connection);
             self.swarm.close_connection(connection);
         }
         for relay in self.places.overdue(now) {
@@ -181,13 +188,39 @@ impl Driver {
         }
         for (node, way, sent) in doubts {
             for connection in self.peers.unheard(node, way, sent) {
-                let behaviour = self.swarm.behaviour_mut();
-                behaviour.knock.at(address::peer_id(node), connection.id);
-                // It may well be the relay that is gone.
-                if let Some(relay) = connection.by {
-                    self.knock(relay, Way::Direct);
-                }
+                self.knock_at(node, &connection);
             }
+        }
+    }
+
+    /// Nothing has moved on streams of files for a while: knocks where nothing else was heard either. One that has a connection of its own stands for all
+    /// direct ones, for it ends with them.
+    fn doubt_streams(&mut self, now: Instant) {
+        let quiet = self.seats.quiet(now);
+        if quiet.is_empty() {
+            return;
+        }
+        self.tally_streams(now);
+        let since = now.checked_sub(DOUBT_AFTER).unwrap_or(now);
+        let mut doubtful: BTreeMap<_, _> = BTreeMap::new();
+        for (node, on) in quiet {
+            let way = |id| Some(self.peers.connection(node, id)?.way());
+            let Some(way) = on.map_or(Some(Way::Direct), way) else { continue };
+            let unheard = self.peers.unheard(node, way, since).into_iter();
+            let concerned = unheard.filter(|connection| on.is_none_or(|id| connection.id == id));
+            doubtful.extend(concerned.map(|connection| (connection.id, (node, connection))));
+        }
+        for (node, connection) in doubtful.into_values() {
+            self.knock_at(node, &connection);
+        }
+    }
+
+    /// Finds out whether a connection still works, and the one with its relay.
+    fn knock_at(&mut self, node: NodeId, connection: &Connection) {
+        self.swarm.behaviour_mut().knock.at(address::peer_id(node), connection.id);
+        // It may well be the relay that is gone.
+        if let Some(relay) = connection.by {
+            self.knock(relay, Way::Direct);
         }
     }
 
@@ -216,6 +249,7 @@ impl Driver {
             return;
         }
         tracing::debug!(peer = node.short(), "a connection is dead");
+        self.seats.end_on(knocked.connection);
         self.swarm.close_connection(knocked.connection);
         // Closing takes a moment; another path is looked for at once.
         if let Some(lived) = self.peers.dead(node, knocked.connection, now, unix_now()) {

@@ -3,7 +3,7 @@
 use crate::{
     relays::{SHARE, converse, hidden, lost, reserve, until},
     rogue::Rogue,
-    support::{Node, PATIENCE, Setup, address},
+    support::{Node, PATIENCE, Setup, Wire, address},
 };
 use futures::{AsyncReadExt, AsyncWriteExt};
 use pc2_actors::net::{FileStream, Path, StreamError};
@@ -280,6 +280,36 @@ async fn bulk_streams_end_with_the_last_connection_at_both_ends() {
     assert!(ends(&mut near).await && ends(&mut far).await);
     breaks(&mut near).await;
     breaks(&mut far).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes as long as nothing must have moved to be doubted"]
+async fn a_stream_whose_path_dies_ends_within_eight_seconds_at_both_ends() {
+    let (a, mut b) = (Setup::tcp(1).start(), Setup::tcp(2).start());
+    let wire = Wire::to(&b.peer().await).await;
+    a.command(NetCommand::Learn { peer: Peer { node: b.id(), addresses: vec![wire.address.clone()] } });
+    a.command(NetCommand::KeepConnected { nodes: vec![b.id()] });
+    until(&a, |view| !view.peers.is_empty()).await;
+    let (mut writes, mut waits) = stream(&a, &mut b).await;
+    wire.cut();
+    let cut = Instant::now();
+    // More than there is room for under way, so that it waits.
+    let much = pattern(1);
+    let writing = async { while writes.write_all(&much).await.is_ok() {} };
+    let waiting = async { while waits.read_exact(&mut [0]).await.is_ok() {} };
+    tokio::join!(writing, waiting);
+    assert!(cut.elapsed() <= Duration::from_secs(8), "{:?}", cut.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes as long as nothing must have moved to be doubted"]
+async fn a_stream_on_which_nothing_moves_stays_while_somebody_answers() {
+    let (a, mut b) = contacts(Setup::tcp(1), Setup::tcp(2)).await;
+    let (mut near, mut far) = stream(&a, &mut b).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    near.write_all(b"still").await.expect("written");
+    near.flush().await.expect("sent");
+    far.read_exact(&mut [0; 5]).await.expect("carried");
 }
 
 #[tokio::test(flavor = "multi_thread")]
