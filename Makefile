@@ -13,7 +13,7 @@ TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"targ
 comma := ,
 BENCH_LAB = $(if $(filter files,$(or $(ONLY),files)),relay-files$(comma)wan-files)$(if $(filter files-relay,$(ONLY)),relay-files)$(if $(filter files-wan,$(ONLY)),wan-files)
 
-.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui bench torture sim sim-records sim-mailboxes netlab netlab-short demo dev
+.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui bench torture sim sim-records sim-mailboxes netlab netlab-short order demo dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -67,6 +67,9 @@ bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory 
 torture: ## 200 kill -9 of sender and recipient under load, and as many of file transfers (tests do 20 and 6)
 	$(CARGO) build --release -p pc2
 	PC2_KILLS=200 PC2_UI=off PC2_BIN="$(TARGET)/release/pc2" $(CARGO) test -p pc2 --test processes -- torture whole_through --nocapture --test-threads=1
+
+order: ## write anew which functions a node runs, after much has changed or the compiler did (needs valgrind)
+	PC2_UI=off CARGO="$(CARGO)" bash simulations/order.sh "$(TARGET)"
 
 sim: sim-records sim-mailboxes ## large worlds: a thousand record machines, weeks of mailboxes
 

@@ -1,24 +1,60 @@
-//! How the program is linked: relocations in their packed form, where the system that builds it can also run that.
+//! How the program is linked, where that is known to work: relocations in their packed form, and functions that run in every node side by side.
 //!
 //! The program is loaded anywhere in memory, so the loader reads a table of every address in it first: 1.1 MiB of resident memory in the plain form,
-//! 20 KiB in the packed one (DT_RELR). glibc knows that form since 2.36. Not here: the page (`web/build.rs`).
+//! 20 KiB in the packed one (DT_RELR). glibc knows that form since 2.36.
+//!
+//! Of sixteen thousand functions a node runs four thousand, scattered over the whole program; and the system maps the neighbours of whatever is touched, so that nearly all
+//! of it was resident. `order.txt` names those that run, and the linker puts them together (docs/decisions/0016). It is a list of symbols: of one that does not exist any
+//! more nothing follows, and a program without the list is the same program with more memory. `make order` writes it anew.
+//!
+//! Not here: the page (`web/build.rs`).
 
-use std::{env, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The first glibc that loads packed relocations. Source: its release notes.
 const KNOWN_SINCE: (u32, u32) = (2, 36);
 
+/// Where rustup's compiler for 64-bit Linux on Intel keeps the linker that it takes unless told otherwise, seen from its own folder.
+const OWN_LINKER: &str = "lib/rustlib/x86_64-unknown-linux-gnu/bin/gcc-ld/ld.lld";
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=order.txt");
     let is = |name: &str, wanted: &str| env::var(name).is_ok_and(|value| value == wanted);
     let at_home = env::var("HOST").ok() == env::var("TARGET").ok();
-    // GNU's linker packs on few machines; Rust's own is the usual one on this.
     let usual = is("CARGO_CFG_TARGET_OS", "linux")
         && is("CARGO_CFG_TARGET_ENV", "gnu")
         && is("CARGO_CFG_TARGET_ARCH", "x86_64");
-    if at_home && usual && glibc().is_some_and(|version| version >= KNOWN_SINCE) {
+    if !at_home || !usual {
+        return;
+    }
+    // GNU's linker packs on few machines; Rust's own is the usual one on this.
+    if glibc().is_some_and(|version| version >= KNOWN_SINCE) {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
+    // Other linkers do not know the list. The symbols are those of release builds.
+    if is("PROFILE", "release") && links_with_its_own() {
+        let order = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("order.txt");
+        println!("cargo:rustc-link-arg-bins=-Wl,--symbol-ordering-file={}", order.display());
+        println!("cargo:rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
+    }
+}
+
+/// Whether the compiler links with the linker that it brought, and nobody chose another.
+fn links_with_its_own() -> bool {
+    let chosen = env::var_os("RUSTC_LINKER").is_some()
+        || env::var("CARGO_ENCODED_RUSTFLAGS").is_ok_and(|flags| flags.contains("link"));
+    !chosen && sysroot().is_some_and(|root| root.join(OWN_LINKER).exists())
+}
+
+/// The folder of the compiler.
+fn sysroot() -> Option<PathBuf> {
+    let said = Command::new(env::var_os("RUSTC")?).args(["--print", "sysroot"]).output().ok()?;
+    Some(PathBuf::from(String::from_utf8(said.stdout).ok()?.trim()))
 }
 
 /// The version of the system's glibc.
