@@ -41,7 +41,12 @@ use pc2_protocols::{
     identity::{self, ProfileRow},
     machine::Status,
     mailbox,
-    messenger::{self, content::Hlc, rows::MessageRow},
+    messenger::{
+        self,
+        content::Hlc,
+        marks::{Entry, Page, Place},
+        rows::MessageRow,
+    },
     relay,
     time::UnixMillis,
 };
@@ -311,6 +316,35 @@ impl NodeHandle {
     ) -> Result<Vec<MessageRow>, CallError<Infallible>> {
         let reader = self.inner.reader.clone();
         self.inner.reads.run(move || reader.history(account, conversation, before, limit)).await
+    }
+
+    /// Entries of a conversation as they are now, newest first: at most `limit` before a place, or the newest; and where to go on, if there is more.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn entries(
+        &self,
+        account: NodeId,
+        conversation: ConversationId,
+        before: Option<Place>,
+        limit: usize,
+    ) -> Result<Page, CallError<Infallible>> {
+        let reader = self.inner.reader.clone();
+        self.inner.reads.run(move || reader.entries(account, conversation, before, limit)).await
+    }
+
+    /// One entry of a conversation as it is now, by its id.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn entry(
+        &self,
+        account: NodeId,
+        conversation: ConversationId,
+        id: MsgId,
+    ) -> Result<Option<Entry>, CallError<Infallible>> {
+        let reader = self.inner.reader.clone();
+        self.inner.reads.run(move || reader.entry(account, conversation, id)).await
     }
 
     /// One message by its place.

@@ -64,7 +64,10 @@ impl MessengerShell {
             Event::ContactChanged(view) if view.standing == Standing::Blocked => {
                 self.files.tell(files::In::Parted { peer: view.peer });
             }
-            Event::MessageAdded(_) | Event::ContactChanged(_) | Event::MessageState { .. } => {}
+            Event::MessageAdded(_)
+            | Event::MessageAmended { .. }
+            | Event::ContactChanged(_)
+            | Event::MessageState { .. } => {}
         }
     }
 

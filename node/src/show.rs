@@ -106,6 +106,10 @@ pub(crate) fn messages(messages: &[dto::Message], people: &dto::ContactList) -> 
             dto::MessageState::Received => "",
         };
         let said = match &message.body {
+            dto::MessageBody::Text if message.deleted => "(deleted)".to_owned(),
+            dto::MessageBody::Text if message.edited_at.is_some() => {
+                format!("{}  (edited)", printable(&message.text))
+            }
             dto::MessageBody::Text => printable(&message.text),
             dto::MessageBody::File { name, what, size, files, .. } => {
                 files::offered(name, *what, *size, *files)

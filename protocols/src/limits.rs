@@ -199,6 +199,19 @@ pub const MAX_RECEIPT_CHAINS: usize = 4;
 /// Most arrivals that are remembered because they wait for an earlier one, over all people: some 3 MiB. Further ones come with the next look into the mailbox.
 pub const MAX_POSTPONED: usize = 64;
 
+/// The longest emoji, in bytes. The longest sequences of Unicode 16 (families, flags of regions) have 35.
+pub const MAX_EMOJI_BYTES: usize = 64;
+
+/// Edits and deletions of a conversation that are remembered because they came before their message. Beyond, the list of conversations may show
+/// an older text until the next message; the conversation itself does not.
+pub const MAX_EARLY: usize = 16;
+
+/// How often a message may be edited. Each edit is a message of its own to the network; nobody who reads counts them.
+pub const MAX_EDITS: u32 = 100;
+
+/// Messages that are looked at for one page of entries, at most: edits and reactions lie between them. At 20 µs a row, some 40 ms.
+pub const MAX_ROWS_A_PAGE: usize = 2_000;
+
 /// Rows on a page of history, at most.
 pub const MAX_PAGE: usize = 200;
 

@@ -9,6 +9,7 @@ use crate::{
     blobs::BlobChange,
     cell::{Cells as _, ReadError},
     change::{Change, WebSessionChange},
+    marks,
     stage::Stage,
     table::StageError,
     tables::{self, CHUNK_BYTES, Link, SessionChunk, hashed},
@@ -91,16 +92,19 @@ fn messenger(stage: &mut Stage<'_>, change: &rows::Change) -> Result<(), StageEr
     }
 }
 
-/// A message, and where to find it as a link of its chain. One that is there already stays: no peer can replace a message.
+/// A message, where to find it as a link of its chain and by its id, and what it does to an earlier one. One that is there already stays:
+/// no peer can replace a message, nor pass another off under its id.
 fn put_message(stage: &mut Stage<'_>, row: &MessageRow) -> Result<(), StageError> {
     let content = &row.content;
-    let key = tables::MESSAGES.key(&(row.account, row.conversation, content.hlc, content.id));
-    if stage.cell(&key)?.is_some() {
+    let key = (row.account, row.conversation, content.hlc, content.id);
+    if stage.cell(&tables::MESSAGES.key(&key))?.is_some() {
         return Ok(());
     }
+    let Some(kept) = marks::place(stage, row)? else { return Ok(()) };
     let link = Link { hlc: content.hlc, id: content.id };
     tables::LINKS.put(stage, &(row.account, row.conversation, content.device, content.seq), &link)?;
-    tables::MESSAGES.put(stage, &(row.account, row.conversation, content.hlc, content.id), row)
+    tables::MESSAGES.put(stage, &key, &kept)?;
+    marks::amend(stage, row)
 }
 
 fn mailbox(stage: &mut Stage<'_>, change: &mailbox::rows::Change) -> Result<(), StageError> {
@@ -135,7 +139,7 @@ fn set_receipts(
 }
 
 /// A row that is to be changed; one that cannot be read any more is not there.
-fn legible<R>(found: Result<Option<R>, ReadError>) -> Result<Option<R>, ReadError> {
+pub(crate) fn legible<R>(found: Result<Option<R>, ReadError>) -> Result<Option<R>, ReadError> {
     match found {
         Err(ReadError::Damaged { what }) => {
             tracing::warn!(what, "a damaged row was not changed");

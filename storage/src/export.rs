@@ -104,6 +104,8 @@ pub(crate) static TABLES: &[&dyn AnyTable] = &[
     &tables::TRANSFERS,
     &tables::AUTO_ACCEPTED,
     &tables::RATES,
+    // After the messages: what it says of one that is not in this export does no harm, but what it lacked would be lost.
+    &tables::BY_ID,
 ];
 
 /// Writes the export.

@@ -27,6 +27,7 @@ mod disk;
 mod export;
 mod format;
 mod ledger;
+mod marks;
 mod migrate;
 mod reader;
 mod restore;

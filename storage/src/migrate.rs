@@ -1,25 +1,35 @@
 //! From an older version of the tables to this one, step by step.
 //!
 //! A step changes rows and is committed together with the version it reaches: a crash in between repeats whole
-//! steps only. A step that has to touch more than fits into memory belongs into a loop of its own and must
+//! steps only. A step that has to touch more than fits into memory does so in parts, each committed by itself, and must
 //! be repeatable.
 
 use crate::{
+    apply::legible,
     cell::{ReadError, Sealer},
     format::{self, Format},
     ledger::Ledger,
+    marks,
     stage::Stage,
     table::StageError,
+    tables,
 };
 use sled::{Db, Tree};
+use std::borrow::Cow;
 
 /// One step: from a version to the next.
 pub(crate) struct Step {
     /// The version it starts from.
     pub(crate) from: u32,
-    /// What it does.
-    pub(crate) run: fn(&Tree, &mut Stage<'_>) -> Result<(), StageError>,
+    /// What it does from a key on. A crash in between repeats the step from its beginning.
+    pub(crate) run: fn(&Tree, &mut Stage<'_>, &[u8]) -> Result<GoOn, StageError>,
 }
+
+/// The key to go on from when there is more than fits into memory: what is staged is committed first.
+type GoOn = Option<Vec<u8>>;
+
+/// What a step stages before that part is committed, in bytes.
+const PART_BYTES: usize = 4 * 1024 * 1024;
 
 /// All steps, in order. Version 1 is the first.
 ///
@@ -29,10 +39,14 @@ pub(crate) struct Step {
 /// 2 → 3: tables of blobs are new, for the same reason.
 ///
 /// 3 → 4: tables of file transfers are new, for the same reason.
+///
+/// 4 → 5: messages are found by their id, for answers, edits, deletions and reactions (docs/decisions/0031). Each entry gets its row; what version
+/// 4 had received of edits, deletions and reactions, without showing it, takes effect.
 pub(crate) const STEPS: &[Step] = &[
-    Step { from: 1, run: |_, _| Ok(()) },
-    Step { from: 2, run: |_, _| Ok(()) },
-    Step { from: 3, run: |_, _| Ok(()) },
+    Step { from: 1, run: |_, _, _| Ok(None) },
+    Step { from: 2, run: |_, _, _| Ok(None) },
+    Step { from: 3, run: |_, _, _| Ok(None) },
+    Step { from: 4, run: mark_messages },
 ];
 
 /// Why a migration did not succeed.
@@ -60,7 +74,15 @@ pub(crate) fn migrate(
         let version = format.version;
         let step = steps.iter().find(|step| step.from == version).ok_or(MigrateError::NoStep { version })?;
         let mut stage = Stage::new(db, sealer);
-        (step.run)(db, &mut stage)?;
+        let mut from = Vec::new();
+        while let Some(more) = (step.run)(db, &mut stage, &from)? {
+            stage.keep();
+            let (batch, _) = stage.into_batch(Ledger::read(db)?)?;
+            db.apply_batch(batch)?;
+            db.flush()?;
+            stage = Stage::new(db, sealer);
+            from = more;
+        }
         format.version = version.saturating_add(1);
         stage.put_plain(&format::CELL, &format.encode());
         stage.keep();
@@ -72,24 +94,63 @@ pub(crate) fn migrate(
     Ok(())
 }
 
+/// Version 5: each message as if it came to be in history now; when all are through, the list of conversations.
+fn mark_messages(tree: &Tree, stage: &mut Stage<'_>, from: &[u8]) -> Result<GoOn, StageError> {
+    let start = if from.is_empty() { vec![tables::MESSAGES.tag()] } else { from.to_vec() };
+    let end = vec![tables::MESSAGES.tag() + 1];
+    for key in tree.range(start..end).keys() {
+        let key = key.map_err(ReadError::from)?;
+        if stage.group_bytes() >= PART_BYTES {
+            return Ok(Some(key.to_vec()));
+        }
+        let row = legible(tables::MESSAGES.get_at(stage, stage.sealer(), &key))?;
+        let Some(row) = row else { continue };
+        if let Some(Cow::Owned(kept)) = marks::place(stage, &row)? {
+            let value = tables::MESSAGES.value(&kept)?;
+            stage.put(tables::MESSAGES.name(), &key, &value)?;
+        }
+        marks::amend(stage, &row)?;
+        stage.keep();
+    }
+    for row in tables::CONVERSATIONS.rows_under(tree, stage.sealer(), &()) {
+        let Some(mut row) = legible(row.map(Some))? else { continue };
+        let at = (row.account, row.conversation);
+        let Some(last) = row.last.as_mut() else { continue };
+        let found = tables::MESSAGES.get(stage, stage.sealer(), &(at.0, at.1, last.hlc, last.id));
+        let Some(message) = legible(found)? else { continue };
+        let Some(marks) = marks::read(stage, at, last.id)? else { continue };
+        if last.take_over(&message, &marks) {
+            tables::CONVERSATIONS.put(stage, &at, &row)?;
+        }
+    }
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cell::Cells as _, tables};
-    use pc2_protocols::{crypto::seal::StorageKey, id::NodeId, identity::ProfileRow, time::UnixMillis};
+    use crate::cell::Cells as _;
+    use pc2_protocols::{
+        crypto::seal::StorageKey,
+        id::{ConversationId, DeviceId, MsgId, NodeId},
+        identity::ProfileRow,
+        messenger::{
+            content::{Body, Content, Hlc},
+            rows::{ConversationRow, LastEntry, MessageRow, MessageState},
+        },
+        time::UnixMillis,
+    };
     use zeroize::Zeroizing;
 
     const ACCOUNT: NodeId = NodeId::from_bytes([3; 32]);
 
-    fn rename(tree: &Tree, stage: &mut Stage<'_>) -> Result<(), StageError> {
+    fn rename(tree: &Tree, stage: &mut Stage<'_>, _: &[u8]) -> Result<GoOn, StageError> {
         let row = tables::PROFILES.get(tree, stage.sealer(), &ACCOUNT)?;
-        match row {
-            Some(row) => {
-                let row = ProfileRow { name: format!("{} the second", row.name), ..row };
-                tables::PROFILES.put(stage, &ACCOUNT, &row)
-            }
-            None => Ok(()),
+        if let Some(row) = row {
+            let row = ProfileRow { name: format!("{} the second", row.name), ..row };
+            tables::PROFILES.put(stage, &ACCOUNT, &row)?;
         }
+        Ok(None)
     }
 
     #[test]
@@ -104,7 +165,7 @@ mod tests {
         let (batch, _) = stage.into_batch(Ledger::default()).expect("booked");
         db.apply_batch(batch).expect("applied");
 
-        let steps = [Step { from: 0, run: |_, _| Ok(()) }, Step { from: 1, run: rename }];
+        let steps = [Step { from: 0, run: |_, _, _| Ok(None) }, Step { from: 1, run: rename }];
         let mut format = Format::new(0, &sealer);
         migrate(&db, &sealer, &mut format, 2, &steps).expect("migrated");
         migrate(&db, &sealer, &mut format, 2, &steps).expect("nothing to do");
@@ -116,5 +177,149 @@ mod tests {
 
         let stuck = migrate(&db, &sealer, &mut format, 4, &steps);
         assert!(matches!(stuck, Err(MigrateError::NoStep { version: 2 })));
+    }
+
+    const PEER: NodeId = NodeId::from_bytes([4; 32]);
+
+    fn chat() -> ConversationId {
+        ConversationId::direct(PEER)
+    }
+
+    fn id(number: u64) -> MsgId {
+        MsgId::from_bytes(u128::from(number).to_be_bytes())
+    }
+
+    fn row(sender: NodeId, seq: u64, body: Body) -> MessageRow {
+        let (device, hlc) = (DeviceId::from_bytes([5; 16]), Hlc(seq << 16));
+        let (prev_hash, parents) = ([0; 32], Vec::new());
+        let content = Content { id: id(seq), device, seq, prev_hash, parents, hlc, body };
+        let (account, conversation, stored) = (ACCOUNT, chat(), UnixMillis(1));
+        let state = MessageState::Received;
+        MessageRow { account, conversation, sender, content, state, stored, chain_broken: false }
+    }
+
+    fn text(text: &str) -> Body {
+        Body::Text { text: text.into(), reply_to: None }
+    }
+
+    /// A database as version 4 left it: messages in history and nothing beside them.
+    fn version_4(dir: &std::path::Path, rows: &[MessageRow], last: Option<LastEntry>) -> (Db, Sealer) {
+        let db = sled::Config::new().path(dir).open().expect("a database");
+        let sealer = Sealer::new(StorageKey::new(Zeroizing::new([1; 32]))).expect("randomness");
+        let mut stage = Stage::new(&db, &sealer);
+        for row in rows {
+            let key = (ACCOUNT, chat(), row.content.hlc, row.content.id);
+            tables::MESSAGES.put(&mut stage, &key, row).expect("staged");
+        }
+        let conversation = ConversationRow {
+            account: ACCOUNT,
+            conversation: chat(),
+            device: DeviceId::from_bytes([6; 16]),
+            sent_seq: 0,
+            sent_hash: [0; 32],
+            hlc: Hlc(0),
+            heads: Vec::new(),
+            unread: 0,
+            last,
+            since_refresh: 0,
+            refreshed: UnixMillis(0),
+            started: UnixMillis(0),
+            recent: Vec::new(),
+            lost: Vec::new(),
+            owed: false,
+            asked_by_mail: None,
+            let_go: false,
+            early: Vec::new(),
+        };
+        tables::CONVERSATIONS.put(&mut stage, &(ACCOUNT, chat()), &conversation).expect("staged");
+        stage.keep();
+        let (batch, _) = stage.into_batch(Ledger::default()).expect("booked");
+        db.apply_batch(batch).expect("applied");
+        (db, sealer)
+    }
+
+    fn books_hold(db: &Db) {
+        let audit = Ledger::read(db).expect("read").audit(db, crate::ledger::Recount::All);
+        assert!(matches!(audit, Ok(Ok(()))), "{audit:?}");
+    }
+
+    #[test]
+    fn messages_of_an_older_version_are_found_by_their_id_however_many_there_are() {
+        let dir = tempfile::tempdir().expect("a directory");
+        // Some 300 bytes each: three parts.
+        let count = 3 * PART_BYTES as u64 / 300;
+        let rows: Vec<MessageRow> = (1..=count).map(|seq| row(ACCOUNT, seq, text("hello"))).collect();
+        let (db, sealer) = version_4(dir.path(), &rows, None);
+        let mut format = Format::new(4, &sealer);
+        migrate(&db, &sealer, &mut format, 5, STEPS).expect("migrated");
+        for seq in [1, 2, count / 2, count - 5, count] {
+            let marks = tables::BY_ID.get(&*db, &sealer, &(ACCOUNT, chat(), id(seq))).expect("read");
+            assert_eq!(marks.and_then(|marks| marks.place), Some(Hlc(seq << 16)), "{seq}");
+        }
+        assert_eq!(db.scan_prefix([tables::BY_ID.tag()]).count() as u64, count);
+        assert!(Ledger::read(&db).expect("read").commits > 2, "in several parts");
+        books_hold(&db);
+    }
+
+    #[test]
+    fn what_an_older_version_received_without_showing_it_takes_effect_also_when_the_step_is_cut_short() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let edit = |target, text: &str| Body::Edit { target: id(target), text: text.into() };
+        let rows = [
+            row(PEER, 1, text("one")),
+            row(ACCOUNT, 2, text("mine")),
+            row(PEER, 3, text("SECRET")),
+            row(PEER, 4, edit(1, "two")),
+            row(PEER, 5, edit(1, "three")),
+            row(PEER, 6, edit(2, "forged")),
+            row(PEER, 7, edit(3, "SECRET, too")),
+            row(PEER, 8, Body::Delete { target: id(3) }),
+            row(PEER, 9, Body::Reaction { target: id(2), emoji: Some("👍".into()) }),
+        ];
+        let (hlc, at, preview) = (Hlc(3 << 16), UnixMillis(1), "SECRET".to_owned());
+        let last = LastEntry {
+            hlc,
+            id: id(3),
+            mine: false,
+            preview,
+            at,
+            deleted: false,
+            as_of: Hlc(0),
+            file: false,
+        };
+        let (db, sealer) = version_4(dir.path(), &rows, Some(last));
+        // Twice from the beginning, as after a crash before the version was written.
+        for _ in 0..2 {
+            let mut format = Format::new(4, &sealer);
+            migrate(&db, &sealer, &mut format, 5, STEPS).expect("migrated");
+            let marks = |of| {
+                let found = tables::BY_ID.get(&*db, &sealer, &(ACCOUNT, chat(), id(of)));
+                found.expect("read").expect("there")
+            };
+            assert_eq!(marks(1).edit_of(&rows[0]).map(|edit| edit.text.as_str()), Some("three"));
+            assert_eq!(marks(2).edit_of(&rows[1]), None);
+            assert_eq!(marks(2).reactions().collect::<Vec<_>>(), [(PEER, "👍")]);
+            assert!(marks(3).deleted_by(PEER));
+            for gone in [3, 4, 7] {
+                let key = (ACCOUNT, chat(), Hlc(gone << 16), id(gone));
+                let row = tables::MESSAGES.get(&*db, &sealer, &key).expect("read").expect("there");
+                assert!(row.content.body.is_erased(), "{gone}");
+            }
+            let chats = tables::CONVERSATIONS.get(&*db, &sealer, &(ACCOUNT, chat())).expect("read");
+            let last = chats.and_then(|row| row.last).expect("there");
+            assert_eq!((last.preview.as_str(), last.deleted), ("", true));
+            books_hold(&db);
+        }
+    }
+
+    #[test]
+    fn of_two_messages_with_one_id_in_an_older_history_the_owners_counts() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut forged = row(PEER, 1, text("forged"));
+        forged.content.id = id(2);
+        let (db, sealer) = version_4(dir.path(), &[forged, row(ACCOUNT, 2, text("mine"))], None);
+        migrate(&db, &sealer, &mut Format::new(4, &sealer), 5, STEPS).expect("migrated");
+        let marks = tables::BY_ID.get(&*db, &sealer, &(ACCOUNT, chat(), id(2))).expect("read");
+        assert_eq!(marks.and_then(|marks| marks.place), Some(Hlc(2 << 16)));
     }
 }

@@ -23,6 +23,7 @@ use pc2_protocols::{
     mailbox::{self, EnvelopeKey},
     messenger::{
         content::{Body, Hlc},
+        marks::{Entry, Marks, Page, Place},
         rows::{MessageRow, Snapshot},
     },
     net::Peer,
@@ -262,6 +263,54 @@ impl Reader {
         })
     }
 
+    /// Entries of a conversation as they are now, newest first: at most `limit` before a place, or the newest; and where to go on, if
+    /// there is more. Looks at [`limits::MAX_ROWS_A_PAGE`] messages at most, so that a page can have fewer entries than asked for.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn entries(
+        &self,
+        account: NodeId,
+        conversation: ConversationId,
+        before: Option<Place>,
+        limit: usize,
+    ) -> Result<Page, ReadError> {
+        let mut entries = Vec::new();
+        let (mut place, mut looked) = (before, 0);
+        loop {
+            let rows = self.history(account, conversation, place, limits::MAX_PAGE)?;
+            if rows.is_empty() {
+                return Ok((entries, None));
+            }
+            for row in rows {
+                if entries.len() >= limit || looked >= limits::MAX_ROWS_A_PAGE {
+                    return Ok((entries, place));
+                }
+                place = Some((row.content.hlc, row.content.id));
+                looked += 1;
+                if row.content.body.is_entry() {
+                    entries.extend(self.read(|opened| as_it_is(opened, row))?);
+                }
+            }
+        }
+    }
+
+    /// One entry of a conversation as it is now, by its id.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn entry(
+        &self,
+        account: NodeId,
+        conversation: ConversationId,
+        id: MsgId,
+    ) -> Result<Option<Entry>, ReadError> {
+        self.read(|opened| {
+            let found = by_id(opened, account, conversation, id)?;
+            found.map_or(Ok(None), |(row, _)| as_it_is(opened, row))
+        })
+    }
+
     /// One message.
     ///
     /// # Errors
@@ -322,6 +371,34 @@ impl Reader {
         }
         result
     }
+}
+
+/// A message with what became of it, and what it answers; `None` when it has the id of another one: such came into histories of older versions.
+fn as_it_is(opened: &Opened, row: MessageRow) -> Result<Option<Entry>, ReadError> {
+    let (account, conversation) = (row.account, row.conversation);
+    let key = (account, conversation, row.content.id);
+    let marks = tables::BY_ID.get(&opened.tree, &opened.sealer, &key)?.unwrap_or_default();
+    if marks.place.is_some_and(|hlc| hlc != row.content.hlc) {
+        return Ok(None);
+    }
+    let quoted = match row.content.body {
+        Body::Text { reply_to: Some(id), .. } => by_id(opened, account, conversation, id)?.map(Box::new),
+        _ => None,
+    };
+    Ok(Some(Entry { row, marks, quoted }))
+}
+
+fn by_id(
+    opened: &Opened,
+    account: NodeId,
+    conversation: ConversationId,
+    id: MsgId,
+) -> Result<Option<(MessageRow, Marks)>, ReadError> {
+    let (tree, sealer) = (&opened.tree, &opened.sealer);
+    let Some(marks) = tables::BY_ID.get(tree, sealer, &(account, conversation, id))? else { return Ok(None) };
+    let Some(hlc) = marks.place else { return Ok(None) };
+    let row = tables::MESSAGES.get(tree, sealer, &(account, conversation, hlc, id))?;
+    Ok(row.map(|row| (row, marks)))
 }
 
 /// What others hold, too: a damaged row is as if it were not there.

@@ -16,6 +16,7 @@ use pc2_protocols::{
     mailbox,
     messenger::{
         content::Hlc,
+        marks::Marks,
         rows::{
             ChainRow, ContactRow, ConversationRow, DeviceRow, InvitationRow, MessageRow, OutboxRow,
             SessionRow,
@@ -70,6 +71,8 @@ pub(crate) static SERVED: Table<(NodeId, NodeId), mailbox::rows::ServedRow> =
 pub(crate) static TRANSFERS: Table<(NodeId, TransferId), TransferRow> = Table::new(0x19, "file transfers");
 pub(crate) static AUTO_ACCEPTED: Table<(NodeId, NodeId), AutoRow> = Table::new(0x1a, "whose files are taken");
 pub(crate) static RATES: Table<NodeId, RatesRow> = Table::new(0x1b, "rates of file transfer");
+/// Where in [`MESSAGES`] an entry of that id is, and what became of it. Its rows may be there before the message is.
+pub(crate) static BY_ID: Table<(NodeId, ConversationId, MsgId), Marks> = Table::new(0x1c, "messages by id");
 
 /// Key of the one row of a table that has one.
 pub(crate) const THE_ONE: [u8; 1] = [0];
@@ -103,6 +106,7 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &TRANSFERS,
     &AUTO_ACCEPTED,
     &RATES,
+    &BY_ID,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.
@@ -117,6 +121,10 @@ pub(crate) fn bucket_prefix(tag: u8) -> Option<usize> {
         // The upper 48 bits of the number change every 65,536 links.
         return Some(TAG + ACCOUNT_AND_CONVERSATION + DeviceId::LEN + 6);
     }
+    if tag == BY_ID.tag() {
+        // By the first byte of the id, which is random: a conversation of a hundred thousand messages is 256 buckets.
+        return Some(TAG + ACCOUNT_AND_CONVERSATION + 1);
+    }
     if tag == BLOB_FILES.tag() || tag == BLOB_HOLDS.tag() {
         // By the first byte of the hash: a folder of a hundred thousand files is 256 buckets.
         return Some(TAG + 1);
@@ -127,7 +135,8 @@ pub(crate) fn bucket_prefix(tag: u8) -> Option<usize> {
 
 /// Whether a table grows with use rather than with the number of people known: its rows are not looked at by a start.
 pub(crate) fn is_large(tag: u8) -> bool {
-    [MESSAGES.tag(), LINKS.tag(), BLOB_FILES.tag(), BLOB_HOLDS.tag()].contains(&tag) || is_held_elsewhere(tag)
+    [MESSAGES.tag(), LINKS.tag(), BY_ID.tag(), BLOB_FILES.tag(), BLOB_HOLDS.tag()].contains(&tag)
+        || is_held_elsewhere(tag)
 }
 
 /// Whether other nodes hold copies of a table's rows: a damaged one is left out, for it is nobody's loss.

@@ -57,6 +57,7 @@ fn conversation() -> ConversationRow {
         owed: false,
         let_go: false,
         asked_by_mail: None,
+        early: vec![],
     }
 }
 

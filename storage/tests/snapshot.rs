@@ -92,6 +92,7 @@ fn change() -> impl Strategy<Value = Change> {
                 owed: true,
                 let_go: false,
                 asked_by_mail: None,
+                early: vec![],
             })
         }),
         (chat(), device(), any::<u64>()).prop_map(|(conversation, device, through)| {

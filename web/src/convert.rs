@@ -10,9 +10,13 @@ use pc2_protocols::{
     messenger::{
         ContactView, Delivery,
         content::{Body, Hlc},
+        marks::{Entry, Marks},
         rows::{MessageRow, MessageState, Standing},
     },
 };
+
+/// How much of a message stands above its answer, in characters: two lines of a wide screen.
+const MAX_QUOTE_CHARS: usize = 200;
 
 /// One person.
 pub(crate) fn contact(view: ContactView) -> dto::Contact {
@@ -31,6 +35,7 @@ pub(crate) fn contact(view: ContactView) -> dto::Contact {
             id: last.id.to_string(),
             mine: last.mine,
             preview: last.preview,
+            deleted: last.deleted,
             at: last.at.0,
         }),
         since: view.since.0,
@@ -48,10 +53,18 @@ pub(crate) fn label(peer: NodeId, alias: Option<&str>, name: Option<&str>) -> St
     alias.or(name).map_or_else(|| format!("{}…", peer.short()), str::to_owned)
 }
 
-/// One message; `None` for contents that are no entries of their own (receipts, edits).
+/// One message that was just written; `None` for contents that are no entries of their own (receipts, edits).
 pub(crate) fn message(row: MessageRow) -> Option<dto::Message> {
+    entry(Entry { row, marks: Marks::default(), quoted: None })
+}
+
+/// One message as it is now; `None` for contents that are no entries of their own.
+pub(crate) fn entry(entry: Entry) -> Option<dto::Message> {
+    let Entry { row, marks, quoted } = entry;
     let mine = row.sender == row.account;
     let peer = row.conversation.peer();
+    let deleted = marks.is_deleted(&row);
+    let edit = marks.edit_of(&row).cloned();
     let (text, body, reply_to) = match row.content.body {
         Body::Text { text, reply_to } => (text, dto::MessageBody::Text, reply_to),
         Body::File { offer } => (offer.what.name().to_owned(), files::body(peer, mine, &offer), None),
@@ -62,6 +75,12 @@ pub(crate) fn message(row: MessageRow) -> Option<dto::Message> {
         | Body::Read { .. }
         | Body::Mailbox { .. } => return None,
     };
+    let edited_at = edit.as_ref().map(|edit| edit.at.0);
+    let text = if deleted { String::new() } else { edit.map_or(text, |edit| edit.text) };
+    let reactions = marks.reactions().filter(|_| !deleted);
+    let reactions = reactions
+        .map(|(who, emoji)| dto::Reaction { emoji: emoji.to_owned(), mine: who == row.account })
+        .collect();
     Some(dto::Message {
         id: row.content.id.to_string(),
         conversation: peer.did().to_string(),
@@ -70,11 +89,30 @@ pub(crate) fn message(row: MessageRow) -> Option<dto::Message> {
         text,
         body,
         reply_to: reply_to.map(|id| id.to_string()),
+        quote: quoted.and_then(|quoted| quote(&quoted.0, &quoted.1)),
+        edited_at,
+        deleted,
+        reactions,
+        revision: marks.revision,
         state: message_state(row.state),
         at: row.content.hlc.shown_at(row.stored).0,
         stored: row.stored.0,
         order: order(row.content.hlc, row.content.id),
         chain_broken: row.chain_broken,
+    })
+}
+
+/// The message that another one answers, in a line or two.
+fn quote(row: &MessageRow, marks: &Marks) -> Option<dto::Quote> {
+    let body = &row.content.body;
+    let deleted = marks.is_deleted(row);
+    let text = if deleted { "" } else { marks.edit_of(row).map_or(body.entry_text()?, |edit| &edit.text) };
+    Some(dto::Quote {
+        id: row.content.id.to_string(),
+        mine: row.sender == row.account,
+        text: text.chars().take(MAX_QUOTE_CHARS).collect(),
+        deleted,
+        order: order(row.content.hlc, row.content.id),
     })
 }
 

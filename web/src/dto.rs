@@ -40,7 +40,7 @@ pub use files::{
     AcceptTransfer, AutoAccept, BlobProof, BlobTrouble, MessageBody, OfferFiles, OfferedKind, SetAuto,
     SetRates, Transfer, TransferDirection, TransferList, TransferSettings, TransferState,
 };
-pub use incoming::{AddContact, PutRecord, Rename, SendMessage, SetName, UseLink};
+pub use incoming::{AddContact, EditMessage, PutRecord, Rename, SendMessage, SetName, SetReaction, UseLink};
 pub use network::{
     Mailboxes, Mapping, Network, Path, Peer, PinState, PinnedHolder, ProbedAddress, Reach, Reachability,
     Relaying, Reservation, ServedPerson, SetLevel, SetShares, Shares, Transport,
@@ -193,8 +193,10 @@ out! {
         pub id: String,
         /// Written by the owner.
         pub mine: bool,
-        /// Its beginning.
+        /// Its beginning; nothing when it was taken back.
         pub preview: String,
+        /// Its author has taken it back.
+        pub deleted: bool,
         /// When it was written.
         pub at: u64,
     }
@@ -225,12 +227,22 @@ out! {
         pub sender: String,
         /// Written by the owner.
         pub mine: bool,
-        /// What it says; of a file or folder that is offered, its name.
+        /// What it says now; of a file or folder that is offered, its name; nothing when it was taken back.
         pub text: String,
         /// What it is.
         pub body: MessageBody,
         /// The message it answers.
         pub reply_to: Option<String>,
+        /// What that says now; `null` when it answers nothing, or something that is not here.
+        pub quote: Option<Quote>,
+        /// When its author last edited it; `null`: never.
+        pub edited_at: Option<u64>,
+        /// Its author has taken it back: it says nothing any more.
+        pub deleted: bool,
+        /// One emoji a person at most.
+        pub reactions: Vec<Reaction>,
+        /// Grows with each edit, reaction and deletion: of two pictures of a message, the higher is the newer.
+        pub revision: u32,
         /// How far it has come.
         pub state: MessageState,
         /// When it was written, as people see it.
@@ -241,6 +253,28 @@ out! {
         pub order: String,
         /// Their history before this message is not what it was.
         pub chain_broken: bool,
+    }
+
+    /// What a message answers.
+    pub struct Quote {
+        /// The message.
+        pub id: String,
+        /// Written by the owner.
+        pub mine: bool,
+        /// The beginning of what it says now; nothing when it was taken back.
+        pub text: String,
+        /// Its author has taken it back.
+        pub deleted: bool,
+        /// Its place in the conversation.
+        pub order: String,
+    }
+
+    /// How somebody reacts to a message.
+    pub struct Reaction {
+        /// One emoji.
+        pub emoji: String,
+        /// It is the owner's.
+        pub mine: bool,
     }
 
     /// How far a message has come.

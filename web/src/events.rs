@@ -110,7 +110,7 @@ impl Stream {
                     }
                     Some(Notice::Event(numbered)) => {
                         number = numbered.number;
-                        if let Some(event) = event(&numbered.event) {
+                        if let Some(event) = self.shown(&numbered.event).await {
                             send(socket, number, event).await?;
                         }
                     }
@@ -122,6 +122,25 @@ impl Stream {
                     send(socket, number, dto::Event::Ping).await?;
                 }
             }
+        }
+    }
+
+    /// An event as the API tells it. A message is told as it is by now, with all that became of it; what is read here is at least as new as the event.
+    async fn shown(&self, event: &NodeEvent) -> Option<dto::Event> {
+        let (account, conversation, id) = match event {
+            NodeEvent::Messenger(messenger::Event::MessageAdded(row)) => {
+                (row.account, row.conversation, row.content.id)
+            }
+            NodeEvent::Messenger(messenger::Event::MessageAmended { account, conversation, id }) => {
+                (*account, *conversation, *id)
+            }
+            other => return self::event(other),
+        };
+        match self.app.node.entry(account, conversation, id).await {
+            // What became of a message that is not here yet is told with the message.
+            Ok(entry) => entry.and_then(convert::entry).map(dto::Event::Message),
+            // Whoever looks reads the conversation anew, and hears there what is wrong.
+            Err(_) => Some(dto::Event::Resync),
         }
     }
 
@@ -178,7 +197,8 @@ fn messenger_event(event: &messenger::Event) -> Option<dto::Event> {
         messenger::Event::ContactRemoved { peer, .. } => {
             dto::Event::ContactRemoved(dto::ContactRemoved { did: peer.did().to_string() })
         }
-        messenger::Event::MessageAdded(row) => dto::Event::Message(convert::message(row.as_ref().clone())?),
+        // Read from the disk, as they are by then.
+        messenger::Event::MessageAdded(_) | messenger::Event::MessageAmended { .. } => return None,
         messenger::Event::MessageState { conversation, id, state, .. } => {
             dto::Event::MessageState(dto::MessageStateChange {
                 conversation: conversation.peer().did().to_string(),

@@ -67,6 +67,36 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "not_a_contact", message)
     }
 
+    pub(crate) fn no_message() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_message", "there is no such message in this conversation")
+    }
+
+    pub(crate) fn id_taken() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "id_taken",
+            "a message of theirs has this id; choose another one at random",
+        )
+    }
+
+    pub(crate) fn not_your_message() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not_your_message", "only who wrote a message can change it")
+    }
+
+    pub(crate) fn no_text() -> Self {
+        let message = "this is a file; take the offer back instead";
+        Self::new(StatusCode::CONFLICT, "no_text", message)
+    }
+
+    pub(crate) fn message_deleted() -> Self {
+        Self::new(StatusCode::CONFLICT, "message_deleted", "this message was deleted")
+    }
+
+    pub(crate) fn edited_too_often(max: u32) -> Self {
+        let message = format!("a message can be edited {max} times; write a new one");
+        Self::new(StatusCode::CONFLICT, "edited_too_often", message)
+    }
+
     pub(crate) fn too_large(max: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,

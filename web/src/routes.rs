@@ -129,6 +129,32 @@ pub(crate) static ROUTES: &[Route] = &[
         .takes("SendMessage")
         .gives(202, "Message"),
     at(
+        Method::PATCH,
+        "/api/conversations/{did}/messages/{id}",
+        Owner,
+        "Edit a text of the owner's",
+        by!(messages::edit),
+    )
+    .takes("EditMessage")
+    .gives(202, "Message"),
+    at(
+        Method::DELETE,
+        "/api/conversations/{did}/messages/{id}",
+        Owner,
+        "Take a text of the owner's back, for both",
+        by!(messages::delete),
+    )
+    .gives(202, "Message"),
+    at(
+        Method::PUT,
+        "/api/conversations/{did}/messages/{id}/reaction",
+        Owner,
+        "React to a message, or take that back",
+        by!(messages::react),
+    )
+    .takes("SetReaction")
+    .gives(202, "Message"),
+    at(
         Method::POST,
         "/api/conversations/{did}/read",
         Owner,

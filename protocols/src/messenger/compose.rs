@@ -118,16 +118,17 @@ impl<S: CryptoSession> Thread<S> {
             conversation.recent.remove(0);
         }
         self.note_head(id, &content.parents);
-        if let Some(text) = content.body.entry_text() {
-            self.note_entry(content.hlc, id, true, text, now);
+        self.note_entry(&content, true, now);
+        match &content.body {
+            Body::Edit { target, text } => self.note_amended(*target, true, content.hlc, Some(text)),
+            Body::Delete { target } => self.note_amended(*target, true, content.hlc, None),
+            _ => {}
         }
         self.outbox.push_content(content.clone(), encoded.len(), now);
         let row =
             Box::new(own_row(account, self.conversation.conversation, content, MessageState::Waiting, now));
         step.write(Change::PutMessage(row.clone()));
-        if row.content.body.is_entry() {
-            step.publish(Event::MessageAdded(row.clone()));
-        }
+        report_new(&row, step);
         row
     }
 
@@ -137,6 +138,18 @@ impl<S: CryptoSession> Thread<S> {
             let conversation = self.conversation.conversation;
             report_state(account, conversation, &content, state, step);
         }
+    }
+}
+
+/// Publishes a message that is new on this disk, or what became of an earlier one by it.
+pub(super) fn report_new(row: &MessageRow, step: &mut Step) {
+    let body = &row.content.body;
+    if body.is_entry() {
+        step.publish(Event::MessageAdded(Box::new(row.clone())));
+    }
+    if let Some(id) = body.target() {
+        let (account, conversation) = (row.account, row.conversation);
+        step.publish(Event::MessageAmended { account, conversation, id });
     }
 }
 
@@ -169,6 +182,7 @@ fn own_row(
 pub(super) fn bad_text(error: ContentError) -> CommandError {
     let what = match error {
         ContentError::Empty { .. } => "a message needs some text".to_owned(),
+        ContentError::NoEmoji => "a reaction is one emoji".to_owned(),
         ContentError::TooLong { field, max } => format!("a {field} may be {max} bytes at most"),
         other @ (ContentError::Decode(_)
         | ContentError::NoSequence

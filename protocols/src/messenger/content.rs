@@ -18,6 +18,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use unicode_properties::UnicodeEmoji as _;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Hash of an encoded [`Content`]: what the next one of the same chain points back to.
 pub type ContentHash = [u8; 32];
@@ -149,6 +151,9 @@ pub enum ContentError {
         /// Which field.
         field: &'static str,
     },
+    /// A reaction that is not one emoji.
+    #[error("a reaction is one emoji")]
+    NoEmoji,
     /// Sequence numbers begin at 1.
     #[error("sequence number 0")]
     NoSequence,
@@ -224,8 +229,11 @@ impl Body {
             }
             Self::Accepted { name } => at_most("name", name.len(), limits::MAX_NAME_BYTES),
             Self::Delete { .. } => Ok(()),
-            // The longest emoji sequences in Unicode 16 (families, flags of regions) are 35 bytes.
-            Self::Reaction { emoji, .. } => at_most("emoji", emoji.as_deref().map_or(0, str::len), 64),
+            Self::Reaction { emoji: None, .. } => Ok(()),
+            Self::Reaction { emoji: Some(emoji), .. } => {
+                at_most("emoji", emoji.len(), limits::MAX_EMOJI_BYTES)?;
+                if is_emoji(emoji) { Ok(()) } else { Err(ContentError::NoEmoji) }
+            }
             Self::Read { ids } => at_most("ids", ids.len(), Content::MAX_READ),
             Self::Mailbox { passes } => {
                 at_most("passes", passes.len(), limits::MAX_PASSES)?;
@@ -243,6 +251,35 @@ impl Body {
         matches!(self, Self::Text { .. } | Self::File { .. })
     }
 
+    /// The earlier message that it changes, if it is of that kind.
+    #[must_use]
+    pub const fn target(&self) -> Option<MsgId> {
+        match self {
+            Self::Edit { target, .. } | Self::Delete { target } | Self::Reaction { target, .. } => {
+                Some(*target)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the text out, for good. Only a history has such contents: on the wire a text of nothing is refused.
+    pub fn erase(&mut self) {
+        match self {
+            Self::Text { text, reply_to } => {
+                *text = String::new();
+                *reply_to = None;
+            }
+            Self::Edit { text, .. } => *text = String::new(),
+            _ => {}
+        }
+    }
+
+    /// Whether its text was taken out.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        matches!(self, Self::Text { text, .. } | Self::Edit { text, .. } if text.is_empty())
+    }
+
     /// What an entry shows in one line: its text, or the name of what is offered.
     #[must_use]
     pub fn entry_text(&self) -> Option<&str> {
@@ -254,6 +291,74 @@ impl Body {
     }
 }
 
+/// One character as people see them, made of emoji and what joins them: nobody hangs a sentence, or a tower of accents, below a message.
+fn is_emoji(text: &str) -> bool {
+    // Keycaps, variation selectors, the joiner, tags of regional flags.
+    let joins =
+        |c: char| matches!(c, '\u{20e3}' | '\u{fe0f}' | '\u{fe0e}' | '\u{200d}' | '\u{e0020}'..='\u{e007f}');
+    // What Unicode keeps free for emoji of later versions: somebody with a newer program may have them already.
+    let later = |c: char| matches!(c, '\u{1f000}'..='\u{1faff}' | '\u{1fc00}'..='\u{1fffd}');
+    let draws = |c: char| c.is_emoji_char() || later(c);
+    // Digits are emoji by themselves to Unicode, but not to people; what only joins draws nothing.
+    text.graphemes(true).count() == 1
+        && !text.is_ascii()
+        && text.chars().any(draws)
+        && text.chars().all(|c| draws(c) || joins(c))
+}
+
 fn at_most(field: &'static str, got: usize, max: usize) -> Result<(), ContentError> {
     if got > max { Err(ContentError::TooLong { field, max }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reaction(emoji: &str) -> Result<(), ContentError> {
+        let emoji = Some(emoji.to_owned());
+        Body::Reaction { target: MsgId::from_bytes([1; 16]), emoji }.check()
+    }
+
+    #[test]
+    fn a_reaction_is_one_emoji_and_nothing_else() {
+        let later = "\u{1faff}";
+        for good in ["👍", "❤️", "👨‍👩‍👧‍👦", "🇨🇭", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "👍🏽", "1️⃣", "😂", later]
+        {
+            assert_eq!(reaction(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "a",
+            "7",
+            "👍👍",
+            "ok 👍",
+            "<b>",
+            "e\u{301}\u{301}\u{301}",
+            "👍\u{301}",
+            "\u{202e}",
+            "\u{fe0f}",
+            "\u{200d}",
+            "\u{e0061}",
+            "🇨🇭🇨🇭",
+        ] {
+            assert_eq!(reaction(bad), Err(ContentError::NoEmoji), "{bad:?}");
+        }
+        let long = "👨\u{200d}".repeat(10);
+        assert!(matches!(reaction(&long), Err(ContentError::TooLong { .. })));
+    }
+
+    #[test]
+    fn what_was_erased_says_nothing_and_could_not_be_sent() {
+        let target = MsgId::from_bytes([1; 16]);
+        for mut body in [
+            Body::Text { text: "secret".into(), reply_to: Some(target) },
+            Body::Edit { target, text: "secret".into() },
+        ] {
+            assert!(!body.is_erased());
+            body.erase();
+            assert!(body.is_erased());
+            assert_eq!(body.check(), Err(ContentError::Empty { field: "text" }));
+        }
+    }
 }

@@ -5,8 +5,9 @@
 //! content; nothing else of theirs is opened, so that their ciphertext stays good for later.
 
 use super::{
-    Event, Out,
+    Out,
     chain::Place,
+    compose::report_new,
     content::{Body, Content},
     machine::Messenger,
     rows::{Change, MessageRow, MessageState, Standing},
@@ -178,7 +179,7 @@ impl<P: CryptoProvider> Messenger<P> {
         let thread = self.thread_mut(from);
         let asking = thread.standing() == Some(Standing::Asking);
         let too_much = match &content.body {
-            Body::Text { text, .. } => text.len() > limits::MAX_REQUEST_TEXT_BYTES,
+            Body::Text { text, .. } | Body::Edit { text, .. } => text.len() > limits::MAX_REQUEST_TEXT_BYTES,
             // Strangers offer no files.
             Body::File { .. } => true,
             _ => false,
@@ -199,16 +200,18 @@ impl<P: CryptoProvider> Messenger<P> {
         conversation.hlc = conversation.hlc.max(content.hlc);
         conversation.since_refresh = conversation.since_refresh.saturating_add(1);
         match &content.body {
-            body @ (Body::Text { .. } | Body::File { .. }) => {
+            Body::Text { .. } | Body::File { .. } => {
                 conversation.unread = conversation.unread.saturating_add(1);
-                let text = body.entry_text().unwrap_or_default();
-                thread.note_entry(content.hlc, content.id, false, text, step.now.unix);
+                thread.note_entry(&content, false, step.now.unix);
             }
             Body::Accepted { name } => thread.accepted_by_them(name, step),
             Body::Mailbox { passes } => thread.take_passes(passes, content.hlc, step),
-            // Kept in history; screens for them do not change anything here.
-            Body::Edit { .. } | Body::Delete { .. } | Body::Reaction { .. } | Body::Read { .. } => {}
+            // Of what they did not write nothing changes: `note_amended` and the marks beside the message look whose it is.
+            Body::Edit { target, text } => thread.note_amended(*target, false, content.hlc, Some(text)),
+            Body::Delete { target } => thread.note_amended(*target, false, content.hlc, None),
+            Body::Reaction { .. } | Body::Read { .. } => {}
         }
+        thread.forget_early();
         thread.lane.retry_if_undecided();
         let row = Box::new(MessageRow {
             account,
@@ -219,9 +222,7 @@ impl<P: CryptoProvider> Messenger<P> {
             stored: step.now.unix,
             chain_broken: !continues,
         });
-        if row.content.body.is_entry() {
-            step.publish(Event::MessageAdded(row.clone()));
-        }
+        report_new(&row, step);
         step.write(Change::PutMessage(row));
         Outcome::Stored
     }

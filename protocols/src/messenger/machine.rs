@@ -173,6 +173,9 @@ impl<P: CryptoProvider> Messenger<P> {
             Command::SendFile { conversation, id, offer } => {
                 return self.send_entry(call, conversation, id, Body::File { offer }, step);
             }
+            Command::Amend { conversation, id, target, amendment } => {
+                return self.send_entry(call, conversation, id, amendment.body(target), step);
+            }
             Command::MarkRead { conversation } => self.mark_read(conversation.peer(), step),
             Command::Contacts => return step.tell(call, Reply::Contacts(self.views())),
             Command::Invite => self.invite(step),

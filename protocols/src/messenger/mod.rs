@@ -29,7 +29,9 @@ pub mod content;
 mod delivery;
 mod inbox;
 pub mod invitation;
+pub mod list;
 mod machine;
+pub mod marks;
 mod outbox;
 mod parcels;
 mod passes;
@@ -48,6 +50,7 @@ mod view;
 pub mod wire;
 
 pub use machine::{Messenger, device_row};
+pub use marks::Amendment;
 
 use crate::{
     dht::ResolveError,
@@ -217,6 +220,18 @@ kinds! {
             /// What is offered.
             offer: Box<FileOffer>,
         },
+        /// Change an own message, take it back for both, or react to any. Repeated with the same id it is the same, as with `Send`. Whether there is
+        /// such a message, and whose it is, is looked up by whoever calls; whoever reads it looks again.
+        Amend {
+            /// In which conversation.
+            conversation: ConversationId,
+            /// Chosen by the caller, at random.
+            id: MsgId,
+            /// To which message.
+            target: MsgId,
+            /// What becomes of it.
+            amendment: Amendment,
+        },
         /// Everything received in a conversation has been seen by the person.
         MarkRead {
             /// Which.
@@ -345,6 +360,15 @@ pub enum Event {
     },
     /// A message came to be on this disk, ours or theirs.
     MessageAdded(Box<MessageRow>),
+    /// A message was edited, taken back or reacted to, and that is on this disk. Perhaps the message itself is not, yet.
+    MessageAmended {
+        /// Whose.
+        account: NodeId,
+        /// Where.
+        conversation: ConversationId,
+        /// The message.
+        id: MsgId,
+    },
     /// The state of a message of ours changed.
     MessageState {
         /// Whose.

@@ -250,7 +250,8 @@ impl<P: CryptoProvider> Messenger<P> {
             let content = row.content;
             let Ok(place) = gone.binary_search(&content.seq) else { continue };
             let ours = row.sender == self.account && content.device == device;
-            if !ours || row.state == MessageState::NotDelivered {
+            // What was taken back is gone from our disk, too.
+            if !ours || row.state == MessageState::NotDelivered || content.body.is_erased() {
                 continue;
             }
             let bytes = content.encode().len();

@@ -7,6 +7,7 @@
 //!
 //! History itself ([`MessageRow`]) is not in the snapshot: it is read by page, so that a start does not depend on its length.
 
+pub use super::list::{Early, LastEntry};
 use super::{
     content::{Content, ContentHash, Hlc},
     wire::Item,
@@ -113,6 +114,10 @@ pub struct ConversationRow {
     /// contacts, they are asked for it.
     #[serde(default)]
     pub let_go: bool,
+    /// Edits and deletions that came before their message, at most [`crate::limits::MAX_EARLY`]. Only for the list: what a conversation shows is in
+    /// the [`Marks`](super::marks::Marks).
+    #[serde(default)]
+    pub early: Vec<Early>,
 }
 
 /// Messages that were asked for by mailbox.
@@ -135,26 +140,6 @@ pub struct Recent {
     pub id: MsgId,
     /// Its place.
     pub seq: u64,
-}
-
-/// The latest entry of a conversation, as its list shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastEntry {
-    /// Its place.
-    pub hlc: Hlc,
-    /// Its name.
-    pub id: MsgId,
-    /// Whether it is ours.
-    pub mine: bool,
-    /// Its beginning, at most [`LastEntry::MAX_PREVIEW_CHARS`].
-    pub preview: String,
-    /// When it was written, as people see it.
-    pub at: UnixMillis,
-}
-
-impl LastEntry {
-    /// Longest preview, in characters: one line of a list.
-    pub const MAX_PREVIEW_CHARS: usize = 120;
 }
 
 /// How far we have received one chain (one device of one sender, in one conversation).

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
+mod amend;
 mod contacts;
 mod delivery;
 mod files;

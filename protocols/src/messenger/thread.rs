@@ -5,14 +5,14 @@
 
 use super::{
     chain::Chain,
-    content::Hlc,
+    content::{Body, Content, Hlc},
     delivery::Lane,
     outbox::{Allowed, Outbox},
     post::Post,
     presence::Presence,
     receipts::Receipts,
     repair::Gap,
-    rows::{Change, ContactRow, ConversationRow, LastEntry, Standing},
+    rows::{Change, ContactRow, ConversationRow, Early, LastEntry, Standing},
     session::CryptoSession,
     sessions::Sessions,
 };
@@ -153,13 +153,66 @@ impl<S: CryptoSession> Thread<S> {
     }
 
     /// Notes an entry for the list of conversations, if none is later.
-    pub(super) fn note_entry(&mut self, hlc: Hlc, id: MsgId, mine: bool, text: &str, now: UnixMillis) {
+    pub(super) fn note_entry(&mut self, content: &Content, mine: bool, now: UnixMillis) {
+        let (hlc, id) = (content.hlc, content.id);
+        let Some(text) = content.body.entry_text() else { return };
         let last = &self.conversation.last;
         if last.as_ref().is_some_and(|last| (last.hlc, last.id) > (hlc, id)) {
             return;
         }
-        let preview = text.chars().take(LastEntry::MAX_PREVIEW_CHARS).collect();
-        self.conversation_mut().last = Some(LastEntry { hlc, id, mine, preview, at: hlc.shown_at(now) });
+        let file = matches!(content.body, Body::File { .. });
+        let (preview, deleted, as_of) = match self.early(id).filter(|_| !mine && !file) {
+            Some(Early { preview, as_of, .. }) => {
+                (preview.clone().unwrap_or_default(), preview.is_none(), *as_of)
+            }
+            None => (LastEntry::preview_of(text), false, Hlc::default()),
+        };
+        let at = hlc.shown_at(now);
+        self.conversation_mut().last = Some(LastEntry { hlc, id, mine, preview, at, deleted, as_of, file });
+    }
+
+    /// What became of a message of theirs before it came.
+    fn early(&self, id: MsgId) -> Option<&Early> {
+        self.conversation.early.iter().find(|early| early.target == id)
+    }
+
+    /// A message was edited (`Some`) or taken back: the list of conversations says so, if it is the one shown there.
+    pub(super) fn note_amended(&mut self, target: MsgId, mine: bool, as_of: Hlc, text: Option<&str>) {
+        let preview = text.map(LastEntry::preview_of);
+        let last = self.conversation.last.as_ref();
+        if let Some(last) = last.filter(|last| last.id == target && last.mine == mine) {
+            if last.file || last.deleted || (text.is_some() && as_of < last.as_of) {
+                return;
+            }
+            if let Some(last) = &mut self.conversation_mut().last {
+                last.deleted = preview.is_none();
+                last.preview = preview.unwrap_or_default();
+                last.as_of = as_of;
+            }
+        } else if !mine && self.has_gaps() {
+            // It may be one that is still missing.
+            let known = self.early(target);
+            if known.is_some_and(|known| known.preview.is_none() || (text.is_some() && as_of < known.as_of)) {
+                return;
+            }
+            let early = &mut self.conversation_mut().early;
+            early.retain(|early| early.target != target);
+            early.push(Early { target, as_of, preview });
+            if early.len() > limits::MAX_EARLY {
+                early.remove(0);
+            }
+        }
+    }
+
+    /// Once nothing is missing, nothing can be early.
+    pub(super) fn forget_early(&mut self) {
+        if !self.conversation.early.is_empty() && !self.has_gaps() {
+            self.conversation_mut().early.clear();
+        }
+    }
+
+    fn has_gaps(&self) -> bool {
+        self.chains.values().any(|chain| chain.gap().is_some())
     }
 
     /// When this person has to be looked at again.
@@ -209,5 +262,6 @@ fn fresh_conversation(account: NodeId, conversation: ConversationId, device: Dev
         owed: false,
         asked_by_mail: None,
         let_go: false,
+        early: Vec::new(),
     }
 }

@@ -124,6 +124,7 @@ impl Checks {
                 Err(Violation::Twice(format!("{:?} is shown twice at {at:?}", row.content.id)))
             }
             Event::MessageAdded(_)
+            | Event::MessageAmended { .. }
             | Event::MessageState { .. }
             | Event::ContactChanged(_)
             | Event::ContactRemoved { .. } => Ok(()),
@@ -268,6 +269,7 @@ impl<K: Keys> World<K> {
             }
         }
         self.check_bounds()?;
+        self.check_lists()?;
         self.check_same_conversations()
     }
 
@@ -284,7 +286,7 @@ impl<K: Keys> World<K> {
         Ok(())
     }
 
-    /// What both sides have of a conversation, they have in the same order and words.
+    /// What both sides have of a conversation, they have in the same order and words; unless one has taken a text out already.
     fn check_same_conversations(&self) -> Result<(), Violation> {
         for a in 0..self.nodes.len() {
             for b in a + 1..self.nodes.len() {
@@ -295,12 +297,35 @@ impl<K: Keys> World<K> {
                 };
                 let (here, there) = (seen(a, b), seen(b, a));
                 let common = |mine: &[&Content], other: &[&Content]| -> Vec<Content> {
-                    let ids: BTreeSet<MsgId> = other.iter().map(|content| content.id).collect();
-                    let shared = mine.iter().filter(|content| ids.contains(&content.id));
-                    shared.map(|content| Content::clone(content)).collect()
+                    let others: BTreeMap<MsgId, &Content> =
+                        other.iter().map(|other| (other.id, *other)).collect();
+                    let shared = mine.iter().filter_map(|content| {
+                        let mut shared = Content::clone(content);
+                        if others.get(&content.id)?.body.is_erased() {
+                            shared.body.erase();
+                        }
+                        Some(shared)
+                    });
+                    shared.collect()
                 };
                 if common(&here, &there) != common(&there, &here) {
                     return Err(Violation::Different(format!("between {a} and {b}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The list of conversations says of its newest message what the conversation says.
+    fn check_lists(&self) -> Result<(), Violation> {
+        for (at, node) in self.nodes.iter().enumerate() {
+            for conversation in node.disk.rows.conversations.values() {
+                let Some(last) = conversation.last.clone() else { continue };
+                let Some(row) = node.disk.message(last.id) else { continue };
+                let marks = node.disk.marks.get(&last.id).cloned().unwrap_or_default();
+                let mut should = last.clone();
+                if should.take_over(row, &marks) {
+                    return Err(Violation::Different(format!("list at {at}: {last:?}, not {should:?}")));
                 }
             }
         }

@@ -5,6 +5,7 @@ use pc2_protocols::{
     messenger::{
         Out,
         content::Hlc,
+        marks::Marks,
         rows::{Change, MessageRow, Snapshot},
     },
 };
@@ -26,6 +27,8 @@ pub(super) struct Disk {
     pub(super) rows: Snapshot,
     pub(super) history: BTreeMap<Place, MessageRow>,
     places: BTreeMap<MsgId, Vec<Place>>,
+    /// What became of messages.
+    pub(super) marks: BTreeMap<MsgId, Marks>,
     pub(super) pending: VecDeque<Batch>,
 }
 
@@ -47,6 +50,7 @@ impl Disk {
                 if let Entry::Vacant(free) = self.history.entry(place) {
                     free.insert(MessageRow::clone(row));
                     self.places.entry(row.content.id).or_default().push(place);
+                    self.mark(row);
                 }
             }
             Change::SetState { conversation, hlc, id, state, .. } => {
@@ -67,6 +71,32 @@ impl Disk {
             | Change::PutInvitation(_)
             | Change::RemoveInvitation { .. } => {}
         }
+    }
+
+    /// What a message does to others, and what others did to it before it came: as storage notes it.
+    fn mark(&mut self, row: &MessageRow) {
+        let (conversation, sender) = (row.conversation, row.sender);
+        let mut unread = Vec::new();
+        if let Some(target) = row.content.body.target() {
+            let marks = self.marks.entry(target).or_default();
+            unread = marks.note(row).into_iter().map(|(hlc, id)| (conversation, hlc, id)).collect();
+            if marks.deleted_by(sender) {
+                unread.extend(self.places.get(&target).into_iter().flatten());
+            }
+        } else if self.marks.get(&row.content.id).is_some_and(|marks| marks.deleted_by(sender)) {
+            unread.push((conversation, row.content.hlc, row.content.id));
+        }
+        for place in unread {
+            if let Some(row) = self.history.get_mut(&place).filter(|row| row.sender == sender) {
+                row.content.body.erase();
+            }
+        }
+    }
+
+    /// The newest entries of a conversation, the newest first.
+    pub(super) fn latest_entries(&self, conversation: ConversationId, most: usize) -> Vec<MsgId> {
+        let rows = self.history.values().rev().filter(|row| row.conversation == conversation);
+        rows.filter(|row| row.content.body.is_entry()).map(|row| row.content.id).take(most).collect()
     }
 
     /// How often a message is in history.

@@ -2,7 +2,7 @@
 //!
 //! [`World`](world::World) runs two to four messengers on a virtual clock. Networks lose, delay and part; processes crash and lose
 //! what was not durable; machines panic; disks fail; mailboxes are late, forget and repeat; clocks are wrong by up to a day; people ask, accept, block,
-//! remove and write at random. Then all faults end, people decide what is open, and the world must come to rest.
+//! remove, write, edit and delete at random. Then all faults end, people decide what is open, and the world must come to rest.
 //!
 //! What must hold is in [`check`]; it is looked at with every durable write and at the end. One seed gives one run:
 //! `SEED=7 cargo test -p pc2-simulations messenger` repeats it, `TRACE=1` besides prints every step.

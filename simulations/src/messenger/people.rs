@@ -8,7 +8,7 @@ use pc2_protocols::{
     id::{ConversationId, MsgId, NodeId},
     limits,
     machine::CallId,
-    messenger::{Command, CommandError, Reply, rows::Standing},
+    messenger::{Amendment, Command, CommandError, Reply, rows::Standing},
 };
 use rand_core::Rng as _;
 use std::collections::BTreeMap;
@@ -100,6 +100,10 @@ impl<K: Keys> World<K> {
             (Some(Standing::Requested | Standing::Accepted | Standing::Blocked), 90..) => {
                 return self.chatter(node, peer);
             }
+            (Some(Standing::Requested | Standing::Accepted), 70..90) => match self.amend(node, peer) {
+                Some(command) => command,
+                None => self.text(peer),
+            },
             (Some(Standing::Requested | Standing::Accepted | Standing::Blocked), _) => self.text(peer),
         };
         self.call(node, command);
@@ -121,6 +125,25 @@ impl<K: Keys> World<K> {
         let text = format!("{:<length$}.", format!("text {}", self.number()), length = length - 1);
         let conversation = ConversationId::direct(peer);
         Command::Send { conversation, id: MsgId::from_bytes(id), text, reply_to: None }
+    }
+
+    /// One of the latest messages is edited, deleted or reacted to; now and then one that is not theirs to change.
+    fn amend(&mut self, node: usize, peer: NodeId) -> Option<Command> {
+        let conversation = ConversationId::direct(peer);
+        let latest = self.nodes[node].disk.latest_entries(conversation, LATELY);
+        let which = usize::try_from(self.below(latest.len() as u64)).unwrap_or(0);
+        // Mostly the newest: it is the one in the list of conversations.
+        let which = if self.chance(500) { 0 } else { which };
+        let target = *latest.get(which)?;
+        let amendment = match self.below(10) {
+            0..5 => Amendment::Edit { text: format!("edited {}", self.number()) },
+            5..7 => Amendment::Delete,
+            7..9 => Amendment::React { emoji: Some("👍".to_owned()) },
+            _ => Amendment::React { emoji: None },
+        };
+        let mut id = [0; 16];
+        self.rng.fill_bytes(&mut id);
+        Some(Command::Amend { conversation, id: MsgId::from_bytes(id), target, amendment })
     }
 
     /// Many texts at once, as a script sends them.

@@ -1,9 +1,12 @@
-//! Conversations: pages of history, sending, reading.
+//! Conversations: pages of history, sending, editing, taking back, reacting, reading.
+//!
+//! Whose a message is is looked at here, to say so; that nobody changes another's is seen to where messages are written (`pc2-storage`).
 
 use crate::{answer, app::App, convert, dto, problem::Problem, request::Call};
 use pc2_protocols::{
-    id::ConversationId,
-    messenger::{Command, Reply},
+    id::{ConversationId, MsgId},
+    limits,
+    messenger::{Amendment, Command, Reply, marks::Entry},
 };
 use warp::{http::StatusCode, reply::Response};
 
@@ -19,31 +22,117 @@ pub(crate) async fn page(app: &App, call: Call) -> Result<Response, Problem> {
     let before = call.asked("before")?.map(|cursor| convert::place(&cursor)).transpose()?;
     let limit = call.number("limit")?.unwrap_or(PAGE).clamp(1, MAX_PAGE);
     let limit = usize::try_from(limit).map_err(Problem::bad_request)?;
-    // One more than asked for tells whether there is a page before this one.
-    let mut rows = app.node.history(app.node.account(), conversation, before, limit + 1).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let oldest = rows.last().map(|row| convert::order(row.content.hlc, row.content.id));
-    let items = rows.into_iter().rev().filter_map(convert::message).collect();
-    Ok(answer::json(StatusCode::OK, &dto::MessagePage { items, before: oldest.filter(|_| more) }))
+    let (entries, more) = app.node.entries(app.node.account(), conversation, before, limit).await?;
+    let items = entries.into_iter().rev().filter_map(convert::entry).collect();
+    let before = more.map(|(hlc, id)| convert::order(hlc, id));
+    Ok(answer::json(StatusCode::OK, &dto::MessagePage { items, before }))
 }
 
 /// `POST /api/conversations/{did}/messages`. The same `client_id` again is the same message.
 pub(crate) async fn send(app: &App, call: Call) -> Result<Response, Problem> {
     let message: dto::SendMessage = call.json()?;
-    let command = Command::Send {
-        conversation: ConversationId::direct(call.did()?),
-        id: convert::message_id(&message.client_id)?,
-        text: message.text,
-        reply_to: message.reply_to.map(|id| convert::message_id(&id)).transpose()?,
-    };
+    let conversation = ConversationId::direct(call.did()?);
+    let id = convert::message_id(&message.client_id)?;
+    let reply_to = message.reply_to.map(|id| convert::message_id(&id)).transpose()?;
+    // The messenger remembers the latest ids only; by this it is so for as long as there is history.
+    if let Some(entry) = app.node.entry(app.node.account(), conversation, id).await? {
+        let message = convert::entry(entry).filter(|message| message.mine).ok_or_else(Problem::id_taken)?;
+        return Ok(answer::json(StatusCode::ACCEPTED, &message));
+    }
+    let command = Command::Send { conversation, id, text: message.text, reply_to };
     let sent = match app.messenger(command).await? {
-        Reply::Sent(row) => convert::message(*row),
+        Reply::Sent(row) => {
+            let id = row.content.id;
+            // With what it answers; it is on disk by now.
+            let entry = app.node.entry(app.node.account(), row.conversation, id).await?;
+            entry.and_then(convert::entry).or_else(|| convert::message(*row))
+        }
         _ => None,
     };
     let sent =
         sent.ok_or_else(|| Problem::internal(&"the messenger answered a message with something else"))?;
     Ok(answer::json(StatusCode::ACCEPTED, &sent))
+}
+
+/// `PATCH /api/conversations/{did}/messages/{id}`. The text it has already changes nothing, so that a repetition does no harm.
+pub(crate) async fn edit(app: &App, call: Call) -> Result<Response, Problem> {
+    let dto::EditMessage { text } = call.json()?;
+    let (entry, message) = own(app, name(&call)?).await?;
+    if message.text == text {
+        return Ok(answer::json(StatusCode::ACCEPTED, &message));
+    }
+    if entry.marks.edits_by(entry.row.sender) >= limits::MAX_EDITS {
+        return Err(Problem::edited_too_often(limits::MAX_EDITS));
+    }
+    amend(app, &entry, Amendment::Edit { text }).await
+}
+
+/// `DELETE /api/conversations/{did}/messages/{id}`.
+pub(crate) async fn delete(app: &App, call: Call) -> Result<Response, Problem> {
+    match own(app, name(&call)?).await {
+        Ok((entry, _)) => amend(app, &entry, Amendment::Delete).await,
+        // What is gone already is what was asked for.
+        Err(problem) if problem == Problem::message_deleted() => {
+            let (_, message) = named(app, name(&call)?).await?;
+            Ok(answer::json(StatusCode::ACCEPTED, &message))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// `PUT /api/conversations/{did}/messages/{id}/reaction`. The one it has already changes nothing.
+pub(crate) async fn react(app: &App, call: Call) -> Result<Response, Problem> {
+    let dto::SetReaction { emoji } = call.json()?;
+    let (entry, message) = named(app, name(&call)?).await?;
+    if message.deleted {
+        return Err(Problem::message_deleted());
+    }
+    let now = message.reactions.iter().find(|reaction| reaction.mine).map(|reaction| &reaction.emoji);
+    if now == emoji.as_ref() {
+        return Ok(answer::json(StatusCode::ACCEPTED, &message));
+    }
+    amend(app, &entry, Amendment::React { emoji }).await
+}
+
+/// A message's conversation and id.
+type Name = (ConversationId, MsgId);
+
+/// How a path names a message.
+fn name(call: &Call) -> Result<Name, Problem> {
+    Ok((ConversationId::direct(call.did()?), convert::message_id(call.param(1))?))
+}
+
+/// The message of that name.
+async fn named(app: &App, name: Name) -> Result<(Entry, dto::Message), Problem> {
+    let (conversation, id) = name;
+    let entry = app.node.entry(app.node.account(), conversation, id).await?;
+    let entry = entry.ok_or_else(Problem::no_message)?;
+    let message = convert::entry(entry.clone()).ok_or_else(Problem::no_message)?;
+    Ok((entry, message))
+}
+
+/// The same, of the owner's own texts only.
+async fn own(app: &App, name: Name) -> Result<(Entry, dto::Message), Problem> {
+    let (entry, message) = named(app, name).await?;
+    if !message.mine {
+        return Err(Problem::not_your_message());
+    }
+    if message.body != dto::MessageBody::Text {
+        return Err(Problem::no_text());
+    }
+    if message.deleted { Err(Problem::message_deleted()) } else { Ok((entry, message)) }
+}
+
+/// Has a message changed, and answers how it is then.
+async fn amend(app: &App, entry: &Entry, amendment: Amendment) -> Result<Response, Problem> {
+    let (conversation, target) = (entry.row.conversation, entry.row.content.id);
+    let mut id = [0; MsgId::LEN];
+    getrandom::fill(&mut id).map_err(|error| Problem::internal(&error))?;
+    let id = MsgId::from_bytes(id);
+    app.messenger(Command::Amend { conversation, id, target, amendment }).await?;
+    let entry = app.node.entry(app.node.account(), conversation, target).await?;
+    let message = entry.and_then(convert::entry).ok_or_else(Problem::no_message)?;
+    Ok(answer::json(StatusCode::ACCEPTED, &message))
 }
 
 /// `POST /api/conversations/{did}/read`.

@@ -29,7 +29,7 @@ pub enum Event {
     Contact(Contact),
     /// A person's entry is gone.
     ContactRemoved(ContactRemoved),
-    /// A message came to be on this disk.
+    /// A message came to be on this disk, or was edited, taken back or reacted to: it is now so.
     Message(Message),
     /// A message of the owner's came further.
     MessageState(MessageStateChange),

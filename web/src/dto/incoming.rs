@@ -50,6 +50,18 @@ incoming! {
         pub reply_to: Option<String>,
     }
 
+    /// New text for a message of the owner's.
+    pub struct EditMessage {
+        /// What it says from now on; at most 16 KiB.
+        pub text: String,
+    }
+
+    /// How the owner reacts to a message.
+    pub struct SetReaction {
+        /// One emoji; `null` takes it back.
+        pub emoji: Option<String>,
+    }
+
     /// A value to be published.
     pub struct PutRecord {
         /// The value; at most 7.5 KiB.

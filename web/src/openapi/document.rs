@@ -48,7 +48,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         StoredRecord Record Card TransferList Transfer TransferSettings BlobProof Frame);
     let mut incoming = SchemaGenerator::new(settings.for_deserialize());
     describe!(incoming: UseLink SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles AcceptTransfer
-        SetAuto SetRates);
+        SetAuto SetRates EditMessage SetReaction);
     let mut schemas = out.take_definitions(true);
     schemas.extend(incoming.take_definitions(true));
     schemas

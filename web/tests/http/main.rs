@@ -1,5 +1,6 @@
 //! The server as others meet it: over TCP, in front of a real node.
 
+mod amend;
 mod files;
 mod site;
 

@@ -347,6 +347,11 @@ fn the_messenger_survives_a_panic_in_every_handler() {
                     let offer = Box::new(file_offer());
                     Command::SendFile { conversation, id: MsgId::from_bytes([2; 16]), offer }
                 }
+                "Amend" => {
+                    let (id, target) = (MsgId::from_bytes([3; 16]), MsgId::from_bytes([4; 16]));
+                    let amendment = messenger::Amendment::Delete;
+                    Command::Amend { conversation, id, target, amendment }
+                }
                 "MarkRead" => Command::MarkRead { conversation },
                 "Contacts" => Command::Contacts,
                 "Invite" => Command::Invite,

@@ -15,7 +15,7 @@ fn offer(name: &str) -> Box<FileOffer> {
     Box::new(FileOffer { id: OfferId::from_bytes([3; 16]), made, what, holders: Vec::new() })
 }
 
-fn send(to: usize, name: &str) -> Command {
+pub(super) fn send(to: usize, name: &str) -> Command {
     let id = MsgId::from_bytes([3; 16]);
     Command::SendFile { conversation: conversation(to), id, offer: offer(name) }
 }

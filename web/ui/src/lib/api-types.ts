@@ -132,6 +132,12 @@ export type Doctor = {
   checks: Check[]
 }
 
+/** New text for a message of the owner's. */
+export type EditMessage = {
+  /** What it says from now on; at most 16 KiB. */
+  text: string
+}
+
 /** A frame of `/ws`. */
 export type Frame = {
   /** Its number; `after=` goes on behind it. `hello`, `ping` and `resync` carry the number reached so far. */
@@ -228,11 +234,13 @@ export type Invitation = {
 export type LastEntry = {
   /** When it was written. */
   at: number
+  /** Its author has taken it back. */
+  deleted: boolean
   /** The message. */
   id: string
   /** Written by the owner. */
   mine: boolean
-  /** Its beginning. */
+  /** Its beginning; nothing when it was taken back. */
   preview: string
 }
 
@@ -283,21 +291,31 @@ export type Message = {
   chain_broken: boolean
   /** With whom: their DID. */
   conversation: string
+  /** Its author has taken it back: it says nothing any more. */
+  deleted: boolean
+  /** When its author last edited it; `null`: never. */
+  edited_at: number | null
   /** The message. */
   id: string
   /** Written by the owner. */
   mine: boolean
   /** Sorts a conversation, compared as text. */
   order: string
+  /** What that says now; `null` when it answers nothing, or something that is not here. */
+  quote: Quote | null
+  /** One emoji a person at most. */
+  reactions: Reaction[]
   /** The message it answers. */
   reply_to: string | null
+  /** Grows with each edit, reaction and deletion: of two pictures of a message, the higher is the newer. */
+  revision: number
   /** Who wrote it. */
   sender: string
   /** How far it has come. */
   state: MessageState
   /** When it came to be on this disk. */
   stored: number
-  /** What it says; of a file or folder that is offered, its name. */
+  /** What it says now; of a file or folder that is offered, its name; nothing when it was taken back. */
   text: string
 }
 
@@ -452,6 +470,20 @@ export type PutRecord = {
   value: string
 }
 
+/** What a message answers. */
+export type Quote = {
+  /** Its author has taken it back. */
+  deleted: boolean
+  /** The message. */
+  id: string
+  /** Written by the owner. */
+  mine: boolean
+  /** Its place in the conversation. */
+  order: string
+  /** The beginning of what it says now; nothing when it was taken back. */
+  text: string
+}
+
 /** How this node is reached, and what it does for others. */
 export type Reach = {
   /** What the owner chose: `auto`, `1`, `2`, `3` or `4`. */
@@ -476,6 +508,14 @@ export type Reach = {
 
 /** How a node is reached, in one word. */
 export type Reachability = 'unknown' | 'public' | 'relayed' | 'private'
+
+/** How somebody reacts to a message. */
+export type Reaction = {
+  /** One emoji. */
+  emoji: string
+  /** It is the owner's. */
+  mine: boolean
+}
 
 /** A value that was found. */
 export type Record = {
@@ -586,6 +626,12 @@ export type SetRates = {
   down?: number | null
   /** Sent; `null`: as fast as it goes. */
   up?: number | null
+}
+
+/** How the owner reacts to a message. */
+export type SetReaction = {
+  /** One emoji; `null` takes it back. */
+  emoji?: string | null
 }
 
 /** What the node is to lend. What is not named stays. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Message } from './api-types'
-import { firstOfUnread, linked, merge, refresh, rows, withState } from './timeline'
+import { firstOfUnread, linked, merge, refresh, requoted, rows, withState } from './timeline'
 
 const NOON = new Date(2026, 4, 20, 12).getTime()
 const MINUTE = 60_000
@@ -14,6 +14,11 @@ function message(order: number, more: Partial<Message> = {}): Message {
     body: { kind: 'text' },
     text: `text ${order}`,
     reply_to: null,
+    quote: null,
+    edited_at: null,
+    deleted: false,
+    reactions: [],
+    revision: 0,
     state: 'received',
     at: NOON + order * MINUTE,
     stored: NOON,
@@ -45,24 +50,60 @@ describe('merge', () => {
   })
 })
 
-describe('refresh', () => {
-  it('joins a page that reaches what is known, and keeps the way to earlier messages', () => {
-    const known = { messages: [message(4), message(5)], before: 'earlier' }
-    const fresh = refresh(known, { items: [message(5), message(6)], before: 'cursor' })
-    expect(ids(fresh.messages)).toEqual(['m4', 'm5', 'm6'])
-    expect(fresh.before).toBe('earlier')
+describe('what becomes of a message', () => {
+  it('shows the newest picture of it, and the furthest state of either', () => {
+    const known = [message(1, { mine: true, state: 'delivered', text: 'old' })]
+    const edited = message(1, { mine: true, state: 'waiting', text: 'new', edited_at: NOON, revision: 1 })
+    const merged = merge(known, [edited])
+    expect(merged[0]).toMatchObject({ text: 'new', state: 'delivered', revision: 1 })
+    expect(merge(merged, known)[0]).toMatchObject({ text: 'new', revision: 1 })
   })
 
-  it('drops what is known when there is a hole between it and the page', () => {
-    const known = { messages: [message(1), message(2)], before: null }
-    const fresh = refresh(known, { items: [message(8), message(9)], before: 'cursor' })
+  it('takes no other message for it that claims its id', () => {
+    const mine = message(1, { mine: true, text: 'mine' })
+    expect(merge([mine, message(2)], [message(3, { id: 'm1', text: 'forged', revision: 9 })])[0]).toEqual(mine)
+  })
+
+  it('stands above its answers as it is now, also when it is gone', () => {
+    const quote = { id: 'm1', mine: false, text: 'secret', deleted: false, order: message(1).order }
+    const known = [message(2, { quote }), message(3)]
+    const gone = requoted(known, message(1, { text: '', deleted: true, revision: 1 }))
+    expect(gone[0]?.quote).toMatchObject({ text: '', deleted: true })
+    expect(gone[1]).toBe(known[1])
+    expect(requoted(gone, message(1, { text: '', deleted: true, revision: 1 }))).toBe(gone)
+    expect(requoted(known, message(4, { id: 'm1', text: 'forged' }))).toBe(known)
+  })
+
+  it('is quoted as briefly as the node does it, and cuts no character in two', () => {
+    const quote = { id: 'm1', mine: false, text: '', deleted: false, order: message(1).order }
+    const [answer] = requoted([message(2, { quote })], message(1, { text: '😂'.repeat(300) }))
+    expect(answer?.quote?.text).toBe('😂'.repeat(200))
+  })
+})
+
+describe('refresh', () => {
+  const cursor = (order: number) => message(order).order
+
+  it('takes over what the pages say and keeps what came by events meanwhile', () => {
+    const known = [message(4, { text: 'old' }), message(5), message(7)]
+    const fresh = refresh(known, { items: [message(4, { text: 'new', revision: 1 }), message(5), message(6)], before: cursor(4) })
+    expect(ids(fresh.messages)).toEqual(['m4', 'm5', 'm6', 'm7'])
+    expect(fresh.messages[0]?.text).toBe('new')
+    expect(fresh.before).toBe(cursor(4))
+  })
+
+  it('drops what lies before the pages: it may be edited or deleted by now', () => {
+    const known = [message(1), message(2), message(8)]
+    const fresh = refresh(known, { items: [message(8), message(9)], before: cursor(8) })
     expect(ids(fresh.messages)).toEqual(['m8', 'm9'])
-    expect(fresh.before).toBe('cursor')
   })
 
   it('knows the beginning when the page is the whole conversation', () => {
-    const known = { messages: [message(2)], before: 'earlier' }
-    expect(refresh(known, { items: [message(1), message(2)], before: null }).before).toBeNull()
+    expect(refresh([message(2)], { items: [message(1), message(2)], before: null }).before).toBeNull()
+  })
+
+  it('keeps what is newer than a page of nothing but reactions', () => {
+    expect(ids(refresh([message(1), message(4)], { items: [], before: cursor(2) }).messages)).toEqual(['m4'])
   })
 })
 

@@ -21,32 +21,51 @@ export type Item =
  */
 const FAR: Record<MessageState, number> = { waiting: 0, stored: 0, not_delivered: 1, delivered: 2, read: 3, received: 4 }
 
-/** Messages in order, each once, in the furthest state it was seen in. */
+/** Messages in order, each once, in the furthest state it was seen in, with the latest of what became of it. */
 export function merge(known: readonly Message[], newer: readonly Message[]): Message[] {
   const newest = known[known.length - 1]
   const [only] = newer
-  if (newer.length === 1 && only && newest && only.order > newest.order) return [...known, only]
+  if (newer.length === 1 && only && newest && only.order > newest.order && !known.some(({ id }) => id === only.id)) {
+    return [...known, only]
+  }
   const byId = new Map(known.map((message) => [message.id, message]))
   for (const message of newer) {
     const before = byId.get(message.id)
-    if (!before || FAR[message.state] >= FAR[before.state]) byId.set(message.id, message)
+    byId.set(message.id, before ? later(before, message) : message)
   }
   return [...byId.values()].sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0))
 }
 
+/** One message from two pictures of it. Another message that claims the same id is none. */
+function later(before: Message, message: Message): Message {
+  if (message.order !== before.order) return before
+  const picture = message.revision >= before.revision ? message : before
+  const { state } = FAR[message.state] >= FAR[before.state] ? message : before
+  return picture.state === state ? picture : { ...picture, state }
+}
+
+/** How much of a message stands above its answer, in characters: as the node says it. */
+const QUOTED = 200
+
+/** The same messages; whatever answers one that changed says what that is now. A deleted text is not to stay above its answers. */
+export function requoted(known: readonly Message[], changed: Message): readonly Message[] {
+  const { id, order, deleted } = changed
+  const text = [...changed.text].slice(0, QUOTED).join('')
+  const isStale = ({ quote }: Message) =>
+    quote?.id === id && quote.order === order && (quote.text !== text || quote.deleted !== deleted)
+  if (!known.some(isStale)) return known
+  return known.map((message) =>
+    message.quote && isStale(message) ? { ...message, quote: { ...message.quote, text, deleted } } : message,
+  )
+}
+
 /**
- * Brings a conversation up to date with its newest page, after events may have been missed. Where the page does
- * not reach what is known, the known is dropped: a hole in the middle would look like a whole.
+ * Brings a conversation up to date with its newest pages: at first, and after events may have been missed. What is known from before them is
+ * dropped: it may be edited or deleted by now, and a hole in the middle would look like a whole.
  */
-export function refresh(
-  known: { messages: readonly Message[]; before: string | null },
-  page: MessagePage,
-): { messages: Message[]; before: string | null } {
-  const newestKnown = known.messages[known.messages.length - 1]
-  const oldestNew = page.items[0]
-  const joined = page.before === null || (newestKnown && oldestNew && oldestNew.order <= newestKnown.order)
-  if (!joined || !newestKnown) return { messages: merge([], page.items), before: page.before }
-  return { messages: merge(known.messages, page.items), before: page.before === null ? null : known.before }
+export function refresh(known: readonly Message[], page: MessagePage): { messages: Message[]; before: string | null } {
+  const { items, before } = page
+  return { messages: merge(before === null ? known : known.filter(({ order }) => order >= before), items), before }
 }
 
 /** The same messages, one of them in a new state. */

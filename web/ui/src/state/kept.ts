@@ -6,6 +6,8 @@ export interface Unsaved {
   id: string
   text: string
   at: number
+  /** The message it answers. */
+  reply_to: string | null
 }
 
 const PREFIX = 'pc2.'
@@ -30,7 +32,8 @@ export const kept = {
 function parse(text: string | null): Unsaved[] {
   try {
     const list = JSON.parse(text ?? '[]') as unknown
-    return Array.isArray(list) ? list.filter(isUnsaved) : []
+    // Those of an earlier version of the page answer nothing.
+    return Array.isArray(list) ? list.filter(isUnsaved).map((one) => ({ ...one, reply_to: typeof one.reply_to === 'string' ? one.reply_to : null })) : []
   } catch {
     return []
   }

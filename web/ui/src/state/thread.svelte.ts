@@ -5,13 +5,15 @@
  * so handing it over again after a failure never makes two.
  */
 import { api, ApiError } from '../lib/api'
-import type { Message, MessageState } from '../lib/api-types'
+import type { Message, MessagePage, MessageState } from '../lib/api-types'
 import { newMessageId } from '../lib/ids'
-import { merge, refresh, withState } from '../lib/timeline'
+import { merge, refresh, requoted, withState } from '../lib/timeline'
 import type { Phase } from './contacts.svelte'
 import { kept, type Unsaved } from './kept'
 
 const PAGE = 50
+/** Pages that are read again after events were missed, at most: five hundred messages. */
+const PAGES_AGAIN = 10
 
 export interface Outgoing extends Unsaved {
   /** Why it could not be handed over; null while it is tried. */
@@ -30,7 +32,13 @@ export class Thread {
   older = $state<'idle' | 'loading' | 'failed'>('idle')
   outgoing = $state<Outgoing[]>([])
   draft = $state('')
+  /** What is being answered, or edited; one of the two at most. */
+  answering = $state.raw<Message | null>(null)
+  editing = $state.raw<Message | null>(null)
+  /** The draft, while a message is edited in its place. */
+  #aside = ''
   #loading: Promise<void> | null = null
+  #reading: Promise<void> | null = null
 
   constructor(did: string) {
     this.did = did
@@ -44,22 +52,39 @@ export class Thread {
     return this.#loading
   }
 
-  async loadOlder(): Promise<void> {
-    if (this.before === null || this.older === 'loading') return
+  /** Reads the page before what is there; one reading at a time. */
+  loadOlder(): Promise<void> {
+    this.#reading ??= this.#readOlder().finally(() => (this.#reading = null))
+    return this.#reading
+  }
+
+  async #readOlder(): Promise<void> {
+    const { before } = this
+    if (before === null) return
     this.older = 'loading'
     try {
-      const page = await api.messages(this.did, this.before, PAGE)
+      const page = await api.messages(this.did, before, PAGE)
+      this.older = 'idle'
+      // The newest pages were read again meanwhile, and do not reach as far: the next reading begins there.
+      if (this.before !== before) return
       this.messages = merge(this.messages, page.items)
       this.before = page.before
-      this.older = 'idle'
     } catch {
       this.older = 'failed'
     }
   }
 
   put(message: Message): void {
-    this.messages = merge(this.messages, [message])
+    // What lies beyond what was read is not shown: alone there it would look as if nothing were between.
+    const isBeyond = this.phase === 'ready' && this.before !== null && message.order < this.before
+    if (!isBeyond || this.current(message.id)) this.messages = merge(this.messages, [message])
+    this.messages = requoted(this.messages, this.current(message.id) ?? message)
     this.#forget(message.id)
+  }
+
+  /** A message as it is now, if it was read. */
+  current(id: string): Message | undefined {
+    return this.messages.find((message) => message.id === id)
   }
 
   setState(id: string, state: MessageState): void {
@@ -67,12 +92,31 @@ export class Thread {
   }
 
   keepDraft(): void {
-    kept.keepDraft(this.did, this.draft)
+    kept.keepDraft(this.did, this.editing ? this.#aside : this.draft)
+  }
+
+  answer(message: Message): void {
+    this.stopEditing()
+    this.answering = message
+  }
+
+  edit(message: Message): void {
+    this.answering = null
+    if (!this.editing) this.#aside = this.draft
+    this.editing = message
+    this.draft = message.text
+  }
+
+  stopEditing(): void {
+    if (!this.editing) return
+    this.editing = null
+    this.draft = this.#aside
   }
 
   async send(text: string): Promise<void> {
     const id = newMessageId()
-    this.outgoing.push({ id, text, at: Date.now(), problem: null, again: false })
+    this.outgoing.push({ id, text, at: Date.now(), reply_to: this.answering?.id ?? null, problem: null, again: false })
+    this.answering = null
     this.draft = ''
     this.keepDraft()
     this.#keep()
@@ -99,12 +143,8 @@ export class Thread {
   async #read(): Promise<void> {
     if (this.phase === 'failed') this.phase = 'loading'
     try {
-      const page = await api.messages(this.did, null, PAGE)
-      // Before the first reading only events may have come: they say nothing about what lies before them.
-      const known =
-        this.phase === 'ready'
-          ? refresh(this, page)
-          : { messages: merge(this.messages, page.items), before: page.before }
+      const page = await this.#newest()
+      const known = refresh(this.messages, page)
       this.messages = known.messages
       this.before = known.before
       for (const message of page.items) this.#forget(message.id)
@@ -115,11 +155,23 @@ export class Thread {
     }
   }
 
+  /** The newest page; and those before it, as far back as was read already: what they have may be edited or deleted since. */
+  async #newest(): Promise<MessagePage> {
+    let { items, before } = await api.messages(this.did, null, PAGE)
+    const oldest = this.phase === 'ready' ? this.messages[0] : undefined
+    for (let pages = 1; pages < PAGES_AGAIN && oldest && before !== null && before > oldest.order; pages++) {
+      const page = await api.messages(this.did, before, PAGE)
+      items = [...page.items, ...items]
+      before = page.before
+    }
+    return { items, before }
+  }
+
   async #handOver(id: string): Promise<void> {
     const one = this.outgoing.find((candidate) => candidate.id === id)
     if (!one) return
     try {
-      this.put(await api.send(this.did, { client_id: id, text: one.text }))
+      this.put(await api.send(this.did, { client_id: id, text: one.text, reply_to: one.reply_to }))
     } catch (error) {
       one.problem = error instanceof Error ? error.message : String(error)
       one.again = error instanceof ApiError && error.unanswered
@@ -133,7 +185,7 @@ export class Thread {
   }
 
   #keep(): void {
-    kept.keepUnsaved(this.did, this.outgoing.map(({ id, text, at }) => ({ id, text, at })))
+    kept.keepUnsaved(this.did, this.outgoing.map(({ id, text, at, reply_to }) => ({ id, text, at, reply_to })))
   }
 }
 

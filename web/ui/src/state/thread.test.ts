@@ -1,0 +1,64 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Message, MessagePage } from '../lib/api-types'
+import { Thread } from './thread.svelte'
+
+const one = (number: number, more: Partial<Message> = {}) =>
+  ({ id: `m${number}`, order: `00${number}`.slice(-3), text: `text ${number}`, quote: null, deleted: false, revision: 0, state: 'received', ...more }) as Message
+
+/** The node answers with these pages, by their cursor; the newest has none. */
+function node(pages: Record<string, MessagePage>) {
+  const asked: string[] = []
+  vi.stubGlobal('fetch', async (url: string) => {
+    const cursor = new URL(url, 'http://localhost').searchParams.get('before') ?? ''
+    asked.push(cursor)
+    return new Response(JSON.stringify(pages[cursor]))
+  })
+  return asked
+}
+
+const texts = (thread: Thread) => thread.messages.map(({ text }) => text)
+
+describe('a conversation', () => {
+  afterEach(() => vi.unstubAllGlobals())
+
+  it('does not show an early message alone that was edited before anything was read', async () => {
+    const thread = new Thread('bob')
+    thread.put(one(1, { text: 'edited', revision: 1 }))
+    const asked = node({ '': { items: [one(8), one(9)], before: '008' } })
+    await thread.load()
+    expect(texts(thread)).toEqual(['text 8', 'text 9'])
+    expect(asked).toEqual([''])
+  })
+
+  it('takes a deleted text out above its answers, also when the message itself lies beyond what was read', async () => {
+    const thread = new Thread('bob')
+    const quote = { id: 'm1', mine: false, text: 'secret', deleted: false, order: '001' }
+    node({ '': { items: [one(9, { quote })], before: '008' } })
+    await thread.load()
+    thread.put(one(1, { text: '', deleted: true, revision: 1 }))
+    expect(thread.messages.map(({ id, quote }) => [id, quote?.text])).toEqual([['m9', '']])
+  })
+
+  it('reads again what it had read when events may have been missed', async () => {
+    const thread = new Thread('bob')
+    const pages: Record<string, MessagePage> = { '': { items: [one(8), one(9)], before: '008' }, '008': { items: [one(5)], before: '005' } }
+    node(pages)
+    await thread.load()
+    await thread.loadOlder()
+    expect(texts(thread)).toEqual(['text 5', 'text 8', 'text 9'])
+    pages['008'] = { items: [one(5, { text: '', deleted: true, revision: 1 })], before: '005' }
+    await thread.load()
+    expect(texts(thread)).toEqual(['', 'text 8', 'text 9'])
+    expect(thread.before).toBe('005')
+  })
+
+  it('keeps the draft aside while a message is edited', () => {
+    const thread = new Thread('bob')
+    thread.draft = 'half a sentence'
+    thread.edit(one(1, { mine: true }))
+    thread.edit(one(2, { mine: true }))
+    expect(thread.draft).toBe('text 2')
+    thread.answer(one(3))
+    expect([thread.draft, thread.editing, thread.answering?.id]).toEqual(['half a sentence', null, 'm3'])
+  })
+})
