@@ -89,6 +89,95 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
       await inspect(alice, 'conversation')
     })
 
+    const more = 'More about this message'
+    // The message that says it, not one that quotes it.
+    const line = (who, other, text) =>
+      log(who, other).getByRole('listitem').filter({ has: who.page.locator('.bubble > .text', { hasText: text }) })
+    const acts = async (who, other, text) => {
+      await line(who, other, text).getByRole('button', { name: more }).click()
+      return who.page.getByRole('menu', { name: more })
+    }
+    const both = [
+      [alice, 'Bob'],
+      [bob, 'Alice'],
+    ]
+
+    await t.test('they react and reply, by keyboard alone, and a reload keeps it', async () => {
+      await say(alice, 'Bob', 'lunch at noon?')
+      await hears(bob, 'Alice', 'lunch at noon?')
+      const reaction = (who, other, name) => line(who, other, 'lunch at noon?').getByRole('button', { name, exact: true })
+      // The first emoji has the focus, the arrow goes on.
+      await line(bob, 'Alice', 'lunch at noon?').getByRole('button', { name: more }).focus()
+      await bob.page.keyboard.press('Enter')
+      await bob.page.getByRole('menuitemradio', { name: 'React with 👍' }).waitFor()
+      await inspect(bob, 'message menu')
+      await bob.page.keyboard.press('ArrowRight')
+      await bob.page.keyboard.press('Enter')
+      await reaction(alice, 'Bob', '❤️ from Bob').click({ timeout: SOON })
+      await reaction(bob, 'Alice', '❤️ from you and Alice').waitFor({ timeout: SOON })
+      // Chosen again it is taken back.
+      await reaction(bob, 'Alice', '❤️ from you and Alice').click()
+      await reaction(alice, 'Bob', '❤️ from you').waitFor({ timeout: SOON })
+
+      await (await acts(bob, 'Alice', 'lunch at noon?')).getByRole('menuitem', { name: 'Reply' }).click()
+      await bob.page.getByText('Replying to Alice').waitFor()
+      await bob.page.keyboard.type('with pleasure')
+      await bob.page.keyboard.press('Enter')
+      const quote = line(alice, 'Bob', 'with pleasure').getByRole('button', { name: /that this answers/ })
+      await quote.waitFor({ timeout: SOON })
+      await inspect(alice, 'reply')
+
+      await alice.page.reload()
+      await reaction(alice, 'Bob', '❤️ from you').waitFor({ timeout: SOON })
+      await quote.click()
+      const original = await alice.page.evaluate(() => document.activeElement?.textContent ?? '')
+      assert.match(original, /lunch at noon/, 'the original has the focus')
+    })
+
+    await t.test('they edit and delete, and both see the same, also above answers and after a reload', async () => {
+      await say(bob, 'Alice', 'see you tomorow')
+      await compose(bob, 'Alice').press('ArrowUp')
+      await bob.page.getByText('Editing your message').waitFor()
+      await inspect(bob, 'editing')
+      await compose(bob, 'Alice').fill('see you tomorrow')
+      await compose(bob, 'Alice').press('Enter')
+      await hears(alice, 'Bob', 'see you tomorrow')
+      await line(alice, 'Bob', 'see you tomorrow').getByText('edited', { exact: true }).waitFor()
+      assert.equal(await log(alice, 'Bob').getByText('see you tomorow', { exact: true }).count(), 0)
+      assert.equal(await compose(bob, 'Alice').inputValue(), '')
+
+      await say(bob, 'Alice', 'never mind this')
+      await hears(alice, 'Bob', 'never mind this')
+      const hers = await acts(alice, 'Bob', 'never mind this')
+      assert.equal(await hers.getByRole('menuitem', { name: /Edit|Delete/ }).count(), 0, 'nobody changes what another wrote')
+      await hers.getByRole('menuitem', { name: 'Reply' }).click()
+      await compose(alice, 'Bob').fill('what was that?')
+      await compose(alice, 'Bob').press('Enter')
+      await line(bob, 'Alice', 'what was that?').getByText('never mind this').waitFor({ timeout: SOON })
+      const menu = await acts(bob, 'Alice', 'never mind this')
+      await menu.getByRole('menuitem', { name: 'Delete for both…' }).click()
+      await menu.getByRole('menuitem', { name: 'Yes, delete for both' }).click()
+      for (const [who, other] of both) {
+        await line(who, other, 'what was that?').getByText('Message deleted').waitFor({ timeout: SOON })
+        await who.page.getByText('never mind this').first().waitFor({ state: 'detached', timeout: SOON })
+        assert.equal(await log(who, other).getByText('Message deleted').count(), 2, 'the message, and the words above its answer')
+      }
+      await inspect(alice, 'deleted')
+
+      await say(alice, 'Bob', 'nor this')
+      await hears(bob, 'Alice', 'nor this')
+      const again = await acts(alice, 'Bob', 'nor this')
+      await again.getByRole('menuitem', { name: 'Delete for both…' }).press('Enter')
+      await again.getByRole('menuitem', { name: 'Yes, delete for both' }).press('Enter')
+      await row(bob, 'Alice').getByText('Deleted', { exact: true }).waitFor({ timeout: SOON })
+      for (const [who, other] of both) {
+        await who.page.reload()
+        await hears(who, other, 'see you tomorrow')
+        assert.equal(await log(who, other).getByText('Message deleted').count(), 3)
+        assert.equal(await who.page.getByText(/never mind this|nor this/).count(), 0)
+      }
+    })
+
     await t.test('a stranger asks, and Alice decides', async () => {
       const atCarols = await (await node('Carol')).start(atAlices.address)
       await atCarols.command('contact', 'add', atAlices.who.did, '--text', 'We met at the harbour')
@@ -137,6 +226,10 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
       await bob.page.getByText('Kept in this browser').waitFor()
       await inspect(bob, 'node away')
       await say(alice, 'Bob', 'are you there?')
+      await say(alice, 'Bob', 'a tpyo')
+      await compose(alice, 'Bob').press('ArrowUp')
+      await compose(alice, 'Bob').fill('a typo')
+      await compose(alice, 'Bob').press('Enter')
       await log(alice, 'Bob').getByText('Waiting for Bob to come online').waitFor({ timeout: SOON })
       await inspect(alice, 'waiting')
 
@@ -146,6 +239,9 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
       bob.away = false
       await hears(alice, 'Bob', 'written while my node was away')
       await log(alice, 'Bob').getByText('Delivered').last().waitFor({ timeout: SOON })
+      await hears(bob, 'Alice', 'a typo')
+      assert.equal(await log(bob, 'Alice').getByText('a tpyo').count(), 0)
+      assert.equal(await log(bob, 'Alice').getByText('Message deleted').count(), 3, 'as before the kill')
       for (const text of ['hello Bob', 'are you there?', 'written while my node was away']) {
         assert.equal(await log(bob, 'Alice').getByText(text, { exact: true }).count(), 1, text)
       }

@@ -33,6 +33,7 @@ export const words = {
     unread: (n: number) => plural(n, 'unread message', 'unread messages'),
     you: 'You',
     noMessages: 'No messages yet',
+    deleted: 'Deleted',
     blocked: 'Blocked',
     asks: 'Wants to become your contact',
     unblock: 'Unblock',
