@@ -170,6 +170,8 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
       await again.getByRole('menuitem', { name: 'Delete for both…' }).press('Enter')
       await again.getByRole('menuitem', { name: 'Yes, delete for both' }).press('Enter')
       await row(bob, 'Alice').getByText('Deleted', { exact: true }).waitFor({ timeout: SOON })
+      const focused = await alice.page.evaluate(() => document.activeElement?.textContent ?? '')
+      assert.match(focused, /Message deleted/, 'the keyboard stays where it was')
       for (const [who, other] of both) {
         await who.page.reload()
         await hears(who, other, 'see you tomorrow')
