@@ -7,8 +7,6 @@
 //!
 //! In: where a peer may listen, whom to expect there. Out: a connection, or that there is none to be had: then an ordinary stream does as well.
 //!
-//! AES comes first where the processor has instructions for it, which most have: that is three times as fast as what libp2p's own configuration puts first.
-//!
 //! Not here: who may and how many (`carrying`, `seats`), the accepting side (`secure`).
 
 use super::{
@@ -16,25 +14,13 @@ use super::{
     secure::TLS,
 };
 use futures::{StreamExt, stream::FuturesUnordered};
-use futures_rustls::{
-    TlsConnector,
-    pki_types::{CertificateDer, ServerName, UnixTime},
-    rustls::{
-        self, CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedCipherSuite,
-        client::{
-            ResolvesClientCert,
-            danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        },
-        crypto::{CryptoProvider, aws_lc_rs},
-        version::TLS13,
-    },
-};
+use futures_rustls::{TlsConnector, pki_types::ServerName};
 use libp2p::{
     PeerId,
     core::Negotiated,
     identity::Keypair,
     tcp::tokio::TcpStream,
-    tls::{self, TlsStream, certificate},
+    tls::{self, TlsStream},
 };
 use multistream_select::{Version, dialer_select_proto};
 use std::{
@@ -55,17 +41,12 @@ pub(super) type Bulk = Box<Negotiated<TlsStream<Negotiated<TcpStream>>>>;
 
 /// Dials with our identity. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Dialler {
-    certificate: Arc<dyn ResolvesClientCert>,
-    provider: Arc<CryptoProvider>,
-}
+pub(super) struct Dialler(Arc<Keypair>);
 
 impl Dialler {
-    /// With this identity; makes a certificate for it.
-    pub(super) fn new(keypair: &Keypair) -> Result<Self, certificate::GenError> {
-        let certificate = tls::make_client_config(keypair, None)?.client_auth_cert_resolver;
-        let provider = CryptoProvider { cipher_suites: suites(has_aes()), ..aws_lc_rs::default_provider() };
-        Ok(Self { certificate, provider: Arc::new(provider) })
+    /// With this identity.
+    pub(super) fn new(keypair: &Keypair) -> Self {
+        Self(Arc::new(keypair.clone()))
     }
 
     /// Dials the addresses one after the other, a moment apart, and takes the first at which the peer is. Ends in time.
@@ -99,94 +80,33 @@ impl Dialler {
         let (_, io) = dialer_select_proto(io, [TLS], Version::V1Lazy).await.map_err(io::Error::other)?;
         // An address as the name leaves it out: the certificate says who it is, not where.
         let nameless = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let io = TlsConnector::from(Arc::new(self.config(peer)?)).connect(nameless, io).await?;
+        // Nobody but this peer is accepted.
+        let config = tls::make_client_config(&self.0, Some(peer)).map_err(io::Error::other)?;
+        let io = TlsConnector::from(Arc::new(config)).connect(nameless, io).await?;
         let (_, io) =
             dialer_select_proto(TlsStream::from(io), [BULK], Version::V1).await.map_err(io::Error::other)?;
         Ok(Box::new(io))
     }
-
-    fn config(&self, peer: PeerId) -> io::Result<ClientConfig> {
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(&[&TLS13])
-            .map_err(io::Error::other)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Expect(peer)))
-            .with_client_cert_resolver(Arc::clone(&self.certificate));
-        config.alpn_protocols = vec![b"libp2p".to_vec()];
-        Ok(config)
-    }
 }
 
-/// The ciphers of TLS 1.3, best first.
-fn suites(aes: bool) -> Vec<SupportedCipherSuite> {
-    use aws_lc_rs::cipher_suite::{
-        TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
-    };
-    let mut suites = vec![TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256, TLS13_AES_256_GCM_SHA384];
-    if !aes {
-        suites.swap(0, 1);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_rustls::rustls::CipherSuite;
+
+    #[test]
+    fn aes_is_offered_first_where_the_processor_has_instructions_for_it() {
+        let keypair = Keypair::generate_ed25519();
+        let config = tls::make_client_config(&keypair, None).expect("a certificate");
+        let offered: Vec<_> =
+            config.crypto_provider().cipher_suites.iter().map(|suite| suite.suite()).collect();
+        #[cfg(target_arch = "x86_64")]
+        let has_aes = std::arch::is_x86_feature_detected!("aes");
+        #[cfg(target_arch = "aarch64")]
+        let has_aes = std::arch::is_aarch64_feature_detected!("aes");
+        let (aes, chacha) =
+            (CipherSuite::TLS13_AES_128_GCM_SHA256, CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
+        assert_eq!(offered[..2], if has_aes { [aes, chacha] } else { [chacha, aes] });
+        assert_eq!(offered.len(), 3, "everybody finds one");
     }
-    suites
-}
-
-/// Whether the processor has instructions for AES. Without them AES is the slower one.
-fn has_aes() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("aes");
-    #[cfg(target_arch = "aarch64")]
-    return std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    return false;
-}
-
-/// Accepts this peer and nobody else, by the rules of libp2p: one certificate, signed by itself, in which the node's key vouches for the certificate's.
-/// libp2p reads and verifies it; only the order of ciphers, which it keeps to itself, made this necessary.
-#[derive(Debug)]
-struct Expect(PeerId);
-
-impl ServerCertVerifier for Expect {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        further: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let is_expected = further.is_empty() && certificate::parse(certificate)?.peer_id() == self.0;
-        if is_expected { Ok(ServerCertVerified::assertion()) } else { Err(refused()) }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        // Never offered.
-        Err(refused())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        certificate::parse(certificate)?.verify_signature(signed.scheme, message, signed.signature())?;
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        // Those of elliptic curves that libp2p verifies; its own certificates have the second.
-        vec![
-            SignatureScheme::ECDSA_NISTP384_SHA384,
-            SignatureScheme::ECDSA_NISTP256_SHA256,
-            SignatureScheme::ED25519,
-        ]
-    }
-}
-
-const fn refused() -> rustls::Error {
-    rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
 }

@@ -53,7 +53,7 @@ pub(super) fn swarm(
     let mut copy = Zeroizing::new(**secret);
     let keypair = Keypair::ed25519_from_bytes(&mut *copy).map_err(|error| setup(&error))?;
     let throttle = Arc::new(Throttle::new(limits::RELAY_BYTES_PER_SECOND));
-    let dialler = Dialler::new(&keypair).map_err(|error| setup(&error))?;
+    let dialler = Dialler::new(&keypair);
     let (through_relays, circuits) = relay::client::new(keypair.public().to_peer_id());
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
