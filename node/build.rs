@@ -3,14 +3,16 @@
 //! The program is loaded anywhere in memory, so the loader reads a table of every address in it first: 1.1 MiB of resident memory in the plain form,
 //! 20 KiB in the packed one (DT_RELR). glibc knows that form since 2.36.
 //!
-//! Of sixteen thousand functions a node runs four thousand, scattered over the whole program; and the system maps the neighbours of whatever is touched, so that nearly all
-//! of it was resident. `order.txt` names those that run, and the linker puts them together (docs/decisions/0016). It is a list of symbols: of one that does not exist any
-//! more nothing follows, and a program without the list is the same program with more memory. `make order` writes it anew.
+//! Of twenty-five thousand functions a node runs a third, scattered over the whole program; and the system maps the neighbours of whatever is touched, so that nearly all
+//! of it was resident. `order.txt` names those that run, and the linker puts them together (docs/decisions/0016). It is a list of symbols, and the compiler makes a crate's
+//! symbols from its version and those of all that it needs. Of a symbol that does not exist any more nothing follows: with an old list it is the same program with more
+//! memory. `make order` writes it anew; the first line says for what it was written, and whoever builds a release with an old one is told.
 //!
 //! Not here: the page (`web/build.rs`).
 
 use std::{
-    env,
+    env, fs,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -36,12 +38,29 @@ fn main() {
     if glibc().is_some_and(|version| version >= KNOWN_SINCE) {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
-    // Other linkers do not know the list. The symbols are those of release builds.
+    // Other linkers do not know such lists. The symbols are those of release builds.
     if is("PROFILE", "release") && links_with_its_own() {
-        let order = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("order.txt");
+        let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+        let order = here.join("order.txt");
         println!("cargo:rustc-link-arg-bins=-Wl,--symbol-ordering-file={}", order.display());
         println!("cargo:rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
+        println!("cargo:rerun-if-changed=../Cargo.lock");
+        let now = stamp(&here.join("../Cargo.lock"));
+        let written = fs::read_to_string(&order).unwrap_or_default();
+        if written.lines().next() != Some(&now) {
+            println!(
+                "cargo:warning=node/order.txt is older than Cargo.lock or the compiler: `make order` saves 5 MiB of memory ({now})"
+            );
+        }
     }
+}
+
+/// What symbols are made of: the compiler, and all versions.
+fn stamp(lock: &Path) -> String {
+    let compiler = output(&["-V"]).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    fs::read(lock).unwrap_or_default().hash(&mut hasher);
+    format!("# {}, Cargo.lock {:016x}", compiler.trim(), hasher.finish())
 }
 
 /// Whether the compiler links with the linker that it brought, and nobody chose another.
@@ -53,8 +72,13 @@ fn links_with_its_own() -> bool {
 
 /// The folder of the compiler.
 fn sysroot() -> Option<PathBuf> {
-    let said = Command::new(env::var_os("RUSTC")?).args(["--print", "sysroot"]).output().ok()?;
-    Some(PathBuf::from(String::from_utf8(said.stdout).ok()?.trim()))
+    Some(PathBuf::from(output(&["--print", "sysroot"])?.trim()))
+}
+
+/// What the compiler says.
+fn output(arguments: &[&str]) -> Option<String> {
+    let said = Command::new(env::var_os("RUSTC")?).args(arguments).output().ok()?;
+    String::from_utf8(said.stdout).ok()
 }
 
 /// The version of the system's glibc.
