@@ -8,7 +8,7 @@
 //! | [`NodeHandle::messenger`], [`NodeHandle::dht`], [`NodeHandle::identity`], [`NodeHandle::relay`], [`NodeHandle::mailbox`], [`NodeHandle::files`] | the machine of that name |
 //! | [`NodeHandle::offer_files`], [`NodeHandle::preparing`], [`NodeHandle::upload`], [`NodeHandle::content`] | threads that read and write the owner's files |
 //! | [`NodeHandle::begin_proof`], [`NodeHandle::proof`] | one that proves them |
-//! | [`NodeHandle::history`], [`NodeHandle::web_sessions`] | storage, on a blocking thread |
+//! | [`NodeHandle::history`], [`NodeHandle::access`] | storage, on a blocking thread |
 //! | [`NodeHandle::network`] | the network driver |
 //! | [`NodeHandle::health`] | every part, and the disk |
 //! | [`NodeHandle::subscribe`] | the [event hub](crate::event) |
@@ -50,9 +50,7 @@ use pc2_protocols::{
     relay,
     time::UnixMillis,
 };
-use pc2_storage::{
-    Change, Disk as _, OpenReport, Reader, SystemDisk, WebSessionChange, Writer, blobs::BlobStore,
-};
+use pc2_storage::{Change, Disk as _, OpenReport, Reader, SystemDisk, Writer, blobs::BlobStore};
 use std::{convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{runtime, sync::oneshot};
 
@@ -68,6 +66,7 @@ pub use crate::{
     net::{Counters, Direction, NetworkView, Path, PeerView, PlaceView, RelayingView, Transport},
 };
 pub use pc2_storage::{
+    AccessChange, AccessRows, ApiKeyRow, SecurityEvent, SecurityRow, WalletAddress, WalletRow, WebRole,
     WebSessionRow, WriterState,
     blobs::{Checked, Trouble, Wrong},
 };
@@ -362,29 +361,21 @@ impl NodeHandle {
         self.inner.reads.run(move || reader.message(account, conversation, hlc, id)).await
     }
 
-    /// Everybody signed in, expired ones included.
+    /// Who may use the node from outside, and what happened at its doors.
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn web_sessions(&self) -> Result<Vec<WebSessionRow>, CallError<Infallible>> {
+    pub async fn access(&self) -> Result<AccessRows, CallError<Infallible>> {
         let reader = self.inner.reader.clone();
-        self.inner.reads.run(move || reader.web_sessions()).await
+        self.inner.reads.run(move || reader.access()).await
     }
 
-    /// Keeps a sign-in session; returns when the disk has it.
+    /// Changes that, all of it or nothing; returns when the disk has it.
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn put_web_session(&self, session: WebSessionRow) -> Result<(), CallError<Infallible>> {
-        self.write(Change::WebSession(WebSessionChange::Put(session))).await
-    }
-
-    /// Ends a sign-in session; returns when the disk has it.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn remove_web_session(&self, token_hash: [u8; 32]) -> Result<(), CallError<Infallible>> {
-        self.write(Change::WebSession(WebSessionChange::Remove { token_hash })).await
+    pub async fn change_access(&self, changes: Vec<AccessChange>) -> Result<(), CallError<Infallible>> {
+        self.write(changes.into_iter().map(Change::Access).collect()).await
     }
 
     /// How the network looks from here.
@@ -427,12 +418,12 @@ impl NodeHandle {
         self.inner.events.subscribe(after)
     }
 
-    async fn write(&self, change: Change) -> Result<(), CallError<Infallible>> {
+    async fn write(&self, changes: Vec<Change>) -> Result<(), CallError<Infallible>> {
         let (done, written) = oneshot::channel();
         let answer = move |result: Result<(), _>| {
             let _nobody_may_wait_any_more = done.send(result);
         };
-        self.inner.writer.submit(vec![change], answer).map_err(|_| CallError::Busy)?;
+        self.inner.writer.submit(changes, answer).map_err(|_| CallError::Busy)?;
         match written.await {
             Ok(result) => result.map_err(|error| Failure::from(error).into()),
             Err(_) => Err(CallError::Stopped),

@@ -2,8 +2,10 @@
 //!
 //! Exit codes stand in [`crate::exit`]. A running node is driven over its local API; `--data` picks which.
 
+mod access;
 mod files;
 
+pub(crate) use access::{KeyCommand, WalletCommand};
 pub(crate) use files::{FileCommand, SendFileArgs, TransferCommand, TransfersArgs};
 
 use clap::{Args, Parser, Subcommand};
@@ -49,6 +51,12 @@ pub(crate) enum Command {
     },
     /// Print a link that signs a browser in, once, within 15 minutes.
     LoginLink,
+    /// Wallets that may sign in to the page, and as what.
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+    /// Keys for programs that use the API, and what each may do.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Contacts and requests.
     #[command(subcommand)]
     Contact(ContactCommand),

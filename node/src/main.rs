@@ -56,6 +56,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Id => init::show_id(&home, cli.json),
         Command::Name { name } => drive()?.name(name.as_deref()),
         Command::LoginLink => drive()?.login_link(),
+        Command::Wallet(command) => drive()?.wallet(command),
+        Command::Key(command) => drive()?.key(command),
         Command::Contact(command) => drive()?.contact(command),
         Command::Invite { no_qr } => drive()?.invite(!no_qr),
         Command::Send { to, text, wait } => drive()?.send(to, text, *wait),

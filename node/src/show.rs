@@ -1,9 +1,11 @@
 //! Answers of the local API as text for people at a terminal. Pure: values in, text out.
 
+mod access;
 mod files;
 mod mailbox;
 mod network;
 
+pub(crate) use access::{keys, wallet, wallets};
 pub(crate) use files::{amount, is_over, label, settings, short, transfer, transfers};
 pub(crate) use mailbox::mailboxes;
 pub(crate) use network::{network, reach, shares};

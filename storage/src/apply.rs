@@ -6,9 +6,10 @@
 //! Not here: when it becomes durable ([`crate::writer`]).
 
 use crate::{
+    access::AccessChange,
     blobs::BlobChange,
     cell::{Cells as _, ReadError},
-    change::{Change, WebSessionChange},
+    change::Change,
     marks,
     stage::Stage,
     table::StageError,
@@ -37,17 +38,26 @@ pub(crate) fn apply(stage: &mut Stage<'_>, change: &Change) -> Result<(), StageE
             tables::CONTRIBUTION.put(stage, &tables::THE_ONE, row)
         }
         Change::Profile(row) => tables::PROFILES.put(stage, &row.account, row),
-        Change::WebSession(WebSessionChange::Put(row)) => {
-            tables::WEB_SESSIONS.put(stage, &row.token_hash, row)
-        }
-        Change::WebSession(WebSessionChange::Remove { token_hash }) => {
-            tables::WEB_SESSIONS.remove(stage, token_hash)
-        }
+        Change::Access(change) => access(stage, change),
         Change::Routing(peers) => {
             tables::ROUTING.remove_under(stage, &())?;
             peers.iter().try_for_each(|peer| tables::ROUTING.put(stage, &peer.node, peer))
         }
         Change::Blob(change) => blob(stage, change),
+    }
+}
+
+fn access(stage: &mut Stage<'_>, change: &AccessChange) -> Result<(), StageError> {
+    use AccessChange as C;
+    match change {
+        C::PutSession(row) => tables::WEB_SESSIONS.put(stage, &row.token_hash, row),
+        C::RemoveSession { token_hash } => tables::WEB_SESSIONS.remove(stage, token_hash),
+        C::PutWallet(row) => tables::WALLETS.put(stage, &(row.account, row.address), row),
+        C::RemoveWallet { account, address } => tables::WALLETS.remove(stage, &(*account, *address)),
+        C::PutKey(row) => tables::API_KEYS.put(stage, &row.key_hash, row),
+        C::RemoveKey { key_hash } => tables::API_KEYS.remove(stage, key_hash),
+        C::PutSecurity(row) => tables::SECURITY.put(stage, &(row.account, row.number), row),
+        C::RemoveSecurity { account, number } => tables::SECURITY.remove(stage, &(*account, *number)),
     }
 }
 

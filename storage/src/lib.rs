@@ -16,6 +16,7 @@
 //!
 //! Not here: what rows mean (`pc2-protocols`), which thread calls.
 
+mod access;
 mod apply;
 pub mod blobs;
 mod cell;
@@ -38,8 +39,12 @@ mod tables;
 mod value;
 mod writer;
 
+pub use access::{
+    AccessChange, AccessRows, ApiKeyRow, SecurityEvent, SecurityRow, WalletAddress, WalletRow, WebRole,
+    WebSessionRow,
+};
 pub use cell::ReadError;
-pub use change::{Change, WebSessionChange, WebSessionRow};
+pub use change::Change;
 pub use db::{OpenError, OpenReport, Options, Quarantined};
 pub use disk::{Disk, SystemDisk};
 pub use export::{ExportError, Exported};

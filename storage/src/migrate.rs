@@ -42,11 +42,14 @@ const PART_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// 4 → 5: messages are found by their id, for answers, edits, deletions and reactions (docs/decisions/0031). Each entry gets its row; what version
 /// 4 had received of edits, deletions and reactions, without showing it, takes effect.
+///
+/// 5 → 6: tables of wallets, API keys and the security log are new (docs/decisions/0032); a session without a wallet is one by a link.
 pub(crate) const STEPS: &[Step] = &[
     Step { from: 1, run: |_, _, _| Ok(None) },
     Step { from: 2, run: |_, _, _| Ok(None) },
     Step { from: 3, run: |_, _, _| Ok(None) },
     Step { from: 4, run: mark_messages },
+    Step { from: 5, run: |_, _, _| Ok(None) },
 ];
 
 /// Why a migration did not succeed.

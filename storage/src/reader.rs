@@ -9,8 +9,8 @@
 
 use crate::{
     Opened,
+    access::AccessRows,
     cell::ReadError,
-    change::WebSessionRow,
     check,
     tables::{self, Link, SessionChunk},
 };
@@ -221,12 +221,20 @@ impl Reader {
         self.read(|opened| tables::PROFILES.get(&opened.tree, &opened.sealer, &account))
     }
 
-    /// Everybody signed in.
+    /// Who may use the node from outside, and what happened at its doors.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn web_sessions(&self) -> Result<Vec<WebSessionRow>, ReadError> {
-        self.read(|opened| tables::WEB_SESSIONS.rows_under(&opened.tree, &opened.sealer, &()).collect())
+    pub fn access(&self) -> Result<AccessRows, ReadError> {
+        self.read(|opened| {
+            let (tree, sealer) = (&opened.tree, &opened.sealer);
+            Ok(AccessRows {
+                sessions: tables::WEB_SESSIONS.rows_under(tree, sealer, &()).collect::<Result<_, _>>()?,
+                wallets: tables::WALLETS.rows_under(tree, sealer, &()).collect::<Result<_, _>>()?,
+                keys: tables::API_KEYS.rows_under(tree, sealer, &()).collect::<Result<_, _>>()?,
+                log: tables::SECURITY.rows_under(tree, sealer, &()).collect::<Result<_, _>>()?,
+            })
+        })
     }
 
     /// The routing table as it was last written.

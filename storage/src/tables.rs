@@ -4,8 +4,8 @@
 //! someone's. Tags and names are part of the format: see [`crate::format`].
 
 use crate::{
+    access::{ApiKeyRow, SecurityRow, WalletAddress, WalletRow, WebSessionRow},
     blobs::{FileRow, HoldRow, Holder, PartialRow},
-    change::WebSessionRow,
     table::{AnyTable, Table},
 };
 use pc2_protocols::{
@@ -73,6 +73,9 @@ pub(crate) static AUTO_ACCEPTED: Table<(NodeId, NodeId), AutoRow> = Table::new(0
 pub(crate) static RATES: Table<NodeId, RatesRow> = Table::new(0x1b, "rates of file transfer");
 /// Where in [`MESSAGES`] an entry of that id is, and what became of it. Its rows may be there before the message is.
 pub(crate) static BY_ID: Table<(NodeId, ConversationId, MsgId), Marks> = Table::new(0x1c, "messages by id");
+pub(crate) static WALLETS: Table<(NodeId, WalletAddress), WalletRow> = Table::new(0x40, "wallets");
+pub(crate) static API_KEYS: Table<[u8; 32], ApiKeyRow> = Table::new(0x41, "API keys");
+pub(crate) static SECURITY: Table<(NodeId, u64), SecurityRow> = Table::new(0x42, "security log");
 
 /// Key of the one row of a table that has one.
 pub(crate) const THE_ONE: [u8; 1] = [0];
@@ -107,6 +110,9 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &AUTO_ACCEPTED,
     &RATES,
     &BY_ID,
+    &WALLETS,
+    &API_KEYS,
+    &SECURITY,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.

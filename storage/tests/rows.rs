@@ -14,7 +14,10 @@ use pc2_protocols::{
     net::{Peer, Prefix},
     time::UnixMillis,
 };
-use pc2_storage::{Change, Storage, WebSessionChange, WebSessionRow, WriteError};
+use pc2_storage::{
+    AccessChange, AccessRows, ApiKeyRow, Change, SecurityEvent, SecurityRow, Storage, WalletRow, WebRole,
+    WebSessionRow, WriteError,
+};
 use std::sync::mpsc::channel;
 
 fn state_of(storage: &Storage, number: u64) -> MessageState {
@@ -44,6 +47,31 @@ fn rows_of_all_kinds_survive_a_restart() {
         created: UnixMillis(1),
         expires: UnixMillis(2),
         last_seen: UnixMillis(1),
+        wallet: Some([7; 20]),
+    };
+    let wallet = WalletRow {
+        account: ME,
+        address: [7; 20],
+        role: WebRole::Admin,
+        label: "Ledger".into(),
+        added: UnixMillis(1),
+        added_by: None,
+    };
+    let key = ApiKeyRow {
+        key_hash: [5; 32],
+        account: ME,
+        label: "bot".into(),
+        scopes: vec!["chat:read".into()],
+        created: UnixMillis(1),
+        expires: None,
+        last_used: Some(UnixMillis(2)),
+    };
+    let entry = |number| SecurityRow {
+        account: ME,
+        number,
+        at: UnixMillis(1),
+        by: Some([7; 20]),
+        event: SecurityEvent::WalletAdded([7; 20], WebRole::Member),
     };
     let peer = |address: &str| Peer {
         node: PEER,
@@ -56,7 +84,11 @@ fn rows_of_all_kinds_survive_a_restart() {
             Change::Dht(dht::Change::PutHeld(held.clone())),
             Change::Dht(dht::Change::PutPublished(published.clone())),
             Change::Profile(profile.clone()),
-            Change::WebSession(WebSessionChange::Put(web.clone())),
+            Change::Access(AccessChange::PutSession(web.clone())),
+            Change::Access(AccessChange::PutWallet(wallet.clone())),
+            Change::Access(AccessChange::PutKey(key.clone())),
+            Change::Access(AccessChange::PutSecurity(entry(2))),
+            Change::Access(AccessChange::PutSecurity(entry(256))),
             Change::Routing(vec![gone, peer("/ip4/10.0.0.1")]),
         ],
     )
@@ -71,7 +103,13 @@ fn rows_of_all_kinds_survive_a_restart() {
     assert_eq!((snapshot.held, snapshot.published), (vec![HeldSummary::of(&held)], vec![published]));
     assert_eq!(reader.held_record(held.key), Ok(Some(held.record)));
     assert_eq!(reader.profile(ME), Ok(Some(profile)));
-    assert_eq!(reader.web_sessions(), Ok(vec![web]));
+    let access = AccessRows {
+        sessions: vec![web],
+        wallets: vec![wallet],
+        keys: vec![key],
+        log: vec![entry(2), entry(256)],
+    };
+    assert_eq!(reader.access(), Ok(access));
     assert_eq!(reader.routing(), Ok(vec![peer("/ip4/10.0.0.2")]));
     assert!(storage.verify().expect("whole") >= 5);
 }

@@ -8,23 +8,25 @@
 
 use crate::{
     answer, assets,
-    auth::{Auth, Session},
+    auth::Auth,
     guard::{Guard, Target},
+    kept::{Kept, KeptError},
     problem::Problem,
     request::{Call, Pieces, read_body, read_optional_body},
+    roles::Caller,
     routes::{self, Found, Takes},
-    secret::{NoRandomness, SecretHash},
+    secret::NoRandomness,
     server::WebConfig,
 };
 use futures::Stream;
 use pc2_actors::api::{CallError, NodeHandle};
 use pc2_protocols::{files, messenger, time::UnixMillis};
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{self, Semaphore, watch};
 use warp::{
     Buf, Filter, Rejection,
     http::{HeaderMap, Method},
@@ -68,11 +70,14 @@ pub(crate) struct App {
     pub(crate) downloads: Arc<Semaphore>,
     guard: Guard,
     auth: Mutex<Auth>,
+    /// Held while what is kept changes: one step at a time.
+    changing: sync::Mutex<()>,
     address: SocketAddr,
 }
 
 /// A request as it came.
 struct Incoming<S> {
+    from: IpAddr,
     method: Method,
     path: FullPath,
     query: String,
@@ -82,16 +87,12 @@ struct Incoming<S> {
 }
 
 impl App {
-    pub(crate) fn new(
-        node: NodeHandle,
-        config: WebConfig,
-        address: SocketAddr,
-        sessions: Vec<(SecretHash, Session)>,
-    ) -> Self {
+    pub(crate) fn new(node: NodeHandle, config: WebConfig, address: SocketAddr, kept: Kept) -> Self {
         Self {
             node,
             guard: Guard::new(address.port(), &config.names),
-            auth: Mutex::new(Auth::new(address.port(), &config.api_token, sessions)),
+            auth: Mutex::new(Auth::new(address.port(), &config.api_token, kept)),
+            changing: sync::Mutex::new(()),
             version: config.version,
             sealed_identity: config.sealed_identity,
             closing: watch::Sender::new(false),
@@ -120,9 +121,68 @@ impl App {
         Ok(LoginLink { url: format!("http://{}/#/sign-in/{}", self.host(), secret.text()), expires })
     }
 
-    /// Event streams look whether they may stay.
-    pub(crate) fn sessions_changed(&self) {
-        self.sessions.send_modify(|count| *count = count.wrapping_add(1));
+    /// Changes what is kept of who may use this node. Returns when the disk has it and it is in force; event streams look whether they may stay. Goes on when
+    /// nobody waits any more: what the disk has must be in force.
+    ///
+    /// # Errors
+    /// What the step says; nothing has changed then. Or that it could not be written.
+    pub(crate) async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        step: impl FnOnce(&mut Kept) -> Result<T, KeptError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let app = Arc::clone(self);
+        let whole = async move {
+            let _one_at_a_time = app.changing.lock().await;
+            let mut next = app.auth().kept().clone();
+            let told = step(&mut next)?;
+            let changes = next.take_changes();
+            if !changes.is_empty() {
+                app.node.change_access(changes).await?;
+            }
+            app.auth().replace(next);
+            app.sessions.send_modify(|count| *count = count.wrapping_add(1));
+            Ok(told)
+        };
+        tokio::spawn(whole).await.unwrap_or_else(|error| Err(Problem::internal(&error)))
+    }
+
+    /// The same for a step that somebody asks for: they must still be who they were when they asked, for their turn may come after they were let in
+    /// no longer.
+    ///
+    /// # Errors
+    /// As [`App::change`]; or that they have to sign in again.
+    pub(crate) async fn change_by<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        step: impl FnOnce(&mut Kept, &Caller) -> Result<T, KeptError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let now = self.now();
+        self.change(
+            move |kept| {
+                if kept.still(&caller, now) { step(kept, &caller) } else { Err(KeptError::SignedOut) }
+            },
+        )
+        .await
+    }
+
+    /// A sign-in was refused: it is counted, and now and then written down.
+    pub(crate) async fn refused(self: &Arc<Self>) {
+        let now = self.now();
+        let due = self.auth().refuse(now);
+        self.note_refusals(due.unwrap_or_default()).await;
+    }
+
+    /// Writes down how many sign-ins were refused.
+    pub(crate) async fn note_refusals(self: &Arc<Self>, times: u64) {
+        if times > 0 {
+            let now = self.now();
+            let noted = self.change(move |kept| {
+                kept.refused(times, now);
+                Ok(())
+            });
+            // Whether it can be noted changes nothing about the refusal; why not is in the log.
+            drop(noted.await);
+        }
     }
 
     /// Waits until the server stops.
@@ -160,6 +220,27 @@ impl App {
         address
     }
 
+    /// Who asks; that they were here is written down now and then.
+    fn known(self: &Arc<Self>, headers: &HeaderMap) -> Caller {
+        let now = self.now();
+        let auth = self.auth();
+        let caller = auth.caller(headers, now);
+        if auth.kept().is_news(&caller, now) {
+            let (app, caller) = (Arc::clone(self), caller.clone());
+            // Nobody waits for it; why it could not be written is in the log.
+            tokio::spawn(async move {
+                drop(
+                    app.change(move |kept| {
+                        kept.seen(&caller, now);
+                        Ok(())
+                    })
+                    .await,
+                );
+            });
+        }
+        caller
+    }
+
     async fn respond<S, B>(self: Arc<Self>, request: Incoming<S>) -> Response
     where
         S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
@@ -173,16 +254,16 @@ impl App {
         S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
         B: Buf + Send,
     {
-        let Incoming { method, path, query, headers, upgrade, body } = request;
+        let Incoming { from, method, path, query, headers, upgrade, body } = request;
         let path = path.as_str();
-        self.guard.check(Target::of(path), &method, &headers)?;
+        let host = self.guard.check(Target::of(path), &method, &headers)?;
         let (route, params) = match routes::find(&method, path)? {
             Found::Route(route, params) => (route, params),
             Found::WrongMethod => return Err(Problem::wrong_method()),
             Found::Nothing => return assets::serve(&method, path, &headers),
         };
-        let caller = self.auth().caller(&headers, self.now());
-        route.access.allows(&caller)?;
+        let caller = self.known(&headers);
+        route.access.allows(&caller, !params.is_empty())?;
         let mut pieces = None;
         let body = match route.takes {
             Takes::Nothing => Vec::new(),
@@ -193,12 +274,16 @@ impl App {
                 Vec::new()
             }
         };
-        (route.handler)(self, Call { caller, headers, params, query, body, pieces, upgrade }).await
+        (route.handler)(self, Call { caller, from, host, headers, params, query, body, pieces, upgrade })
+            .await
     }
 }
 
-/// Every request, as a filter.
-pub(crate) fn requests(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+/// Every request of a connection from there, as a filter.
+pub(crate) fn requests(
+    app: Arc<App>,
+    from: IpAddr,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let upgrade = warp::ws().map(Some).or(warp::any().map(|| None)).unify();
     warp::method()
@@ -209,6 +294,6 @@ pub(crate) fn requests(app: Arc<App>) -> impl Filter<Extract = (Response,), Erro
         .and(warp::body::stream())
         .then(move |method, path, query, headers, upgrade, body| {
             let app = Arc::clone(&app);
-            app.respond(Incoming { method, path, query, headers, upgrade, body })
+            app.respond(Incoming { from, method, path, query, headers, upgrade, body })
         })
 }

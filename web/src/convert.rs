@@ -2,6 +2,7 @@
 //!
 //! Not here: transfers ([`files`]).
 
+pub(crate) mod access;
 pub(crate) mod files;
 
 use crate::{dto, problem::Problem};

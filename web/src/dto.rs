@@ -30,11 +30,16 @@ macro_rules! incoming {
     )* };
 }
 
+mod access;
 mod event;
 mod files;
 mod incoming;
 mod network;
 
+pub use access::{
+    AddKey, AddWallet, ChangeWallet, Key, KeyList, NewKey, SecurityEntry, SecurityLog, SecurityWhat,
+    SessionList, SignInText, SignedIn, UseWallet, Wallet, WalletList,
+};
 pub use event::{Changed, ContactRemoved, Event, Frame, Hello, MessageStateChange, Profile, TransferRemoved};
 pub use files::{
     AcceptTransfer, AutoAccept, BlobProof, BlobTrouble, MessageBody, OfferFiles, OfferedKind, SetAuto,
@@ -90,6 +95,8 @@ out! {
         pub signed_in: bool,
         /// As what.
         pub role: Option<Role>,
+        /// With which wallet, as EIP-55 writes it; `null` for the owner by a link, and for programs.
+        pub wallet: Option<String>,
         /// Until when; `null` at the command line.
         pub expires: Option<u64>,
     }
@@ -99,6 +106,10 @@ out! {
     pub enum Role {
         /// Whose node it is.
         Owner,
+        /// Looks after the node: sees how it does.
+        Admin,
+        /// May use what the node offers to people.
+        Member,
     }
 
     /// A link that signs in once.

@@ -4,10 +4,19 @@
 //! long ago, or of an earlier run of the node, `resync` says so and what follows is new again. A `ping` every
 //! 20 seconds tells both sides that the line lives.
 //!
+//! Each is told what it may see: a program what its key's scopes let it read, an admin how the node does. When a session or a key ends or its rights change,
+//! the stream is closed at once.
+//!
 //! A stream holds no queue of its own: it reads the node's ring at its own pace, one frame under way. Who
 //! falls behind the ring is told `resync`; who takes no frame for ten seconds is closed.
 
-use crate::{app::App, convert, dto, problem::Problem, request::Call, roles::Caller};
+use crate::{
+    app::App,
+    convert, dto,
+    problem::Problem,
+    request::Call,
+    roles::{Area, Caller},
+};
 use futures::{SinkExt, StreamExt};
 use pc2_actors::{
     api::OfferError,
@@ -88,10 +97,16 @@ impl Stream {
         let mut ping = interval(PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
+        // From here on a change is noticed; before it, one may have happened since the request was let in.
+        if !self.may_stay() {
+            return Ok(Message::close_with(SIGNED_OUT, "signed out"));
+        }
         let mut number = self.subscription.position();
         send(socket, number, dto::Event::Hello(dto::Hello { resumed: self.resumed })).await?;
         loop {
             tokio::select! {
+                // Who may not stay is told nothing more, however much there is to tell.
+                biased;
                 () = closed.as_mut() => return Ok(Message::close_with(GOING_AWAY, "the node stops")),
                 changed = sessions.changed() => {
                     if changed.is_err() || !self.may_stay() {
@@ -110,7 +125,9 @@ impl Stream {
                     }
                     Some(Notice::Event(numbered)) => {
                         number = numbered.number;
-                        if let Some(event) = self.shown(&numbered.event).await {
+                        if self.caller.sees(area(&numbered.event))
+                            && let Some(event) = self.shown(&numbered.event).await
+                        {
                             send(socket, number, event).await?;
                         }
                     }
@@ -158,6 +175,16 @@ async fn send(socket: &mut WebSocket, n: u64, event: dto::Event) -> Result<(), G
             tracing::debug!("a reader of events took none for {SEND_TIMEOUT:?} and is closed");
             Err(Gone)
         }
+    }
+}
+
+/// What an event is about: it is told to those who may look there.
+const fn area(event: &NodeEvent) -> Area {
+    match event {
+        NodeEvent::Messenger(_) => Area::Chat,
+        NodeEvent::Files(_) | NodeEvent::Preparing(_) | NodeEvent::Prepared { .. } => Area::Files,
+        NodeEvent::Profile(_) => Area::Profile,
+        NodeEvent::Network(_) | NodeEvent::Reach | NodeEvent::Health { .. } => Area::Network,
     }
 }
 

@@ -51,14 +51,19 @@ impl Guard {
         Self { hosts: loopback.into_iter().chain(configured).collect() }
     }
 
-    /// Checks one request.
+    /// Checks one request, and says under which of our names it came.
     ///
     /// # Errors
     /// A [`Problem`] that says what does not fit.
-    pub(crate) fn check(&self, target: Target, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(crate) fn check(
+        &self,
+        target: Target,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<String, Problem> {
         let host = self.host(headers)?;
         if target == Target::Page {
-            return Ok(());
+            return Ok(host);
         }
         if let Some(site) = text(headers, "sec-fetch-site")?
             && !matches!(site, "same-origin" | "none")
@@ -68,7 +73,7 @@ impl Guard {
         let careful = target == Target::Events || !method.is_safe();
         match text(headers, header::ORIGIN.as_str())? {
             Some(origin) if careful && !is_of(origin, &host) => Err(Problem::foreign_origin()),
-            _ => Ok(()),
+            _ => Ok(host),
         }
     }
 

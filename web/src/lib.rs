@@ -6,7 +6,7 @@
 //! | question | file |
 //! |---|---|
 //! | may this request be here at all? | `guard` |
-//! | who asks? | `auth`, `secret` |
+//! | who asks? | `auth`, `kept`, `sign_in`, `wallet`, `secret` |
 //! | may they? | `roles` |
 //! | what can be asked? | `routes`, described by `openapi` |
 //! | how do the answers look? | `dto`, `convert`, `answer`, `problem` |
@@ -24,6 +24,7 @@ mod doctor;
 pub mod dto;
 mod events;
 mod guard;
+mod kept;
 mod openapi;
 mod problem;
 mod request;
@@ -31,6 +32,8 @@ mod roles;
 mod routes;
 mod secret;
 mod server;
+mod sign_in;
+mod wallet;
 
 pub use app::LoginLink;
 pub use secret::NoRandomness;

@@ -3,7 +3,7 @@
 //! Every error of the node that can reach a caller becomes one here, each by name: a new kind of error does not
 //! compile until somebody decided what it means to a caller. Nothing internal (paths, `Debug` forms) gets out.
 
-use crate::{answer, dto};
+use crate::{answer, dto, kept::KeptError, wallet::SignatureError};
 use pc2_actors::api::{CallError, ContentError, OfferError};
 use pc2_protocols::{
     dht, files, identity, mailbox,
@@ -144,6 +144,35 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "this can be done at the command line only")
     }
 
+    pub(crate) fn not_for_role() -> Self {
+        let message = "this is for the owner of this node, or for those whom the owner lets do it";
+        Self::new(StatusCode::FORBIDDEN, "not_for_role", message)
+    }
+
+    /// A key lacks a scope, or no key may do it.
+    pub(crate) fn not_for_key(scope: Option<&str>) -> Self {
+        let message = match scope {
+            Some(scope) => format!("this key may not do that: it takes the scope {scope}"),
+            None => "this cannot be done with a key".to_owned(),
+        };
+        Self::new(StatusCode::FORBIDDEN, "not_for_key", message)
+    }
+
+    pub(crate) fn too_many_tries() -> Self {
+        let message = "too many sign-ins from this machine; wait a moment";
+        Self { retry: true, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", message) }
+    }
+
+    pub(crate) fn nonce_not_good() -> Self {
+        let message = "this sign-in was used already, is older than five minutes, or was begun at another address of this node; begin again";
+        Self::new(StatusCode::GONE, "nonce_not_good", message)
+    }
+
+    pub(crate) fn other_wallet() -> Self {
+        let message = "another wallet signed this than the one that was asked";
+        Self::new(StatusCode::FORBIDDEN, "other_wallet", message)
+    }
+
     pub(crate) fn link_not_good() -> Self {
         let message = "this link was used already or is older than 15 minutes";
         Self::new(StatusCode::GONE, "link_not_good", message)
@@ -245,6 +274,35 @@ impl<E: Into<Self>> From<CallError<E>> for Problem {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage", message)
             }
         }
+    }
+}
+
+impl From<KeptError> for Problem {
+    fn from(error: KeptError) -> Self {
+        use KeptError as Error;
+        let (status, code) = match error {
+            Error::UnknownSession => (StatusCode::NOT_FOUND, "unknown_session"),
+            Error::UnknownWallet => (StatusCode::NOT_FOUND, "unknown_wallet"),
+            Error::UnknownKey => (StatusCode::NOT_FOUND, "unknown_key"),
+            Error::WalletThere => (StatusCode::CONFLICT, "already_there"),
+            Error::NotAdded => (StatusCode::FORBIDDEN, "wallet_not_added"),
+            Error::LastOwner => (StatusCode::CONFLICT, "last_owner"),
+            Error::SignedOut => (StatusCode::UNAUTHORIZED, "sign_in_first"),
+            Error::Full(_) => (StatusCode::CONFLICT, "limit_reached"),
+            Error::BadLabel => (StatusCode::BAD_REQUEST, "bad_label"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<SignatureError> for Problem {
+    fn from(error: SignatureError) -> Self {
+        let code = match error {
+            SignatureError::Malformed => "bad_signature",
+            SignatureError::Contract => "contract_wallet",
+            SignatureError::Malleable => "malleable_signature",
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error)
     }
 }
 

@@ -5,7 +5,7 @@ use futures::{Stream, StreamExt, pin_mut};
 use hyper::body::Bytes;
 use pc2_protocols::id::{Did, NodeId};
 use serde::de::DeserializeOwned;
-use std::{borrow::Cow, fmt, pin::Pin, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, pin::Pin, time::Duration};
 use warp::{
     Buf,
     http::{HeaderMap, header},
@@ -59,6 +59,10 @@ impl fmt::Debug for Pieces {
 pub(crate) struct Call {
     /// Who asks.
     pub(crate) caller: Caller,
+    /// From which machine, or which proxy in front of us.
+    pub(crate) from: IpAddr,
+    /// Under which of our names.
+    pub(crate) host: String,
     /// The headers.
     pub(crate) headers: HeaderMap,
     /// What stood for `{…}` in the route's path, in order.
@@ -227,6 +231,8 @@ mod tests {
     fn call(query: &str, body: &str) -> Call {
         Call {
             caller: Caller::Nobody,
+            from: IpAddr::from([127, 0, 0, 1]),
+            host: "localhost:4200".to_owned(),
             headers: HeaderMap::new(),
             params: vec!["did:boson:x".to_owned()],
             query: query.to_owned(),

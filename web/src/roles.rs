@@ -1,19 +1,32 @@
 //! Who may do what: the one place that decides.
 //!
 //! Every route names its [`Access`] in [`crate::routes::ROUTES`]; a request is let through only when [`Access::allows`] says so, and a path without a
-//! route reaches nothing. More roles (admin, member) are more variants here and nothing elsewhere.
+//! route reaches nothing. What a role has is [`RIGHTS`], what a key has are its [`Scopes`]; both are checked the same way, and
+//! the OpenAPI document tells both. Everything a node keeps today belongs to its owner's account, so a member has nothing yet, and an admin
+//! sees how the node does and no more: who is in its contacts, what it lends and who signs in is the owner's.
 
-use crate::{problem::Problem, secret::SecretHash};
+use crate::{problem::Problem, secret::SecretHash, wallet::Address};
 
 /// Who is asking, as far as they have proved it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// Anybody.
     Nobody,
-    /// The owner, in a browser that was signed in.
+    /// Somebody in a browser that was signed in.
     Browser {
         /// Which session.
         session: SecretHash,
+        /// As what.
+        role: Role,
+        /// With which wallet; `None` for the owner by a one-time link.
+        wallet: Option<Address>,
+    },
+    /// A program with a key of the owner's.
+    Key {
+        /// Which.
+        key: SecretHash,
+        /// What it may do.
+        scopes: Scopes,
     },
     /// The owner, at the command line of this machine.
     CommandLine,
@@ -24,41 +37,196 @@ pub(crate) enum Caller {
 pub(crate) enum Role {
     /// Whose node it is.
     Owner,
+    /// Looks after the node.
+    Admin,
+    /// May use what the node offers to people.
+    Member,
 }
+
+/// What belongs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Area {
+    /// The owner's name.
+    Profile,
+    /// Contacts, invitations and messages.
+    Chat,
+    /// Transfers and the bytes of files.
+    Files,
+    /// How the node is and how it is reached.
+    Network,
+    /// What the node lends, and to whom.
+    Lending,
+    /// Values in the network's shared store.
+    Records,
+}
+
+/// Looking, or changing something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// Looking.
+    Read,
+    /// Changing something, which tells what it became.
+    Write,
+}
+
+/// What can be allowed: a deed in an area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scope(pub(crate) Area, pub(crate) Deed);
+
+/// Some of [`ALL_SCOPES`], as bits in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Scopes(u16);
 
 /// Who a route is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Everybody who reaches the server.
     Public,
-    /// The owner.
-    Owner,
-    /// The owner, and only at the command line: a browser that is signed in must not be able to make further ways in.
+    /// Whoever is signed in, for what is their own: no keys.
+    SignedIn,
+    /// Whoever has this.
+    Has(Scope),
+    /// Whoever may look at anything, and is told only of that.
+    Something,
+    /// The owner, for the ways in: no keys, because a key must not make further ways in.
+    Doors,
+    /// The owner, and only at the command line: a browser that is signed in must not be able to make links.
     CommandLine,
 }
 
+/// Every scope, and what it is called. Bits of [`Scopes`] have this order.
+pub(crate) const ALL_SCOPES: [(Scope, &str); 11] = [
+    (Scope(Area::Profile, Deed::Read), "profile:read"),
+    (Scope(Area::Profile, Deed::Write), "profile:write"),
+    (Scope(Area::Chat, Deed::Read), "chat:read"),
+    (Scope(Area::Chat, Deed::Write), "chat:write"),
+    (Scope(Area::Files, Deed::Read), "files:read"),
+    (Scope(Area::Files, Deed::Write), "files:write"),
+    (Scope(Area::Network, Deed::Read), "network:read"),
+    (Scope(Area::Lending, Deed::Read), "lending:read"),
+    (Scope(Area::Lending, Deed::Write), "lending:write"),
+    (Scope(Area::Records, Deed::Read), "records:read"),
+    (Scope(Area::Records, Deed::Write), "records:write"),
+];
+
+/// What each role has. Roles that are not named have nothing.
+const RIGHTS: &[(Role, &[Scope])] = &[(Role::Admin, &[Scope(Area::Network, Deed::Read)])];
+
+impl Role {
+    fn has(self, scope: Scope) -> bool {
+        self == Self::Owner || RIGHTS.iter().any(|(role, scopes)| *role == self && scopes.contains(&scope))
+    }
+}
+
+impl Scope {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        ALL_SCOPES.iter().find(|(scope, _)| *scope == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl Scopes {
+    /// Those of these names; `Err` with the first that there is not.
+    pub(crate) fn parse<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, &'n str> {
+        names.into_iter().try_fold(Self(0), |scopes, name| {
+            let bit = ALL_SCOPES.iter().position(|(_, known)| *known == name).ok_or(name)?;
+            Ok(Self(scopes.0 | 1 << bit))
+        })
+    }
+
+    /// Those of these names that there are: what a newer program allowed is not allowed here.
+    pub(crate) fn known(names: &[String]) -> Self {
+        let known = names.iter().filter_map(|name| Self::parse([name.as_str()]).ok());
+        Self(known.fold(0, |bits, scopes| bits | scopes.0))
+    }
+
+    /// Their names.
+    pub(crate) fn names(self) -> Vec<String> {
+        let all = ALL_SCOPES.iter().enumerate();
+        all.filter(|(bit, _)| self.0 & 1 << bit != 0).map(|(_, (_, name))| (*name).to_owned()).collect()
+    }
+
+    fn has(self, scope: Scope) -> bool {
+        ALL_SCOPES.iter().position(|(known, _)| *known == scope).is_some_and(|bit| self.0 & 1 << bit != 0)
+    }
+}
+
 impl Caller {
-    /// Their role; `None` for nobody.
+    /// Their role; `None` for nobody. Keys act for the owner.
     pub(crate) const fn role(&self) -> Option<Role> {
         match self {
             Self::Nobody => None,
-            Self::Browser { .. } | Self::CommandLine => Some(Role::Owner),
+            Self::Browser { role, .. } => Some(*role),
+            Self::Key { .. } | Self::CommandLine => Some(Role::Owner),
         }
+    }
+
+    /// The wallet they signed in with.
+    pub(crate) const fn wallet(&self) -> Option<Address> {
+        match self {
+            Self::Browser { wallet, .. } => *wallet,
+            Self::Nobody | Self::Key { .. } | Self::CommandLine => None,
+        }
+    }
+
+    /// Whether they have a scope.
+    pub(crate) fn has(&self, scope: Scope) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Browser { role, .. } => role.has(scope),
+            Self::Key { scopes, .. } => scopes.has(scope),
+            Self::CommandLine => true,
+        }
+    }
+
+    /// Whether they may be told what happens in an area.
+    pub(crate) fn sees(&self, area: Area) -> bool {
+        self.has(Scope(area, Deed::Read))
     }
 }
 
 impl Access {
-    /// Lets a caller through, or says why not: signing in would help, or it would not.
+    /// Whether a caller has what it takes.
+    fn has(self, caller: &Caller) -> bool {
+        match self {
+            Self::Public => true,
+            Self::SignedIn => matches!(caller, Caller::Browser { .. } | Caller::CommandLine),
+            Self::Has(scope) => caller.has(scope),
+            Self::Something => ALL_SCOPES.iter().any(|(Scope(area, _), _)| caller.sees(*area)),
+            Self::Doors => {
+                matches!(caller, Caller::Browser { role: Role::Owner, .. } | Caller::CommandLine)
+            }
+            Self::CommandLine => matches!(caller, Caller::CommandLine),
+        }
+    }
+
+    /// Lets a caller through, or says why not: signing in would help, or it would not. What somebody else's account has (`names_one`: the path
+    /// names one of them) is not there for those who are not the owner, so that nobody learns what exists.
     ///
     /// # Errors
-    /// 401 or 403.
-    pub(crate) fn allows(self, caller: &Caller) -> Result<(), Problem> {
-        match (self, caller) {
-            (Self::Public, _) | (Self::Owner, Caller::Browser { .. } | Caller::CommandLine) => Ok(()),
-            (Self::CommandLine, Caller::CommandLine) => Ok(()),
-            (Self::Owner | Self::CommandLine, Caller::Nobody) => Err(Problem::sign_in_first()),
-            (Self::CommandLine, Caller::Browser { .. }) => Err(Problem::forbidden()),
+    /// 401, 403 or 404.
+    pub(crate) fn allows(self, caller: &Caller, names_one: bool) -> Result<(), Problem> {
+        if self.has(caller) {
+            return Ok(());
         }
+        Err(match (self, caller) {
+            (_, Caller::Nobody) => Problem::sign_in_first(),
+            (_, Caller::Browser { role: Role::Admin | Role::Member, .. }) if names_one => {
+                Problem::not_found()
+            }
+            (_, Caller::Browser { role: Role::Admin | Role::Member, .. }) => Problem::not_for_role(),
+            (Self::Has(scope), Caller::Key { .. }) => Problem::not_for_key(Some(scope.name())),
+            (_, Caller::Key { .. }) => Problem::not_for_key(None),
+            (_, Caller::Browser { .. } | Caller::CommandLine) => Problem::forbidden(),
+        })
+    }
+
+    /// The roles that have what it takes.
+    #[cfg(test)]
+    pub(crate) fn roles(self) -> Vec<&'static str> {
+        let named = [(Role::Owner, "owner"), (Role::Admin, "admin"), (Role::Member, "member")];
+        let has = |role| self.has(&Caller::Browser { session: SecretHash([0; 32]), role, wallet: None });
+        named.into_iter().filter(|(role, _)| has(*role)).map(|(_, name)| name).collect()
     }
 }
 
@@ -66,97 +234,203 @@ impl Access {
 mod tests {
     use super::*;
     use crate::routes::ROUTES;
+    use std::collections::BTreeMap;
 
-    const BROWSER: Caller = Caller::Browser { session: SecretHash([0; 32]) };
+    fn browser(role: Role) -> Caller {
+        Caller::Browser { session: SecretHash([0; 32]), role, wallet: None }
+    }
 
-    /// The table as it is meant to be, written a second time and by hand: role × route.
-    const PUBLIC: &[&str] =
-        &["GET /health", "GET /whoami", "POST /auth/link", "GET /auth/session", "GET /api/openapi.json"];
-    const COMMAND_LINE: &[&str] = &["POST /api/login-link"];
-    const OWNER: &[&str] = &[
-        "POST /auth/logout",
-        "GET /api/identity",
-        "PATCH /api/identity",
-        "GET /api/contacts",
-        "POST /api/contacts",
-        "GET /api/contacts/{did}",
-        "PATCH /api/contacts/{did}",
-        "DELETE /api/contacts/{did}",
-        "POST /api/contacts/{did}/accept",
-        "POST /api/contacts/{did}/block",
-        "POST /api/contacts/{did}/unblock",
-        "POST /api/invitations",
-        "GET /api/conversations/{did}/messages",
-        "POST /api/conversations/{did}/messages",
-        "PATCH /api/conversations/{did}/messages/{id}",
-        "DELETE /api/conversations/{did}/messages/{id}",
-        "PUT /api/conversations/{did}/messages/{id}/reaction",
-        "POST /api/conversations/{did}/read",
-        "GET /api/network",
-        "PUT /api/network/level",
-        "PUT /api/network/shares",
-        "GET /api/mailboxes",
-        "PUT /api/mailboxes/pinned/{did}",
-        "DELETE /api/mailboxes/pinned/{did}",
-        "PUT /api/mailboxes/served/{did}",
-        "DELETE /api/mailboxes/served/{did}",
-        "GET /api/transfers",
-        "POST /api/transfers",
-        "POST /api/uploads",
-        "GET /api/transfers/settings",
-        "PUT /api/transfers/auto/{did}",
-        "PUT /api/transfers/rates",
-        "GET /api/transfers/{id}",
-        "POST /api/transfers/{id}/accept",
-        "POST /api/transfers/{id}/decline",
-        "POST /api/transfers/{id}/pause",
-        "POST /api/transfers/{id}/resume",
-        "POST /api/transfers/{id}/cancel",
-        "POST /api/transfers/{id}/retry",
-        "POST /api/transfers/{id}/withdraw",
-        "GET /api/transfers/{id}/content",
-        "POST /api/doctor/blobs",
-        "GET /api/doctor/blobs",
-        "GET /api/doctor",
-        "PUT /api/records/{salt}",
-        "DELETE /api/records/{salt}",
-        "GET /api/records/{did}/{salt}",
-        "GET /api/cards/{did}",
-        "GET /ws",
+    fn key(names: &[&'static str]) -> Caller {
+        let scopes = Scopes::parse(names.iter().copied()).expect("scopes");
+        Caller::Key { key: SecretHash([0; 32]), scopes }
+    }
+
+    /// The table as it is meant to be, written a second time and by hand: what each route takes.
+    const MEANT: &[(&str, &[&str])] = &[
+        (
+            "public",
+            &[
+                "GET /health",
+                "GET /whoami",
+                "POST /auth/link",
+                "GET /auth/nonce",
+                "POST /auth/wallet",
+                "GET /auth/session",
+                "GET /api/openapi.json",
+            ],
+        ),
+        (
+            "signed in",
+            &["POST /auth/logout", "GET /api/sessions", "DELETE /api/sessions", "DELETE /api/sessions/{id}"],
+        ),
+        (
+            "doors",
+            &[
+                "GET /api/wallets",
+                "POST /api/wallets",
+                "PATCH /api/wallets/{address}",
+                "DELETE /api/wallets/{address}",
+                "GET /api/keys",
+                "POST /api/keys",
+                "DELETE /api/keys/{id}",
+                "GET /api/security-log",
+            ],
+        ),
+        ("command line", &["POST /api/login-link"]),
+        ("something", &["GET /ws"]),
+        ("profile:read", &["GET /api/identity"]),
+        ("profile:write", &["PATCH /api/identity"]),
+        (
+            "chat:read",
+            &["GET /api/contacts", "GET /api/contacts/{did}", "GET /api/conversations/{did}/messages"],
+        ),
+        (
+            "chat:write",
+            &[
+                "POST /api/contacts",
+                "PATCH /api/contacts/{did}",
+                "DELETE /api/contacts/{did}",
+                "POST /api/contacts/{did}/accept",
+                "POST /api/contacts/{did}/block",
+                "POST /api/contacts/{did}/unblock",
+                "POST /api/invitations",
+                "POST /api/conversations/{did}/messages",
+                "PATCH /api/conversations/{did}/messages/{id}",
+                "DELETE /api/conversations/{did}/messages/{id}",
+                "PUT /api/conversations/{did}/messages/{id}/reaction",
+                "POST /api/conversations/{did}/read",
+            ],
+        ),
+        (
+            "files:read",
+            &[
+                "GET /api/transfers",
+                "GET /api/transfers/settings",
+                "GET /api/transfers/{id}",
+                "GET /api/transfers/{id}/content",
+                "GET /api/doctor/blobs",
+            ],
+        ),
+        (
+            "files:write",
+            &[
+                "POST /api/transfers",
+                "POST /api/uploads",
+                "PUT /api/transfers/auto/{did}",
+                "PUT /api/transfers/rates",
+                "POST /api/transfers/{id}/accept",
+                "POST /api/transfers/{id}/decline",
+                "POST /api/transfers/{id}/pause",
+                "POST /api/transfers/{id}/resume",
+                "POST /api/transfers/{id}/cancel",
+                "POST /api/transfers/{id}/retry",
+                "POST /api/transfers/{id}/withdraw",
+                "POST /api/doctor/blobs",
+            ],
+        ),
+        ("network:read", &["GET /api/network", "GET /api/doctor"]),
+        ("lending:read", &["GET /api/mailboxes"]),
+        (
+            "lending:write",
+            &[
+                "PUT /api/network/level",
+                "PUT /api/network/shares",
+                "PUT /api/mailboxes/pinned/{did}",
+                "DELETE /api/mailboxes/pinned/{did}",
+                "PUT /api/mailboxes/served/{did}",
+                "DELETE /api/mailboxes/served/{did}",
+            ],
+        ),
+        ("records:read", &["GET /api/records/{did}/{salt}", "GET /api/cards/{did}"]),
+        ("records:write", &["PUT /api/records/{salt}", "DELETE /api/records/{salt}"]),
     ];
 
     #[test]
     fn every_route_has_exactly_the_row_it_is_meant_to_have() {
-        let meant = |access: Access| match access {
-            Access::Public => PUBLIC,
-            Access::Owner => OWNER,
-            Access::CommandLine => COMMAND_LINE,
+        let name = |access: Access| match access {
+            Access::Public => "public",
+            Access::SignedIn => "signed in",
+            Access::Has(scope) => scope.name(),
+            Access::Something => "something",
+            Access::Doors => "doors",
+            Access::CommandLine => "command line",
         };
-        for route in ROUTES {
-            let name = format!("{} {}", route.method, route.path);
-            assert!(meant(route.access).contains(&name.as_str()), "{name} has no row for {:?}", route.access);
-        }
-        assert_eq!(ROUTES.len(), PUBLIC.len() + OWNER.len() + COMMAND_LINE.len(), "a row without a route");
+        let rows = MEANT.iter().flat_map(|(takes, routes)| routes.iter().map(move |route| (*route, *takes)));
+        let meant: BTreeMap<String, &str> = rows.map(|(route, takes)| (route.to_owned(), takes)).collect();
+        let there =
+            ROUTES.iter().map(|route| (format!("{} {}", route.method, route.path), name(route.access)));
+        assert_eq!(there.collect::<BTreeMap<_, _>>(), meant);
     }
 
     #[test]
     fn nobody_reaches_what_is_not_public() {
-        let open: Vec<_> =
-            ROUTES.iter().filter(|route| route.access.allows(&Caller::Nobody).is_ok()).collect();
-        assert_eq!(open.len(), PUBLIC.len());
-    }
-
-    #[test]
-    fn a_browser_cannot_make_further_ways_in() {
-        assert_eq!(Access::CommandLine.allows(&BROWSER).map_err(|problem| problem.code()), Err("forbidden"));
-        assert!(Access::CommandLine.allows(&Caller::CommandLine).is_ok());
-    }
-
-    #[test]
-    fn the_owner_reaches_everything_else() {
-        for caller in [BROWSER, Caller::CommandLine] {
-            assert!(Access::Owner.allows(&caller).is_ok());
-            assert!(Access::Public.allows(&caller).is_ok());
+        for route in ROUTES {
+            let open = route.access.allows(&Caller::Nobody, false).is_ok();
+            assert_eq!(open, route.access == Access::Public, "{}", route.path);
         }
+    }
+
+    #[test]
+    fn a_browser_cannot_make_links_and_a_key_no_further_ways_in() {
+        let code =
+            |access: Access, caller: &Caller| access.allows(caller, true).err().map(|error| error.code());
+        assert_eq!(code(Access::CommandLine, &browser(Role::Owner)), Some("forbidden"));
+        assert_eq!(code(Access::CommandLine, &Caller::CommandLine), None);
+        let all: Vec<&str> = ALL_SCOPES.iter().map(|(_, name)| *name).collect();
+        for access in [Access::CommandLine, Access::Doors, Access::SignedIn] {
+            assert_eq!(code(access, &key(&all)), Some("not_for_key"), "{access:?}");
+        }
+    }
+
+    #[test]
+    fn the_owner_reaches_everything_but_links() {
+        for route in ROUTES.iter().filter(|route| route.access != Access::CommandLine) {
+            assert!(route.access.allows(&browser(Role::Owner), true).is_ok(), "{}", route.path);
+            assert!(route.access.allows(&Caller::CommandLine, true).is_ok(), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn an_admin_sees_how_the_node_does_and_a_member_nothing_of_the_owners() {
+        let reached = |role| {
+            let has = ROUTES.iter().filter(|route| route.access.allows(&browser(role), true).is_ok());
+            let own = has.filter(|route| !matches!(route.access, Access::Public | Access::SignedIn));
+            own.map(|route| route.path).collect::<Vec<_>>()
+        };
+        assert_eq!(reached(Role::Admin), ["/api/network", "/api/doctor", "/ws"]);
+        assert_eq!(reached(Role::Member), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_somebody_elses_looks_absent_and_what_a_role_lacks_is_said() {
+        let code = |names_one| {
+            let refused =
+                Access::Has(Scope(Area::Chat, Deed::Read)).allows(&browser(Role::Member), names_one);
+            refused.err().map(|problem| (problem.status().as_u16(), problem.code()))
+        };
+        assert_eq!(code(true), Some((404, "no_route")));
+        assert_eq!(code(false), Some((403, "not_for_role")));
+    }
+
+    #[test]
+    fn a_key_does_what_its_scopes_say_and_nothing_else() {
+        for (scope, name) in ALL_SCOPES {
+            for (other, _) in ALL_SCOPES {
+                assert_eq!(key(&[name]).has(other), scope == other, "{name}");
+            }
+        }
+        assert!(Access::Something.allows(&key(&["chat:read"]), false).is_ok());
+        assert!(Access::Something.allows(&key(&["chat:write"]), false).is_err());
+    }
+
+    #[test]
+    fn scopes_are_read_as_they_are_written() {
+        let names: Vec<&str> = ALL_SCOPES.iter().map(|(_, name)| *name).collect();
+        assert_eq!(
+            Scopes::parse(names.iter().copied()).map(Scopes::names),
+            Ok(names.iter().map(ToString::to_string).collect())
+        );
+        assert_eq!(Scopes::parse(["chat:read", "chat:reed"]), Err("chat:reed"));
+        assert_eq!(Scopes::known(&["chat:read".into(), "of:tomorrow".into()]).names(), ["chat:read"]);
     }
 }

@@ -5,8 +5,8 @@
 
 use crate::{
     app::{App, LoginLink, requests},
-    auth::Session,
-    secret::{NoRandomness, SecretHash},
+    kept::Kept,
+    secret::NoRandomness,
 };
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -17,7 +17,7 @@ use pc2_actors::api::{CallError, NodeHandle};
 use std::{
     convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener as StdListener},
+    net::{IpAddr, SocketAddr, TcpListener as StdListener},
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -106,14 +106,9 @@ pub async fn serve(node: NodeHandle, config: WebConfig, io: &Handle) -> Result<W
         io::ErrorKind::PermissionDenied => StartError::NotAllowed { address },
         _ => StartError::CannotListen { address, source },
     })?;
-    let sessions = node.web_sessions().await.map_err(StartError::Sessions)?;
-    let account = node.account();
-    let sessions = sessions
-        .into_iter()
-        .filter(|row| row.account == account)
-        .map(|row| (SecretHash(row.token_hash), Session { expires: row.expires }))
-        .collect();
-    let app = Arc::new(App::new(node, config, address, sessions));
+    let rows = node.access().await.map_err(StartError::Sessions)?;
+    let kept = Kept::new(node.account(), rows);
+    let app = Arc::new(App::new(node, config, address, kept));
     let task = io.spawn(accept(listener, Arc::clone(&app)));
     Ok(WebServer { app, address, task })
 }
@@ -165,9 +160,9 @@ async fn accept(listener: StdListener, app: Arc<App>) {
             () = app.closed() => break,
             Some(ended) = connections.join_next() => report(ended),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => match Arc::clone(&room).try_acquire_owned() {
+                Ok((stream, from)) => match Arc::clone(&room).try_acquire_owned() {
                     Ok(place) => {
-                        connections.spawn(connection(stream, Arc::clone(&app), place));
+                        connections.spawn(connection(stream, from.ip(), Arc::clone(&app), place));
                     }
                     Err(_) => tracing::debug!("a connection was closed: there are {MAX_CONNECTIONS} already"),
                 },
@@ -196,8 +191,8 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn connection(stream: TcpStream, app: Arc<App>, _place: OwnedSemaphorePermit) {
-    let service = TowerToHyperService::new(warp::service(requests(Arc::clone(&app))));
+async fn connection(stream: TcpStream, from: IpAddr, app: Arc<App>, _place: OwnedSemaphorePermit) {
+    let service = TowerToHyperService::new(warp::service(requests(Arc::clone(&app), from)));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let mut serving = pin!(server.serve_connection(TokioIo::new(stream), service).with_upgrades());

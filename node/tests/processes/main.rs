@@ -1,5 +1,6 @@
 //! The product's promises, end to end: real `pc2` processes on this machine, driven as people and scripts drive them.
 
+mod access;
 mod bad_input;
 mod files;
 mod identity;

@@ -4,7 +4,7 @@ use super::{
     contacts,
     network::{Labels, labels},
 };
-use crate::{answer, app::App, dto, problem::Problem, request::Call};
+use crate::{answer, app::App, dto, problem::Problem, request::Call, roles::Caller};
 use pc2_actors::api::CallError;
 use pc2_protocols::{
     id::NodeId,
@@ -17,18 +17,18 @@ use pc2_protocols::{
 use warp::{http::StatusCode, reply::Response};
 
 /// `GET /api/mailboxes`.
-pub(crate) async fn show(app: &App, _call: Call) -> Result<Response, Problem> {
-    answered(app, Command::Show, StatusCode::OK).await
+pub(crate) async fn show(app: &App, call: Call) -> Result<Response, Problem> {
+    answered(app, &call.caller, Command::Show, StatusCode::OK).await
 }
 
 /// `PUT /api/mailboxes/pinned/{did}`.
 pub(crate) async fn pin(app: &App, call: Call) -> Result<Response, Problem> {
-    answered(app, Command::Pin { holder: call.did()? }, StatusCode::ACCEPTED).await
+    answered(app, &call.caller, Command::Pin { holder: call.did()? }, StatusCode::ACCEPTED).await
 }
 
 /// `DELETE /api/mailboxes/pinned/{did}`.
 pub(crate) async fn unpin(app: &App, call: Call) -> Result<Response, Problem> {
-    answered(app, Command::Unpin { holder: call.did()? }, StatusCode::ACCEPTED).await
+    answered(app, &call.caller, Command::Unpin { holder: call.did()? }, StatusCode::ACCEPTED).await
 }
 
 /// `PUT /api/mailboxes/served/{did}`. Contacts only: nobody else has anything to ask of this node's disk.
@@ -36,7 +36,9 @@ pub(crate) async fn serve(app: &App, call: Call) -> Result<Response, Problem> {
     let node = call.did()?;
     let known = contacts::contacts(app).await?.into_iter().find(|view| view.peer == node);
     match known.map(|view| view.standing) {
-        Some(Standing::Accepted) => answered(app, Command::Serve { node }, StatusCode::ACCEPTED).await,
+        Some(Standing::Accepted) => {
+            answered(app, &call.caller, Command::Serve { node }, StatusCode::ACCEPTED).await
+        }
         Some(Standing::Requested | Standing::Asking | Standing::Blocked) => Err(Problem::not_a_contact()),
         None => Err(Problem::unknown_contact()),
     }
@@ -44,7 +46,7 @@ pub(crate) async fn serve(app: &App, call: Call) -> Result<Response, Problem> {
 
 /// `DELETE /api/mailboxes/served/{did}`.
 pub(crate) async fn stop_serving(app: &App, call: Call) -> Result<Response, Problem> {
-    answered(app, Command::StopServing { node: call.did()? }, StatusCode::ACCEPTED).await
+    answered(app, &call.caller, Command::StopServing { node: call.did()? }, StatusCode::ACCEPTED).await
 }
 
 /// Whoever is blocked or forgotten is served no more. Nothing happens when they were not.
@@ -63,9 +65,14 @@ pub(super) async fn view(app: &App, command: Command) -> Result<MailboxView, Pro
     }
 }
 
-async fn answered(app: &App, command: Command, status: StatusCode) -> Result<Response, Problem> {
+async fn answered(
+    app: &App,
+    caller: &Caller,
+    command: Command,
+    status: StatusCode,
+) -> Result<Response, Problem> {
     let view = view(app, command).await?;
-    Ok(answer::json(status, &shown(&view, &labels(app).await?)))
+    Ok(answer::json(status, &shown(&view, &labels(app, caller).await?)))
 }
 
 /// Mailboxes as the API shows them.

@@ -2,6 +2,7 @@
 
 pub(crate) mod contacts;
 pub(crate) mod content;
+pub(crate) mod doors;
 pub(crate) mod identity;
 pub(crate) mod mailboxes;
 pub(crate) mod messages;

@@ -1,7 +1,14 @@
 //! The network as this node sees it, what it does for others, and whether the node is up.
 
 use super::mailboxes;
-use crate::{answer, app::App, convert, doctor, dto, problem::Problem, request::Call};
+use crate::{
+    answer,
+    app::App,
+    convert, doctor, dto,
+    problem::Problem,
+    request::Call,
+    roles::{Area, Caller},
+};
 use pc2_actors::api::{ActorState, Path, PeerView, RelayingView, Transport};
 use pc2_protocols::{
     id::NodeId,
@@ -24,13 +31,13 @@ pub(crate) async fn health(app: &App, _call: Call) -> Result<Response, Problem> 
     Ok(answer::json(StatusCode::OK, &dto::Health { status }))
 }
 
-/// `GET /api/network`.
-pub(crate) async fn show(app: &App, _call: Call) -> Result<Response, Problem> {
+/// `GET /api/network`. Who of them is a contact, and whom the owner pinned or serves, is told to those who may know.
+pub(crate) async fn show(app: &App, call: Call) -> Result<Response, Problem> {
     let view = app.node.network().await?;
     let reach = reached(app, Command::Show).await?;
     let mailboxes = mailboxes::view(app, mailbox::Command::Show).await?;
-    let labels = labels(app).await?;
-    let network = dto::Network {
+    let labels = labels(app, &call.caller).await?;
+    let mut network = dto::Network {
         reach: reach_shown(reach, &labels),
         listening: texts(&view.listening),
         addresses: texts(&view.addresses),
@@ -38,6 +45,10 @@ pub(crate) async fn show(app: &App, _call: Call) -> Result<Response, Problem> {
         relaying: relaying_shown(&view.relaying),
         mailboxes: mailboxes::shown(&mailboxes, &labels),
     };
+    if !call.caller.sees(Area::Lending) {
+        network.mailboxes.pinned.clear();
+        network.mailboxes.serving.clear();
+    }
     Ok(answer::json(StatusCode::OK, &network))
 }
 
@@ -45,7 +56,7 @@ pub(crate) async fn show(app: &App, _call: Call) -> Result<Response, Problem> {
 pub(crate) async fn set_level(app: &App, call: Call) -> Result<Response, Problem> {
     let dto::SetLevel { level } = call.json()?;
     let choice: LevelChoice = level.parse().map_err(Problem::bad_request)?;
-    changed(app, Command::SetLevel { choice }).await
+    changed(app, &call.caller, Command::SetLevel { choice }).await
 }
 
 /// `PUT /api/network/shares`.
@@ -62,7 +73,7 @@ pub(crate) async fn set_shares(app: &App, call: Call) -> Result<Response, Proble
         },
         mailbox_bytes: wanted.mailbox_bytes.unwrap_or(mailbox_bytes),
     };
-    changed(app, Command::SetShares { shares }).await
+    changed(app, &call.caller, Command::SetShares { shares }).await
 }
 
 /// `GET /api/doctor`.
@@ -80,12 +91,16 @@ async fn reached(app: &App, command: Command) -> Result<ReachView, Problem> {
     Ok(*view)
 }
 
-async fn changed(app: &App, command: Command) -> Result<Response, Problem> {
+async fn changed(app: &App, caller: &Caller, command: Command) -> Result<Response, Problem> {
     let reach = reached(app, command).await?;
-    Ok(answer::json(StatusCode::ACCEPTED, &reach_shown(reach, &labels(app).await?)))
+    Ok(answer::json(StatusCode::ACCEPTED, &reach_shown(reach, &labels(app, caller).await?)))
 }
 
-pub(super) async fn labels(app: &App) -> Result<Labels, Problem> {
+/// What contacts are called: for those who may know who is one.
+pub(super) async fn labels(app: &App, caller: &Caller) -> Result<Labels, Problem> {
+    if !caller.sees(Area::Chat) {
+        return Ok(Labels::new());
+    }
     Ok(super::contacts::contacts(app).await?.into_iter().map(convert::contact_label).collect())
 }
 

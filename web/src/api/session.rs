@@ -3,64 +3,124 @@
 use crate::{
     answer,
     app::App,
-    auth::Begun,
+    convert::access,
     dto,
     problem::Problem,
     request::Call,
-    roles::{Caller, Role},
-    secret::SecretHash,
+    roles::Caller,
+    secret::Secret,
+    sign_in::Wish,
+    wallet::{self, Address},
 };
-use pc2_actors::api::WebSessionRow;
+use std::sync::Arc;
 use warp::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
 };
 
+/// Most characters of what a browser calls itself that are kept.
+const MAX_AGENT: usize = 250;
+
 /// `POST /auth/link`: the secret of a link becomes a cookie.
-pub(crate) async fn use_link(app: &App, call: Call) -> Result<Response, Problem> {
+pub(crate) async fn use_link(app: &Arc<App>, call: Call) -> Result<Response, Problem> {
     let dto::UseLink { token } = call.json()?;
-    let now = app.now();
-    let begun = app.auth().use_link(&token, now).map_err(|error| Problem::internal(&error))?;
-    let Begun { secret, session, ended } = begun.ok_or_else(Problem::link_not_good)?;
-    let row = WebSessionRow {
-        token_hash: secret.hash().0,
-        account: app.node.account(),
-        label: String::new(),
-        created: now,
-        expires: session.expires,
-        last_seen: now,
+    in_pace(app, &call)?;
+    let (secret, now) = (draw()?, app.now());
+    let good = app.auth().use_link(&token, now);
+    if !good {
+        app.refused().await;
+        return Err(Problem::link_not_good());
+    }
+    let (begun, label) = (secret.clone(), agent(&call.headers));
+    app.change(move |kept| {
+        kept.begin_by_link(&begun, &label, now);
+        Ok(())
+    })
+    .await?;
+    Ok(signed_in(app, &secret, &call.headers))
+}
+
+/// `GET /auth/nonce`: what a wallet has to sign.
+pub(crate) async fn nonce(app: &App, call: Call) -> Result<Response, Problem> {
+    let address = call.asked("address")?.unwrap_or_default();
+    let address = Address::parse(&address)
+        .ok_or_else(|| Problem::bad_request("address is no wallet's: 0x and 40 hexadecimal digits"))?;
+    let chain = call.number("chain")?.unwrap_or(1);
+    let secure = match call.asked("scheme")?.as_deref() {
+        None | Some("http") => false,
+        Some("https") => true,
+        Some(_) => return Err(Problem::bad_request("scheme is http or https")),
     };
-    if let Err(error) = app.node.put_web_session(row).await {
-        app.auth().end(&secret.hash());
-        return Err(error.into());
+    in_pace(app, &call)?;
+    let wish = Wish { address, chain, host: call.host, secure };
+    let did = app.node.account().did().to_string();
+    let (nonce, asked) = {
+        let made = app.auth().nonces.ask(wish, &did, app.now());
+        made.map_err(|error| Problem::internal(&error))?
+    };
+    let text = dto::SignInText {
+        nonce: nonce.text(),
+        text: asked.text,
+        address: asked.address.to_string(),
+        expires: asked.expires.0,
+    };
+    Ok(answer::json(StatusCode::OK, &text))
+}
+
+/// `POST /auth/wallet`: a signature becomes a cookie.
+pub(crate) async fn use_wallet(app: &Arc<App>, call: Call) -> Result<Response, Problem> {
+    let dto::UseWallet { nonce, signature } = call.json()?;
+    in_pace(app, &call)?;
+    let (label, caller) = (agent(&call.headers), call.caller);
+    match by_wallet(app, caller, call.host, label, (nonce, signature)).await {
+        Ok(secret) => Ok(signed_in(app, &secret, &call.headers)),
+        Err(problem) => {
+            app.refused().await;
+            Err(problem)
+        }
     }
-    if let Some(SecretHash(hash)) = ended {
-        app.node.remove_web_session(hash).await?;
+}
+
+async fn by_wallet(
+    app: &Arc<App>,
+    before: Caller,
+    host: String,
+    label: String,
+    (nonce, signature): (String, String),
+) -> Result<Secret, Problem> {
+    let now = app.now();
+    // Used up before it is looked at: of many who bring it at once, one is looked at.
+    let asked = app.auth().nonces.take(&nonce, &host, now).ok_or_else(Problem::nonce_not_good)?;
+    if wallet::signer(&asked.text, &signature)? != asked.address {
+        return Err(Problem::other_wallet());
     }
-    let cookie = app.auth().cookie(&secret);
-    Ok(with_cookie(answer::empty(StatusCode::NO_CONTENT), &cookie))
+    let secret = draw()?;
+    let begun = secret.clone();
+    app.change(move |kept| kept.begin_by_wallet(&begun, asked.address, &before, &label, now)).await?;
+    Ok(secret)
 }
 
 /// `GET /auth/session`.
 pub(crate) async fn show(app: &App, call: Call) -> Result<Response, Problem> {
     let expires = match &call.caller {
-        Caller::Browser { session } => app.auth().expires(session).map(|expires| expires.0),
-        Caller::Nobody | Caller::CommandLine => None,
+        Caller::Browser { session, .. } => app.auth().kept().session(session).map(|row| row.expires.0),
+        Caller::Nobody | Caller::Key { .. } | Caller::CommandLine => None,
     };
-    let role = call.caller.role().map(|role| match role {
-        Role::Owner => dto::Role::Owner,
-    });
-    Ok(answer::json(StatusCode::OK, &dto::Session { signed_in: role.is_some(), role, expires }))
+    let role = call.caller.role().map(access::role);
+    let wallet = call.caller.wallet().map(|address| address.to_string());
+    Ok(answer::json(StatusCode::OK, &dto::Session { signed_in: role.is_some(), role, wallet, expires }))
 }
 
 /// `POST /auth/logout`: the session ends everywhere it is open.
-pub(crate) async fn end(app: &App, call: Call) -> Result<Response, Problem> {
-    if let Caller::Browser { session } = &call.caller {
-        app.node.remove_web_session(session.0).await?;
-        app.auth().end(session);
-        app.sessions_changed();
+pub(crate) async fn end(app: &Arc<App>, call: Call) -> Result<Response, Problem> {
+    if let Caller::Browser { session, .. } = call.caller {
+        app.change(move |kept| {
+            kept.sign_out(&session);
+            Ok(())
+        })
+        .await?;
     }
-    let cookie = app.auth().no_cookie();
+    let cookie = app.auth().no_cookie(&call.headers);
     Ok(with_cookie(answer::empty(StatusCode::NO_CONTENT), &cookie))
 }
 
@@ -68,6 +128,26 @@ pub(crate) async fn end(app: &App, call: Call) -> Result<Response, Problem> {
 pub(crate) async fn make_link(app: &App, _call: Call) -> Result<Response, Problem> {
     let link = app.login_link().map_err(|error| Problem::internal(&error))?;
     Ok(answer::json(StatusCode::OK, &dto::LoginLink { url: link.url, expires: link.expires.0 }))
+}
+
+fn in_pace(app: &App, call: &Call) -> Result<(), Problem> {
+    let allowed = app.auth().pace.allows(call.from, app.now());
+    if allowed { Ok(()) } else { Err(Problem::too_many_tries()) }
+}
+
+fn draw() -> Result<Secret, Problem> {
+    Secret::draw().map_err(|error| Problem::internal(&error))
+}
+
+/// What a browser calls itself, as far as it can be shown.
+fn agent(headers: &HeaderMap) -> String {
+    let named = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    named.chars().filter(|character| !character.is_control()).take(MAX_AGENT).collect()
+}
+
+fn signed_in(app: &App, secret: &Secret, headers: &HeaderMap) -> Response {
+    let cookie = app.auth().cookie(secret, headers);
+    with_cookie(answer::empty(StatusCode::NO_CONTENT), &cookie)
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Response {

@@ -30,6 +30,7 @@ pub(super) fn make() -> Value {
             "securitySchemes": {
                 "session": { "type": "apiKey", "in": "cookie", "name": "pc2_session", "description": "A browser that was signed in. On other ports than 4200 the name ends with the port: `pc2_session_4201`." },
                 "token": { "type": "http", "scheme": "bearer", "description": "The token in `api.json` of the data directory." },
+                "key": { "type": "http", "scheme": "bearer", "description": "A key that the owner made, with scopes; each operation names the one it takes. A WebSocket tells what its scopes let it read." },
             },
         },
     })
@@ -44,11 +45,11 @@ pub(super) fn schemas() -> Map<String, Value> {
     macro_rules! describe {
         ($generator:ident: $($name:ident)*) => { $( $generator.subschema_for::<dto::$name>(); )* };
     }
-    describe!(out: Problem Health WhoAmI Session LoginLink Identity ContactList Invitation MessagePage Network Reach Doctor
+    describe!(out: Problem Health WhoAmI Session SignInText WalletList Wallet SessionList KeyList NewKey SecurityLog LoginLink Identity ContactList Invitation MessagePage Network Reach Doctor
         StoredRecord Record Card TransferList Transfer TransferSettings BlobProof Frame);
     let mut incoming = SchemaGenerator::new(settings.for_deserialize());
-    describe!(incoming: UseLink SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles AcceptTransfer
-        SetAuto SetRates EditMessage SetReaction);
+    describe!(incoming: UseLink UseWallet AddWallet ChangeWallet AddKey SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles
+        AcceptTransfer SetAuto SetRates EditMessage SetReaction);
     let mut schemas = out.take_definitions(true);
     schemas.extend(incoming.take_definitions(true));
     schemas
@@ -58,6 +59,7 @@ fn operation(route: &Route) -> Value {
     let mut operation = json!({
         "summary": route.summary,
         "security": security(route.access),
+        "x-roles": route.access.roles(),
         "responses": {
             route.status.to_string(): response(route),
             "default": { "description": "What went wrong", "content": content("Problem") },
@@ -110,10 +112,13 @@ fn content(name: &str) -> Value {
     json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } })
 }
 
+/// How one proves who one is: as a person, at the command line, or by a key with the scope that it takes.
 fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
-        Access::Owner => json!([{ "session": [] }, { "token": [] }]),
+        Access::SignedIn | Access::Doors => json!([{ "session": [] }, { "token": [] }]),
+        Access::Has(scope) => json!([{ "session": [] }, { "token": [] }, { "key": [scope.name()] }]),
+        Access::Something => json!([{ "session": [] }, { "token": [] }, { "key": [] }]),
         Access::CommandLine => json!([{ "token": [] }]),
     }
 }

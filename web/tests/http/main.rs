@@ -1,5 +1,6 @@
 //! The server as others meet it: over TCP, in front of a real node.
 
+mod accounts;
 mod amend;
 mod files;
 mod site;
@@ -18,7 +19,11 @@ fn every_route_is_closed_to_strangers_unless_it_is_public() {
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             let public = operation["security"] == json!([]);
-            let path = path.replace("{did}", STRANGER).replace("{salt}", "salt").replace("{id}", "out");
+            let path = path
+                .replace("{did}", STRANGER)
+                .replace("{salt}", "salt")
+                .replace("{id}", "out")
+                .replace("{address}", "0x00");
             for headers in [&[][..], &[("authorization", "Bearer wrong")], &[("cookie", "pc2_session=00")]] {
                 let status = site.ask(&method.to_uppercase(), &path, headers, "").status;
                 assert_eq!(status == 401, !public, "{method} {path}: {status}");

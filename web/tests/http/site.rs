@@ -51,7 +51,7 @@ impl Site {
         (alice, bob)
     }
 
-    fn open_as(seed: u8, bootstrap: Vec<Peer>) -> Self {
+    pub(crate) fn open_as(seed: u8, bootstrap: Vec<Peer>) -> Self {
         let data = TempDir::new().expect("a temporary directory");
         let keys = IdentityKeys::from_seed(Zeroizing::new([seed; 64]));
         let mut config = NodeConfig::new(data.path().to_owned(), keys);

@@ -10,7 +10,7 @@ use pc2_protocols::{
     relay,
     time::UnixMillis,
 };
-use pc2_storage::{OpenError, WebSessionRow};
+use pc2_storage::{AccessChange, OpenError, WebSessionRow};
 
 fn add(peer: NodeId) -> messenger::Command {
     messenger::Command::AddContact {
@@ -159,11 +159,13 @@ fn sign_in_sessions_are_kept_and_removed() {
         created: UnixMillis(1),
         expires: UnixMillis(2),
         last_seen: UnixMillis(1),
+        wallet: None,
     };
-    within(&node, handle.put_web_session(session.clone())).expect("kept");
-    assert_eq!(within(&node, handle.web_sessions()), Ok(vec![session]));
-    within(&node, handle.remove_web_session([1; 32])).expect("removed");
-    assert_eq!(within(&node, handle.web_sessions()), Ok(vec![]));
+    within(&node, handle.change_access(vec![AccessChange::PutSession(session.clone())])).expect("kept");
+    assert_eq!(within(&node, handle.access()).map(|rows| rows.sessions), Ok(vec![session]));
+    within(&node, handle.change_access(vec![AccessChange::RemoveSession { token_hash: [1; 32] }]))
+        .expect("removed");
+    assert_eq!(within(&node, handle.access()).map(|rows| rows.sessions), Ok(vec![]));
     node.shutdown();
 }
 

@@ -19,6 +19,26 @@ export type AddContact = {
   text?: string | null
 }
 
+/** A key for a program. */
+export type AddKey = {
+  /** Until when it is good; for ever unless told. */
+  expires?: number | null
+  /** What it is for; at most 100 characters. */
+  label: string
+  /** What it may do, one scope at least: `chat:read`. */
+  scopes: string[]
+}
+
+/** Lets a wallet sign in. */
+export type AddWallet = {
+  /** `0x…`; mixed case is checked (EIP-55). */
+  address: string
+  /** What the owner calls it; at most 100 characters. */
+  label?: string
+  /** As what. */
+  role: Role
+}
+
 /** Offers of somebody are accepted without asking. */
 export type AutoAccept = {
   /** Whose: their DID. */
@@ -65,6 +85,14 @@ export type Card = {
   did: string
   /** Participation level, 1 to 4. */
   level: number
+}
+
+/** Another role or name of a wallet; what is not named stays. */
+export type ChangeWallet = {
+  /** At most 100 characters. */
+  label?: string | null
+  /** As what it may sign in from now on. */
+  role?: Role | null
 }
 
 /** What changed, in words. */
@@ -230,6 +258,30 @@ export type Invitation = {
   link: string
 }
 
+/** A key for a program. */
+export type Key = {
+  /** When it was made. */
+  created: number
+  /** Until when it is good; `null` for ever. */
+  expires: number | null
+  /** To take it back by. */
+  id: string
+  /** What it is for. */
+  label: string
+  /** When it was last used, to about ten minutes; `null` for never. */
+  last_used: number | null
+  /** What it may do. */
+  scopes: string[]
+}
+
+/** Keys for programs, the oldest first. */
+export type KeyList = {
+  /** At most 64. */
+  items: Key[]
+  /** Every scope there is. */
+  scopes: string[]
+}
+
 /** The latest entry of a conversation. */
 export type LastEntry = {
   /** When it was written. */
@@ -377,6 +429,14 @@ export type Network = {
   reach: Reach
   /** What it relays for others. */
   relaying: Relaying
+}
+
+/** A key that was just made. */
+export type NewKey = {
+  /** What is kept of it. */
+  key: Key
+  /** To be sent as `Authorization: Bearer …`. It is shown this once: the node keeps its hash only. */
+  secret: string
 }
 
 /** Files and folders of the node's machine to be offered to somebody. */
@@ -564,7 +624,36 @@ export type Reservation = {
 }
 
 /** What somebody is to this node. */
-export type Role = 'owner'
+export type Role = 'owner' | 'admin' | 'member'
+
+/** Something that happened. */
+export type SecurityEntry = {
+  /** When; the last time for what is counted. */
+  at: number
+  /** Which wallet did it; `null` for the owner by a link or at the command line, or somebody unknown. */
+  by: string | null
+  /** How many sign-ins or sessions. */
+  count: number | null
+  /** The name of the key it was about. */
+  label: string | null
+  /** Its place in the log. */
+  number: number
+  /** Its role from then on. */
+  role: Role | null
+  /** The wallet it was about. */
+  wallet: string | null
+  /** What. */
+  what: SecurityWhat
+}
+
+/** What happened at the doors, the latest first. */
+export type SecurityLog = {
+  /** At most 1,000. */
+  items: SecurityEntry[]
+}
+
+/** What can happen at the doors. */
+export type SecurityWhat = 'link_used' | 'wallet_used' | 'refused' | 'wallet_added' | 'wallet_changed' | 'wallet_removed' | 'key_added' | 'key_removed' | 'sessions_ended'
 
 /** A message to be sent. */
 export type SendMessage = {
@@ -600,6 +689,14 @@ export type Session = {
   role: Role | null
   /** They are. */
   signed_in: boolean
+  /** With which wallet, as EIP-55 writes it; `null` for the owner by a link, and for programs. */
+  wallet: string | null
+}
+
+/** Who is signed in, the latest first: the owner sees all, others their own. */
+export type SessionList = {
+  /** At most 64 for each wallet, and 64 by links. */
+  items: SignedIn[]
 }
 
 /** Whether offers of somebody are accepted without asking. */
@@ -664,6 +761,36 @@ export type Shares = {
   mailbox_bytes: number
   /** Level 3 and above: most places at this relay. */
   reservations: number
+}
+
+/** What a wallet is asked to sign. */
+export type SignInText = {
+  /** The address as EIP-55 writes it. */
+  address: string
+  /** Until when. */
+  expires: number
+  /** Which text; to be sent back with the signature. Good once. */
+  nonce: string
+  /** The text, for `personal_sign`. */
+  text: string
+}
+
+/** A browser that is signed in. */
+export type SignedIn = {
+  /** Since when. */
+  created: number
+  /** Until when, by itself. */
+  expires: number
+  /** To end it by. */
+  id: string
+  /** What the browser calls itself. */
+  label: string
+  /** When it was here last, to about ten minutes. */
+  last_seen: number
+  /** It is the one that asks. */
+  this: boolean
+  /** With which wallet; `null` for the owner by a link. */
+  wallet: string | null
 }
 
 /** How the owner stands to a person. */
@@ -754,6 +881,34 @@ export type Transport = 'quic' | 'tcp'
 export type UseLink = {
   /** As it stands in the link. */
   token: string
+}
+
+/** What a wallet signed. */
+export type UseWallet = {
+  /** Of the text. */
+  nonce: string
+  /** As `personal_sign` gives it. */
+  signature: string
+}
+
+/** A wallet that may sign in. */
+export type Wallet = {
+  /** Since when. */
+  added: number
+  /** By which wallet; `null` for the owner by a link or at the command line. */
+  added_by: string | null
+  /** As EIP-55 writes it. */
+  address: string
+  /** What the owner calls it; may be empty. */
+  label: string
+  /** As what. */
+  role: Role
+}
+
+/** Wallets that may sign in, the oldest first. */
+export type WalletList = {
+  /** At most 64. */
+  items: Wallet[]
 }
 
 /** Who this node is, for anybody. */
