@@ -9,10 +9,11 @@ export const words = {
   saved: 'Name saved',
   did: 'Your DID',
   didHint: 'Your address for other PC2s. It can be shared freely.',
+  doors: 'Sign-ins, wallets and keys',
   version: 'Version',
   keys: 'Keyboard',
   signOut: 'Sign out',
-  signOutHint: 'To come back you need a new one-time link.',
+  signOutHint: 'To come back you need a wallet that you added, or a new one-time link.',
   shortcuts: [
     [`${MOD} K`, 'Find somebody'],
     ['↑ ↓', 'Move through the list'],

@@ -2,7 +2,7 @@
  * Who is signed in, and the line to the node: where events come in and find their place.
  */
 import { api, ApiError } from '../lib/api'
-import type { Frame, Identity } from '../lib/api-types'
+import type { Frame, Identity, Role } from '../lib/api-types'
 import { Live } from '../lib/live'
 import { contacts } from './contacts.svelte'
 import { invitations } from './invitations.svelte'
@@ -15,8 +15,12 @@ import { transfers } from './transfers.svelte'
 export type Line = { up: true } | { up: false; retryAt: number | null }
 
 class Session {
-  phase = $state<'starting' | 'unreachable' | 'signed-out' | 'signed-in'>('starting')
+  phase = $state<'starting' | 'unreachable' | 'signed-out' | 'guest' | 'signed-in'>('starting')
   me = $state.raw<Identity | null>(null)
+  /** What the one who is signed in is to this node: who is not its owner is a guest here. */
+  role = $state<Role | null>(null)
+  /** With which wallet; none by a link. */
+  wallet = $state<string | null>(null)
   /** Why the one-time link did not work. */
   linkProblem = $state<string | null>(null)
   line = $state.raw<Line>({ up: false, retryAt: null })
@@ -48,12 +52,17 @@ class Session {
         place.replace(hrefs.chats)
         await this.#useLink(route.token)
       }
-      if ((await api.session()).signed_in) {
+      const { role, wallet } = await api.session()
+      this.role = role
+      this.wallet = wallet
+      if (role !== null && role !== 'owner') {
+        this.#leave('guest')
+      } else if (role === 'owner') {
         this.me = await api.identity()
         this.phase = 'signed-in'
         this.#live.start()
       } else {
-        this.phase = 'signed-out'
+        this.#leave()
       }
     } catch {
       this.phase = 'unreachable'
@@ -84,7 +93,7 @@ class Session {
     }
   }
 
-  #leave(): void {
+  #leave(phase: 'signed-out' | 'guest' = 'signed-out'): void {
     this.#live.stop()
     contacts.clear()
     threads.clear()
@@ -93,7 +102,7 @@ class Session {
     tellLookers('clear')
     this.me = null
     this.wasUp = false
-    this.phase = 'signed-out'
+    this.phase = phase
   }
 
   #up(fresh: boolean): void {
@@ -138,7 +147,13 @@ class Session {
 
   async #mayRetry(): Promise<boolean> {
     try {
-      if ((await api.session()).signed_in) return true
+      // Another role than before: it begins again as what it is now.
+      const { role } = await api.session()
+      if (role === this.role && role !== null) return true
+      if (role !== null) {
+        void this.start()
+        return false
+      }
     } catch {
       return true
     }
