@@ -6,9 +6,10 @@
 //!
 //! **In it**: contacts, conversations, chains, history, what waits in the outbox, invitations, own records, parcels on their way to mailboxes,
 //! profiles, the routing table, what the person lends to the network, which holders they pinned and whose they are one of, where the files of blobs are and
-//! who needs them, file transfers with their rules and rates, wallets and their roles. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
+//! who needs them, file transfers with their rules and rates. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
 //! a ratchet taken back would use keys twice. A parcel was sealed once and for all: bringing the same bytes again uses no key. Not in it
-//! either: who is signed in, keys for programs, what happened at the doors, and what is held for others, tombstones included.
+//! either: who may sign in or is signed in, keys for programs and what happened at the doors, because a restore must not let in again whom
+//! the owner put out meanwhile; and what is held for others, tombstones included.
 //!
 //! **Consistency**: it runs beside the writer. Every row is whole; rows of one batch may be from before and after. The
 //! order of the tables makes that safe: a chain is written before the history it counts, so nothing counts as received that is
@@ -104,7 +105,6 @@ pub(crate) static TABLES: &[&dyn AnyTable] = &[
     &tables::TRANSFERS,
     &tables::AUTO_ACCEPTED,
     &tables::RATES,
-    &tables::WALLETS,
     // After the messages: what it says of one that is not in this export does no harm, but what it lacked would be lost.
     &tables::BY_ID,
 ];

@@ -15,7 +15,7 @@ use pc2_protocols::{
     },
     time::UnixMillis,
 };
-use pc2_storage::{Change, OpenError, Storage};
+use pc2_storage::{AccessChange, AccessRows, Change, OpenError, Storage, WalletRow, WebRole};
 use std::{fs, path::Path};
 use zeroize::Zeroizing;
 
@@ -142,6 +142,23 @@ fn an_export_restores_the_person_on_a_new_device() {
     storage.close();
     let (_, report) = open(dir.path());
     assert_eq!(report.restored, None, "restored once");
+}
+
+#[test]
+fn a_restore_lets_nobody_in_again_who_was_put_out_meanwhile() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let storage = node(dir.path());
+    let (account, address, role) = (ME, [7; 20], WebRole::Owner);
+    let (label, added) = ("stolen since".to_owned(), UnixMillis(1));
+    let wallet = WalletRow { account, address, role, label, added, added_by: None };
+    write(&storage, vec![Change::Access(AccessChange::PutWallet(wallet))]).expect("written");
+    storage.export().expect("exported");
+    write(&storage, vec![Change::Access(AccessChange::RemoveWallet { account, address })]).expect("written");
+    storage.close();
+    fs::remove_dir_all(dir.path().join("db")).expect("removed");
+    let (storage, report) = open(dir.path());
+    assert!(report.restored.is_some());
+    assert_eq!(storage.reader().access(), Ok(AccessRows::default()));
 }
 
 #[test]
