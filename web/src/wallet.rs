@@ -46,7 +46,7 @@ impl Address {
     }
 
     fn of(key: &VerifyingKey) -> Option<Self> {
-        let point = key.to_sec1_point(false);
+        let point = key.to_encoded_point(false);
         let hash = Keccak256::digest(point.as_bytes().get(1..)?);
         hash.get(12..)?.try_into().map(Self).ok()
     }
@@ -87,7 +87,7 @@ pub(crate) fn signer(text: &str, signature: &str) -> Result<Address, SignatureEr
         _ => return Err(SignatureError::Malformed),
     };
     let signature = Signature::from_slice(numbers).map_err(|_| SignatureError::Malformed)?;
-    if signature.normalize_s() != signature {
+    if signature.normalize_s().is_some() {
         return Err(SignatureError::Malleable);
     }
     let which = RecoveryId::from_byte(which).ok_or(SignatureError::Malformed)?;
@@ -135,7 +135,8 @@ pub(crate) mod fake {
         }
 
         pub(crate) fn sign(&self, text: &str) -> String {
-            let (signature, which) = self.0.sign_prehash_recoverable(&signed_hash(text));
+            let (signature, which) =
+                self.0.sign_prehash_recoverable(&signed_hash(text)).expect("a signature");
             hex(&signature, which.to_byte() + 27)
         }
     }

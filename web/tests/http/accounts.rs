@@ -18,14 +18,14 @@ impl Wallet {
     }
 
     fn address(&self) -> String {
-        let point = self.0.verifying_key().to_sec1_point(false);
+        let point = self.0.verifying_key().to_encoded_point(false);
         let hash = Keccak256::digest(&point.as_bytes()[1..]);
         format!("0x{}", hex(&hash[12..]))
     }
 
     fn sign(&self, text: &str) -> (Signature, u8) {
         let hash = Keccak256::digest(format!("\x19Ethereum Signed Message:\n{}{text}", text.len()));
-        let (signature, which) = self.0.sign_prehash_recoverable(&hash);
+        let (signature, which) = self.0.sign_prehash_recoverable(&hash).expect("a signature");
         (signature, which.to_byte() + 27)
     }
 
