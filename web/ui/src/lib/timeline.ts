@@ -68,6 +68,9 @@ export function refresh(known: readonly Message[], page: MessagePage): { message
   return { messages: merge(before === null ? known : known.filter(({ order }) => order >= before), items), before }
 }
 
+/** Whether I may change what it says, or take it back. */
+export const mayEdit = ({ mine, deleted, body }: Message) => mine && !deleted && body.kind === 'text'
+
 /** The same messages, one of them in a new state. */
 export function withState(known: readonly Message[], id: string, state: MessageState): readonly Message[] {
   const at = known.findLastIndex((message) => message.id === id)

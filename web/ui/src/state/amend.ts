@@ -10,8 +10,6 @@ import { toasts } from './toasts.svelte'
 const path = ({ conversation, id }: Message) =>
   `/api/conversations/${encodeURIComponent(conversation)}/messages/${encodeURIComponent(id)}`
 
-export const mayEdit = (message: Message) => message.mine && !message.deleted && message.body.kind === 'text'
-
 export const edit = (thread: Thread, message: Message, text: string) =>
   amend(thread, () => call<Message>('PATCH', path(message), { text }))
 

@@ -7,7 +7,7 @@
 import { api, ApiError } from '../lib/api'
 import type { Message, MessagePage, MessageState } from '../lib/api-types'
 import { newMessageId } from '../lib/ids'
-import { merge, refresh, requoted, withState } from '../lib/timeline'
+import { mayEdit, merge, refresh, requoted, withState } from '../lib/timeline'
 import type { Phase } from './contacts.svelte'
 import { kept, type Unsaved } from './kept'
 
@@ -39,6 +39,8 @@ export class Thread {
   #aside = ''
   #loading: Promise<void> | null = null
   #reading: Promise<void> | null = null
+  /** Until the node has answered about the text that was sent last. */
+  #saving: Promise<void> = Promise.resolve()
 
   constructor(did: string) {
     this.did = did
@@ -107,6 +109,14 @@ export class Thread {
     this.draft = message.text
   }
 
+  /** Edits my last message. One that is on its way to the node is meant, not the one before it. */
+  async editLast(): Promise<void> {
+    await this.#saving
+    if (this.outgoing.length > 0 || this.draft !== '' || this.editing) return
+    const last = this.messages.findLast(mayEdit)
+    if (last) this.edit(last)
+  }
+
   stopEditing(): void {
     if (!this.editing) return
     this.editing = null
@@ -120,7 +130,8 @@ export class Thread {
     this.draft = ''
     this.keepDraft()
     this.#keep()
-    await this.#handOver(id)
+    this.#saving = this.#handOver(id)
+    await this.#saving
   }
 
   async retry(id: string): Promise<void> {

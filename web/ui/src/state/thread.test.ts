@@ -39,6 +39,29 @@ describe('a conversation', () => {
     expect(thread.messages.map(({ id, quote }) => [id, quote?.text])).toEqual([['m9', '']])
   })
 
+  it('edits the message that is just being saved, not the one before it', async () => {
+    const mine = { mine: true, body: { kind: 'text' } } as Partial<Message>
+    const thread = new Thread('bob')
+    thread.put(one(1, mine))
+    let answer = (_: Response) => {}
+    vi.stubGlobal('fetch', () => new Promise<Response>((resolve) => (answer = resolve)))
+    const sent = thread.send('text 2')
+    const edited = thread.editLast()
+    expect(thread.editing).toBe(null)
+    answer(new Response(JSON.stringify(one(2, { ...mine, id: thread.outgoing[0]?.id }))))
+    await Promise.all([sent, edited])
+    expect(thread.editing).toMatchObject({ text: 'text 2' })
+  })
+
+  it('edits nothing while the last message could not be saved', async () => {
+    const thread = new Thread('bob')
+    thread.put(one(1, { mine: true, body: { kind: 'text' } } as Partial<Message>))
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('nobody answers')))
+    await thread.send('text 2')
+    await thread.editLast()
+    expect(thread.editing).toBe(null)
+  })
+
   it('reads again what it had read when events may have been missed', async () => {
     const thread = new Thread('bob')
     const pages: Record<string, MessagePage> = { '': { items: [one(8), one(9)], before: '008' }, '008': { items: [one(5)], before: '005' } }
