@@ -3,7 +3,7 @@
 //! The program is loaded anywhere in memory, so the loader reads a table of every address in it first: 1.1 MiB of resident memory in the plain form,
 //! 20 KiB in the packed one (DT_RELR). glibc knows that form since 2.36.
 //!
-//! Of twenty-five thousand functions a node runs a third, scattered over the whole program; and the system maps the neighbours of whatever is touched, so that nearly all
+//! Of 36,000 functions a node runs a quarter, scattered over the whole program; and the system maps the neighbours of whatever is touched, so that nearly all
 //! of it was resident. `order.txt` names those that run, and the linker puts them together (docs/decisions/0016). It is a list of symbols, and the compiler makes a crate's
 //! symbols from its version and those of all that it needs. Of a symbol that does not exist any more nothing follows: with an old list it is the same program with more
 //! memory. `make order` writes it anew; the first line says for what it was written, and whoever builds a release with an old one is told.

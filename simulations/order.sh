@@ -8,7 +8,9 @@ set -euo pipefail
 target=$1
 list=$(dirname "$0")/../node/order.txt
 trace=$(mktemp -d)
-trap 'rm -rf "$trace"' EXIT
+# Whatever goes wrong, the list stays as it was.
+cp "$list" "$trace/before"
+trap 'cp "$trace/before" "$list"; rm -rf "$trace"' EXIT
 
 command -v valgrind >/dev/null || { echo "valgrind is needed: apt-get install valgrind"; exit 1; }
 # The build says for what a list would be written; without one it always does.
@@ -49,4 +51,5 @@ wait $demo || true
     LC_ALL=C comm -12 - <(nm --defined-only "$trace/pc2" | awk '$2 ~ /[tTwW]/ { print $3 }' | LC_ALL=C sort -u)
 } >"$list.new"
 mv "$list.new" "$list"
+cp "$list" "$trace/before"
 echo "$(wc -l <"$list") lines in $list"

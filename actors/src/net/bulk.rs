@@ -104,6 +104,8 @@ mod tests {
         let has_aes = std::arch::is_x86_feature_detected!("aes");
         #[cfg(target_arch = "aarch64")]
         let has_aes = std::arch::is_aarch64_feature_detected!("aes");
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let has_aes = false;
         let (aes, chacha) =
             (CipherSuite::TLS13_AES_128_GCM_SHA256, CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
         assert_eq!(offered[..2], if has_aes { [aes, chacha] } else { [chacha, aes] });

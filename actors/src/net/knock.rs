@@ -1,6 +1,6 @@
 //! Finding out at once whether a connection still works.
 //!
-//! Pings run slowly, so that a quiet node stays quiet. When there is reason to doubt a connection (a request is not answered, the network changed)
+//! Pings run slowly, so that a quiet node stays quiet. When there is reason to doubt a connection (a request is not answered, nothing moves on a stream of files, the network changed)
 //! the driver knocks: one ping on this very connection, now. Every libp2p node answers pings; one that refuses the protocol has answered, too.
 //!
 //! In: [`Knock::at`]. Out: [`Knocked`], once for each.

@@ -313,7 +313,7 @@ pub(super) const SWITCH_AFTER: Duration = Duration::from_secs(2);
 
 // Doubts about connections
 
-/// A request without an answer for so long is reason to knock. Most are answered within a round trip, some wait for a disk.
+/// A request without an answer for so long, or a stream of files on which nothing moves, is reason to knock. Most requests are answered within a round trip, some wait for a disk.
 pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(2);
 
 /// Knocking is answered within this or the connection is dead. Three round trips on a bad line. With [`DOUBT_AFTER`] and the time that closing takes, another
