@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { complaints, inspect, openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
-import { ask, signIn } from './page.mjs'
+import { ask, open, signIn } from './page.mjs'
 import { giveWallet } from './wallet.mjs'
 
 const pc2 = process.env.PC2_BIN
@@ -31,8 +31,8 @@ test('People and their wallets', { timeout: 180_000 }, async (t) => {
     const hers = await giveWallet(alice, KEYS[0])
     const his = await giveWallet(bob, KEYS[1])
     const settings = async () => {
-      await alice.page.getByRole('button', { name: /You and this PC2/ }).click()
-      await alice.page.getByText('Sign-ins, wallets and keys').click()
+      const place = await open(alice, 'Settings')
+      await place.getByRole('link', { name: 'Sign-ins, wallets and keys' }).click()
       await alice.page.getByRole('heading', { name: 'Keys for programs' }).waitFor()
     }
 

@@ -9,7 +9,7 @@ import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { complaints, inspect, openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
-import { compose, hears, log, row, say, signIn, SOON } from './page.mjs'
+import { close, compose, hears, log, open, row, say, signIn, SOON } from './page.mjs'
 
 const pc2 = process.env.PC2_BIN
 if (!pc2) {
@@ -183,7 +183,7 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
     await t.test('a stranger asks, and Alice decides', async () => {
       const atCarols = await (await node('Carol')).start(atAlices.address)
       await atCarols.command('contact', 'add', atAlices.who.did, '--text', 'We met at the harbour')
-      await alice.page.getByRole('link', { name: /1 request waits/ }).click({ timeout: SOON })
+      await alice.page.getByRole('link', { name: /^Requests.*1 request waits/ }).click({ timeout: SOON })
       await alice.page.getByText('We met at the harbour').waitFor()
       await inspect(alice, 'request')
       await alice.page.getByRole('button', { name: 'Accept' }).click()
@@ -261,37 +261,27 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
 
     await t.test('the network says how Alice is reached and with whom, and its level can be chosen', async () => {
       const { page } = alice
-      await page.getByRole('button', { name: 'Network' }).click()
-      const dialog = page.getByRole('dialog', { name: 'Network' })
-      await dialog.getByRole('heading', { name: /connection/ }).waitFor({ timeout: SOON })
-      await dialog.getByText('Direct', { exact: true }).first().waitFor()
-      await dialog.getByRole('radio', { name: /Nothing/ }).check()
-      await dialog.getByText(/^Level 1 now:/).waitFor({ timeout: SOON })
+      const place = await open(alice, 'Network')
+      await place.getByRole('heading', { name: /connection/ }).waitFor({ timeout: SOON })
+      await place.getByText('Direct', { exact: true }).first().waitFor()
+      await place.getByRole('radio', { name: /Nothing/ }).check()
+      await place.getByText(/^Level 1 now:/).waitFor({ timeout: SOON })
       const level = async () => (await page.evaluate(async () => (await fetch('/api/network')).json())).reach.choice
       assert.equal(await level(), '1', 'the node has it, not only the page')
       await inspect(alice, 'network')
-      await dialog.getByRole('radio', { name: /Automatic/ }).check()
-      await dialog.getByText(/^Level [23] now:/).waitFor({ timeout: SOON })
+      await place.getByRole('radio', { name: /Automatic/ }).check()
+      await place.getByText(/^Level [23] now:/).waitFor({ timeout: SOON })
       assert.equal(await level(), 'auto')
-      await page.keyboard.press('Escape')
-      await dialog.waitFor({ state: 'detached' })
+      await close(alice, 'Network')
     })
 
     await t.test('Alice has Bob keep her mailboxes for a month, once he allows it', async () => {
-      const open = async ({ page }) => {
-        await page.getByRole('button', { name: 'Network' }).click()
-        return page.getByRole('dialog', { name: 'Network' })
-      }
-      const close = async ({ page }, dialog) => {
-        await page.keyboard.press('Escape')
-        await dialog.waitFor({ state: 'detached' })
-      }
-      const hers = await open(alice)
+      const hers = await open(alice, 'Network')
       const did = await alice.page.evaluate(async () => (await (await fetch('/api/contacts')).json()).items.find(({ label }) => label === 'Bob').did)
       await hers.getByRole('combobox', { name: 'Node' }).fill(did)
       await hers.getByRole('combobox', { name: 'Node' }).press('Enter')
       await hers.getByText(/^Refused: its owner has not allowed it/).waitFor({ timeout: SOON })
-      const his = await open(bob)
+      const his = await open(bob, 'Network')
       await his.getByLabel('Contact', { exact: true }).selectOption({ label: 'Alice' })
       await his.getByRole('button', { name: 'Allow' }).click()
       await his.getByText('Allowed; they have not pinned your PC2 yet').waitFor({ timeout: SOON })
@@ -304,8 +294,8 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
       await hers.getByText(/^Accepted/).waitFor({ state: 'detached', timeout: SOON })
       await his.getByRole('button', { name: 'Stop keeping for Alice' }).click()
       await his.getByRole('button', { name: 'Stop keeping for Alice' }).waitFor({ state: 'detached', timeout: SOON })
-      await close(alice, hers)
-      await close(bob, his)
+      await close(alice, 'Network')
+      await close(bob, 'Network')
     })
 
     await t.test('a phone shows one thing at a time', async () => {
@@ -347,7 +337,8 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
     })
 
     await t.test('signing out ends it', async () => {
-      await bob.page.getByRole('button', { name: /You and this PC2/ }).click()
+      await bob.page.getByRole('link', { name: /You and this PC2/ }).click()
+      await bob.page.getByRole('heading', { name: 'You', exact: true }).waitFor()
       await inspect(bob, 'settings')
       await bob.page.getByRole('button', { name: 'Sign out' }).click()
       await bob.page.getByRole('heading', { name: 'Sign in to your PC2' }).waitFor()

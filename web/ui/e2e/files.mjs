@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { complaints, inspect, openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
-import { ask, compose, hears, log, row, say, signIn, SOON } from './page.mjs'
+import { ask, close, compose, dock, hears, log, open, row, say, signIn, SOON } from './page.mjs'
 
 const pc2 = process.env.PC2_BIN
 if (!pc2) {
@@ -81,9 +81,12 @@ test('Alice sends Bob files', { timeout: 300_000 }, async (t) => {
       await bob.page.getByRole('button', { name: 'Attach files' }).waitFor({ timeout: SOON })
       await say(alice, 'Bob', 'I have the pictures')
       await hears(bob, 'Alice', 'I have the pictures')
-      await bob.page.getByRole('link', { name: 'Transfers' }).click()
+      await open(bob, 'Transfers')
       await bob.page.getByText('No files yet').waitFor()
       await inspect(bob, 'no transfers')
+      await close(bob, 'Transfers')
+      await bob.page.keyboard.press('Escape')
+      await bob.page.getByText('Choose a conversation').waitFor()
       await ask(alice, 'PUT', '/api/transfers/rates', { up: 320 * 1024, down: null })
     })
 
@@ -124,12 +127,11 @@ test('Alice sends Bob files', { timeout: 300_000 }, async (t) => {
       await his.getByText('Paused', { exact: true }).waitFor({ timeout: SOON })
       assert.ok(await his.getByRole('button', { name: /^Resume/ }).evaluate((button) => button === document.activeElement), 'the keyboard goes on there')
       const there = await shown(his)
-      await bob.page.getByRole('link', { name: 'Transfers' }).click()
-      const list = bob.page.getByRole('region', { name: 'Transfers' }).last()
+      const list = await open(bob, 'Transfers')
       await inspect(bob, 'transfers')
       await list.getByRole('button', { name: /^Resume/ }).click()
       assert.ok((await moving(list.getByRole('listitem').filter({ hasText: film.name }))) >= there)
-      await row(bob, 'Alice').click()
+      await close(bob, 'Transfers')
     })
 
     await t.test('what arrives is what was sent', async () => {
@@ -198,7 +200,7 @@ test('Alice sends Bob files', { timeout: 300_000 }, async (t) => {
       await ask(alice, 'PUT', '/api/transfers/rates', { up: null, down: null })
       await alice.page.locator('input[type=file]').setInputFiles({ name: 'small.md', mimeType: 'text/markdown', buffer: Buffer.from('# hi') })
       await tile(bob, 'Alice', 'small.md').getByText('Received', { exact: true }).waitFor({ timeout: SOON })
-      await page.getByRole('link', { name: 'Transfers' }).click()
+      await open(bob, 'Transfers')
       await page.getByRole('button', { name: 'Limits' }).click()
       await page.getByLabel('Receiving', { exact: true }).fill('0.5')
       await page.getByRole('button', { name: 'Save', exact: true }).click()
@@ -250,7 +252,7 @@ test('Alice sends Bob files', { timeout: 300_000 }, async (t) => {
       await inspect(phone, 'phone transfers')
       const fits = () => phone.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)
       assert.ok(await fits(), 'the transfers fit the width')
-      await phone.page.getByRole('link', { name: 'Back to chats' }).tap()
+      await dock(phone, 'Chat').tap()
       await inspect(phone, 'phone list with files')
       await row(phone, 'Alice').tap()
       await tile(phone, 'Alice', 'chart of the bay.pdf').waitFor()

@@ -9,6 +9,24 @@ export const log = ({ page }, name) => page.getByRole('log', { name: `Messages w
 export const row = ({ page }, name) =>
   page.getByRole('region', { name: 'Chats' }).getByRole('list').getByRole('link', { name: new RegExp(name) })
 
+export const dock = ({ page }, app) =>
+  page.getByRole('navigation', { name: 'Apps' }).getByRole('link', { name: new RegExp(`^${app}`) })
+
+/** Brings an app to the front by the dock. The returned place is its window, or its screen on a phone. */
+export async function open(who, app) {
+  // A click on what is in front would put it away.
+  if ((await dock(who, app).getAttribute('aria-current')) === null) await dock(who, app).click()
+  const place = who.page.getByRole('region', { name: app, exact: true }).first()
+  await place.waitFor()
+  return place
+}
+
+export async function close(who, app) {
+  const place = await open(who, app)
+  await place.getByRole('button', { name: `Close ${app}` }).click()
+  await place.waitFor({ state: 'detached' })
+}
+
 export async function say(who, to, text) {
   await compose(who, to).fill(text)
   await compose(who, to).press('Enter')

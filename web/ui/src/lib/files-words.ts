@@ -95,7 +95,6 @@ export const words = {
 
   page: {
     title: 'Transfers',
-    back: 'Back to chats',
     limits: 'Limits',
     undecided: 'Waiting for you',
     active: 'Under way',

@@ -11,6 +11,29 @@ export const words = {
 
   start: { title: 'Opening your PC2…', unreachable: 'Your PC2 does not answer' },
 
+  apps: {
+    title: 'Apps',
+    chat: 'Chat',
+    transfers: 'Transfers',
+    network: 'Network',
+    settings: 'Settings',
+    none: 'Nothing is open',
+    noneHint: 'Choose an app at the left.',
+    noneNarrow: 'Choose an app below.',
+  },
+
+  window: {
+    arrange: (app: string) => `Move or resize ${app}`,
+    arrangeHint: `Drag it, or use the arrow keys: with Shift they resize, with ${MOD} they snap`,
+    away: (app: string) => `Minimise ${app}`,
+    awayShort: 'Minimise',
+    full: (app: string) => `Maximise ${app}`,
+    fullShort: 'Maximise',
+    free: (app: string) => `Make ${app} smaller`,
+    freeShort: 'Its own size',
+    close: (app: string) => `Close ${app}`,
+  },
+
   people: {
     title: 'Chats',
     list: 'Conversations',
@@ -18,12 +41,10 @@ export const words = {
     clear: 'Clear search',
     chats: 'Chats',
     requests: 'Requests',
-    transfers: 'Transfers',
     transfersCount: (n: number) => plural(n, 'offer waits for you', 'offers wait for you'),
     file: 'File:',
     requestsCount: (n: number) => plural(n, 'request waits for you', 'requests wait for you'),
     add: 'Connect with someone',
-    network: 'Network',
     empty: 'Nobody here yet',
     emptyHint: 'Send somebody an invitation link, or paste the one you were given.',
     noRequests: 'No requests',

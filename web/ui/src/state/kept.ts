@@ -1,6 +1,6 @@
 /**
  * What a person wrote and the node does not have yet, kept in this browser until it does: drafts, and
- * messages that could not be handed over. Forgotten at sign-out.
+ * messages that could not be handed over; and where their windows are. Forgotten at sign-out.
  */
 export interface Unsaved {
   id: string
@@ -13,6 +13,7 @@ export interface Unsaved {
 const PREFIX = 'pc2.'
 const draftKey = (did: string) => `${PREFIX}draft.${did}`
 const unsavedKey = (did: string) => `${PREFIX}unsaved.${did}`
+const DESK = `${PREFIX}desk`
 
 export const kept = {
   draft: (did: string): string => read(draftKey(did)) ?? '',
@@ -23,6 +24,10 @@ export const kept = {
 
   /** Whose messages wait to be handed over. */
   withUnsaved: (): string[] => keys(unsavedKey('')).map((key) => key.slice(unsavedKey('').length)),
+
+  /** Which windows are where (`lib/windows` reads it). */
+  desk: (): string | null => read(DESK),
+  keepDesk: (text: string) => write(DESK, text),
 
   forget(): void {
     for (const key of keys(PREFIX)) write(key, null)

@@ -49,7 +49,7 @@ class Session {
     const { route } = place
     try {
       if (route.at === 'sign-in') {
-        place.replace(hrefs.chats)
+        place.replace(hrefs.desk)
         await this.#useLink(route.token)
       }
       const { role, wallet } = await api.session()
@@ -79,8 +79,14 @@ class Session {
 
   async signOut(): Promise<void> {
     await api.signOut()
-    kept.forget()
+    this.forget()
     this.#leave()
+  }
+
+  /** Nothing of somebody who signs out stays in this browser, nor in the address. */
+  forget(): void {
+    kept.forget()
+    place.replace(hrefs.desk)
   }
 
   /** A link that is no longer good does not matter to somebody who is signed in. */
@@ -116,7 +122,7 @@ class Session {
     void contacts.load()
     void transfers.load()
     tellLookers('changed')
-    threads.reload(place.route.at === 'person' ? place.route.did : null)
+    threads.reload(place.chat.at === 'person' ? place.chat.did : null)
   }
 
   #event(frame: Frame): void {

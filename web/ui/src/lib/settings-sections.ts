@@ -1,0 +1,14 @@
+/** The sections of the settings, in their order. A line here is all it takes to add one; each is loaded when it is opened. */
+import IdCard from '@lucide/svelte/icons/id-card'
+import KeyRound from '@lucide/svelte/icons/key-round'
+import Keyboard from '@lucide/svelte/icons/keyboard'
+import type { App } from './apps'
+import { words } from './settings-words'
+
+export interface Section extends Pick<App, 'id' | 'label' | 'icon' | 'load'> {}
+
+export const sections: readonly Section[] = [
+  { id: 'you', label: words.you, icon: IdCard, load: () => import('../screens/settings/You.svelte') },
+  { id: 'doors', label: words.doors, icon: KeyRound, load: () => import('../screens/Doors.svelte') },
+  { id: 'keys', label: words.keys, icon: Keyboard, load: () => import('../screens/settings/Keys.svelte') },
+]
