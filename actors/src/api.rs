@@ -370,6 +370,15 @@ impl NodeHandle {
         self.inner.reads.run(move || reader.access()).await
     }
 
+    /// Whether nobody has done anything with the owner's identity yet (`pc2_storage::Reader::untouched`).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn untouched(&self) -> Result<bool, CallError<Infallible>> {
+        let (reader, account) = (self.inner.reader.clone(), self.inner.account);
+        self.inner.reads.run(move || reader.untouched(account)).await
+    }
+
     /// Changes that, all of it or nothing; returns when the disk has it.
     ///
     /// # Errors

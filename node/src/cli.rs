@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Bring an identity back from its recovery phrase (read from standard input).
     Restore(InitArgs),
+    /// Show the recovery phrase again, if this node keeps it: it does when `pc2 up` made the identity or the page restored it.
+    Phrase(PhraseArgs),
     /// Show who this node is.
     Id,
     /// Show or set how you call yourself.
@@ -141,6 +143,16 @@ pub(crate) struct UpArgs {
     /// How much this node does for the network: auto, 1, 2, 3 or 4 [default: as last chosen, or auto].
     #[arg(long, value_name = "LEVEL")]
     pub(crate) level: Option<String>,
+    /// File with the passphrase of a sealed identity.
+    #[arg(long, value_name = "FILE", env = "PC2_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// At a first start: make a new identity and show its recovery phrase here, instead of asking on the page.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct PhraseArgs {
     /// File with the passphrase of a sealed identity.
     #[arg(long, value_name = "FILE", env = "PC2_PASSPHRASE_FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! identity.json   who the node is (0600)          config.toml   what the owner changed, if anything
+//! setup.json      how far the setup is (0600)      next/         an identity that is being restored
 //! db/             the database                     export/       the last logical export
 //! lock  ballast   one node at a time; spare room   api.json      address and token of the running node (0600)
 //! ```
@@ -52,6 +53,11 @@ impl Home {
     /// The identity file.
     pub(crate) fn identity(&self) -> PathBuf {
         self.path.join("identity.json")
+    }
+
+    /// How far the setup is.
+    pub(crate) fn setup(&self) -> PathBuf {
+        self.path.join("setup.json")
     }
 
     /// The configuration file.

@@ -6,6 +6,7 @@ use crate::{
     exit::{self, Exit},
     home::{self, Home},
     phrase_io::{self, Purpose},
+    replace,
 };
 use anyhow::Context;
 use pc2_protocols::{
@@ -89,18 +90,34 @@ pub(crate) fn create(
             format!("{} holds an identity already; nothing was changed", home.path().display()),
         ));
     }
-    let file = match passphrase_file {
-        None => IdentityFile::plain(keys, now()),
-        Some(path) => {
-            let passphrase = phrase_io::passphrase(path, Purpose::New)?;
-            let (salt, nonce) = (random::<SALT_BYTES>()?, random::<NONCE_BYTES>()?);
-            IdentityFile::sealed(keys, now(), &passphrase, KdfCost::DEFAULT, &salt, &nonce)?
-        }
-    };
-    let path = home.identity();
-    home::write_private(&path, &serde_json::to_vec_pretty(&file)?)
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    if replace::is_wished(home) {
+        return Err(Exit::error(
+            exit::REFUSED,
+            format!("in {} an identity is being restored: `pc2 up` ends that", home.path().display()),
+        ));
+    }
+    let passphrase = passphrase_file.map(|path| phrase_io::passphrase(path, Purpose::New)).transpose()?;
+    let file = made(keys, now(), passphrase.as_deref())?;
+    write(home, &file)?;
     Ok(file)
+}
+
+/// The file of an identity, sealed with a passphrase if there is one.
+pub(crate) fn made(
+    keys: &IdentityKeys,
+    created: UnixMillis,
+    passphrase: Option<&str>,
+) -> anyhow::Result<IdentityFile> {
+    let Some(passphrase) = passphrase else { return Ok(IdentityFile::plain(keys, created)) };
+    let (salt, nonce) = (random::<SALT_BYTES>()?, random::<NONCE_BYTES>()?);
+    Ok(IdentityFile::sealed(keys, created, passphrase, KdfCost::DEFAULT, &salt, &nonce)?)
+}
+
+/// Puts the file in its place, whole or not at all.
+pub(crate) fn write(home: &Home, file: &IdentityFile) -> anyhow::Result<()> {
+    let path = home.identity();
+    home::write_private(&path, &serde_json::to_vec_pretty(file)?)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Random bytes from the system.

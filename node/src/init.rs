@@ -1,8 +1,15 @@
 //! `pc2 init`, `pc2 restore`, `pc2 id`: making, bringing back and showing an identity. No node runs for these.
 //!
-//! The phrase is shown once, on standard output, and kept nowhere: the identity file holds the seed made from it.
+//! `pc2 init` shows the phrase once, on standard output, and keeps it nowhere: the identity file holds the seed made from it. What `pc2 up` makes
+//! keeps it sealed ([`crate::setup_file`]); `pc2 phrase` shows that.
 
-use crate::{cli::InitArgs, home::Home, identity_file, phrase_io};
+use crate::{
+    cli::InitArgs,
+    exit::{self, Exit},
+    home::Home,
+    identity_file, phrase_io,
+    setup_file::SetupFile,
+};
 use pc2_protocols::{
     crypto::{keys::IdentityKeys, keystore::IdentityFile, phrase::Phrase},
     id::NodeId,
@@ -10,14 +17,15 @@ use pc2_protocols::{
 };
 use pc2_storage::{Change, Options, Storage};
 use serde_json::{Value, json};
-use std::sync::mpsc;
+use std::{path::Path, sync::mpsc};
 use zeroize::Zeroizing;
 
 /// `pc2 init`.
 pub(crate) fn init(home: &Home, arguments: &InitArgs, as_json: bool) -> anyhow::Result<()> {
     check_name(arguments.name.as_deref())?;
     home.create()?;
-    let (phrase, keys) = new_identity(home, arguments)?;
+    let (phrase, keys) = draw()?;
+    keep(home, arguments, &keys)?;
     if as_json {
         let mut answer = identity_json(keys.node());
         answer["phrase"] = spoken(&phrase).as_str().into();
@@ -29,16 +37,21 @@ pub(crate) fn init(home: &Home, arguments: &InitArgs, as_json: bool) -> anyhow::
     Ok(())
 }
 
-/// Makes an identity and writes it.
-pub(crate) fn new_identity(home: &Home, arguments: &InitArgs) -> anyhow::Result<(Phrase, IdentityKeys)> {
+/// Draws a new identity.
+pub(crate) fn draw() -> anyhow::Result<(Phrase, IdentityKeys)> {
     let entropy = Zeroizing::new(identity_file::random()?);
     let phrase = Phrase::from_entropy(&entropy);
     let keys = phrase.keys();
-    identity_file::create(home, &keys, arguments.passphrase_file.as_deref())?;
-    if let Some(name) = &arguments.name {
-        store_name(home, &keys, name)?;
-    }
     Ok((phrase, keys))
+}
+
+/// Writes an identity that is new here.
+pub(crate) fn keep(home: &Home, arguments: &InitArgs, keys: &IdentityKeys) -> anyhow::Result<()> {
+    identity_file::create(home, keys, arguments.passphrase_file.as_deref())?;
+    if let Some(name) = &arguments.name {
+        store_name(home, keys, name)?;
+    }
+    Ok(())
 }
 
 /// `pc2 restore`.
@@ -48,10 +61,7 @@ pub(crate) fn restore(home: &Home, arguments: &InitArgs, as_json: bool) -> anyho
     let phrase: Phrase = text.parse()?;
     let keys = phrase.keys();
     home.create()?;
-    identity_file::create(home, &keys, arguments.passphrase_file.as_deref())?;
-    if let Some(name) = &arguments.name {
-        store_name(home, &keys, name)?;
-    }
+    keep(home, arguments, &keys)?;
     if as_json {
         println!("{:#}", identity_json(keys.node()));
     } else {
@@ -59,6 +69,28 @@ pub(crate) fn restore(home: &Home, arguments: &InitArgs, as_json: bool) -> anyho
         println!(
             "Contacts and messages were on the old machine: they come back from its data directory, not from the phrase."
         );
+    }
+    Ok(())
+}
+
+/// `pc2 phrase`: shows the phrase again, where it is kept.
+pub(crate) fn show_kept_phrase(
+    home: &Home,
+    passphrase_file: Option<&Path>,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let file = identity_file::read_existing(home)?;
+    let keys = identity_file::open(&file, passphrase_file)?;
+    let phrase = SetupFile::read(&home.setup(), keys.node()).and_then(|setup| setup.phrase(&keys));
+    let phrase = phrase.ok_or_else(|| {
+        let message =
+            "this node does not keep its recovery phrase: it was shown once, where the identity was made";
+        Exit::error(exit::NOT_FOUND, message)
+    })?;
+    if as_json {
+        println!("{:#}", json!({ "phrase": spoken(&phrase).as_str() }));
+    } else {
+        print_words(&phrase);
     }
     Ok(())
 }
@@ -93,9 +125,11 @@ fn sealed_note(file: &IdentityFile) -> &'static str {
 
 /// Shows a new phrase, once.
 pub(crate) fn show_phrase(phrase: &Phrase) {
-    println!(
-        "Your recovery phrase. Write it down now; it is shown this once, and is the only way back if this machine is lost:\n"
-    );
+    println!("Your recovery phrase. Write it down now: it is the only way back if this machine is lost.\n");
+    print_words(phrase);
+}
+
+fn print_words(phrase: &Phrase) {
     for (number, word) in phrase.words().enumerate() {
         print!("{:>4}. {word:<10}{}", number + 1, if (number + 1) % 4 == 0 { "\n" } else { "" });
     }

@@ -12,12 +12,15 @@ mod exit;
 mod home;
 mod identity_file;
 mod init;
+mod keeping;
 mod logging;
 mod meter;
 mod phrase_io;
 mod progress;
 mod proof;
+mod replace;
 mod run;
+mod setup_file;
 mod show;
 
 use clap::{CommandFactory, Parser};
@@ -53,6 +56,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Up(arguments) => run::up(&home, arguments),
         Command::Init(arguments) => init::init(&home, arguments, cli.json),
         Command::Restore(arguments) => init::restore(&home, arguments, cli.json),
+        Command::Phrase(arguments) => {
+            init::show_kept_phrase(&home, arguments.passphrase_file.as_deref(), cli.json)
+        }
         Command::Id => init::show_id(&home, cli.json),
         Command::Name { name } => drive()?.name(name.as_deref()),
         Command::LoginLink => drive()?.login_link(),

@@ -8,27 +8,65 @@ use crate::{
     client::ApiFile,
     config::{Config, ValidConfig},
     home::Home,
-    identity_file, init, logging,
+    identity_file, init,
+    keeping::Keeping,
+    logging,
+    replace::{self, Outcome},
+    setup_file::{self, SetupFile},
 };
 use anyhow::Context;
 use pc2_actors::{NodeConfig, net};
-use pc2_protocols::{crypto::keys::IdentityKeys, net::Address};
+use pc2_protocols::{
+    crypto::{keys::IdentityKeys, phrase::Phrase},
+    net::Address,
+};
 use pc2_storage::OpenReport;
-use pc2_web::{WebConfig, WebServer};
-use std::{io::Write, process};
+use pc2_web::{SetupState, WebConfig, WebServer, dto::SetupStep};
+use std::{io::Write, net::SocketAddr, process, sync::Arc};
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
 };
 
-/// Runs the node until it is told to end.
+/// Runs the node until it is told to end. Starts it anew in between when another identity takes the place of a fresh one.
 pub(crate) fn up(home: &Home, arguments: &UpArgs) -> anyhow::Result<()> {
-    let config = Config::load(&home.config(), arguments)?;
+    let mut config = Config::load(&home.config(), arguments)?;
     logging::start(&config.config.log);
-    let (keys, sealed) = identity(home, arguments)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut keys = None;
+    loop {
+        let (owner, came) = identity(home, arguments, keys.take())?;
+        if let Came::Shown(phrase) = &came {
+            init::show_phrase(phrase);
+        }
+        let (bound, end) = once(home, arguments, &config, &owner)?;
+        // A port that the system picked is picked once: browsers come back to it.
+        config.web = bound;
+        if end == End::Asked {
+            return Ok(());
+        }
+        keys = Some(owner);
+    }
+}
 
-    let running = pc2_actors::start(&node_config(home, &keys, &config)?)?;
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Somebody wants the node to stop.
+    Asked,
+    /// It is to be started anew.
+    Again,
+}
+
+/// One run of the node. Also says where the web listened.
+fn once(
+    home: &Home,
+    arguments: &UpArgs,
+    config: &ValidConfig,
+    keys: &IdentityKeys,
+) -> anyhow::Result<(SocketAddr, End)> {
+    let keeping = Arc::new(Keeping::new(home, keys, arguments.passphrase_file.as_deref())?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let running = pc2_actors::start(&node_config(home, keys, config)?)?;
     tell_what_was_mended(running.opened());
     let token = hex(&identity_file::random::<32>()?);
     let web_config = WebConfig {
@@ -36,40 +74,85 @@ pub(crate) fn up(home: &Home, arguments: &UpArgs) -> anyhow::Result<()> {
         names: config.config.web_names.clone(),
         api_token: token.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        sealed_identity: sealed,
+        keeper: Arc::<Keeping>::clone(&keeping),
+        carried: keeping.carried(),
     };
     let web = runtime.block_on(pc2_web::serve(running.handle(), web_config, running.io()))?;
-    ApiFile { address: web.address(), token, pid: process::id() }
+    keeping.has_carried()?;
+    let address = web.address();
+    ApiFile { address, token, pid: process::id() }
         .write(home)
         .context("cannot write api.json into the data directory")?;
-    greet(&web, &keys)?;
+    greet(&web, keys, keeping.is_finished())?;
 
-    runtime.block_on(interrupted())?;
-    println!("\nStopping (Ctrl-C once more ends it at once).");
+    let end = runtime.block_on(async {
+        tokio::select! {
+            asked = interrupted() => asked.map(|()| End::Asked),
+            () = keeping.again() => Ok(End::Again),
+        }
+    })?;
+    match end {
+        End::Asked => println!("\nStopping (Ctrl-C once more ends it at once)."),
+        End::Again => println!("\nAnother identity is to be restored; starting anew."),
+    }
     ApiFile::remove(home);
     let waiting = force_on_second_signal()?;
     runtime.block_on(web.shutdown());
     running.shutdown();
     drop(waiting);
-    Ok(())
+    Ok((address, end))
 }
 
-/// Opens the identity; a first start makes one and shows its phrase.
-fn identity(home: &Home, arguments: &UpArgs) -> anyhow::Result<(IdentityKeys, bool)> {
-    if let Some(file) = identity_file::read(home)? {
-        if !file.is_sealed() {
-            tracing::info!(
-                "the identity is not sealed with a passphrase: whoever can read identity.json is this identity"
-            );
-        }
-        return Ok((identity_file::open(&file, arguments.passphrase_file.as_deref())?, file.is_sealed()));
+/// Where the identity of this start comes from.
+enum Came {
+    /// It was here, or is new and the page goes through its setup.
+    Quietly,
+    /// It is new, and its phrase is to be shown at the terminal.
+    Shown(Phrase),
+}
+
+/// Opens the identity; a first start makes one. `known` is that of the run before, which need not be opened again.
+fn identity(
+    home: &Home,
+    arguments: &UpArgs,
+    known: Option<IdentityKeys>,
+) -> anyhow::Result<(IdentityKeys, Came)> {
+    replace::go_on(home)?;
+    let Some(file) = identity_file::read(home)? else { return first(home, arguments) };
+    if !file.is_sealed() {
+        tracing::info!(
+            "the identity is not sealed with a passphrase: whoever can read identity.json is this identity"
+        );
     }
+    let node = file.node()?;
+    let keys = match known.filter(|keys| keys.node() == node) {
+        Some(keys) => keys,
+        None => identity_file::open(&file, arguments.passphrase_file.as_deref())?,
+    };
+    match replace::decide(home, &keys)? {
+        Outcome::NoWish => {}
+        Outcome::Stayed => println!("This identity was used meanwhile: it stays, and none was restored."),
+        Outcome::Replaced => return identity(home, arguments, None),
+    }
+    Ok((keys, Came::Quietly))
+}
+
+/// Makes an identity. What it is set up as is asked on the page, unless nobody wants to be asked.
+fn first(home: &Home, arguments: &UpArgs) -> anyhow::Result<(IdentityKeys, Came)> {
     home.create()?;
     println!("This is the first start in {}: making a new identity.\n", home.path().display());
     let init = InitArgs { passphrase_file: arguments.passphrase_file.clone(), name: None };
-    let (phrase, keys) = init::new_identity(home, &init)?;
-    init::show_phrase(&phrase);
-    Ok((keys, arguments.passphrase_file.is_some()))
+    let (phrase, keys) = init::draw()?;
+    let beginning = setup_file::beginning()?;
+    let state = if arguments.yes {
+        SetupState { finished: true, step: SetupStep::Done, ..beginning }
+    } else {
+        beginning
+    };
+    // Before the identity: an identity without it would be one whose phrase nobody ever saw.
+    SetupFile::new(&keys, &phrase, state)?.write(&home.setup())?;
+    init::keep(home, &init, &keys)?;
+    Ok((keys, if arguments.yes { Came::Shown(phrase) } else { Came::Quietly }))
 }
 
 fn node_config(home: &Home, keys: &IdentityKeys, config: &ValidConfig) -> anyhow::Result<NodeConfig> {
@@ -114,9 +197,15 @@ fn tell_what_was_mended(report: &OpenReport) {
 }
 
 /// What a person needs to see, on standard output.
-fn greet(web: &WebServer, keys: &IdentityKeys) -> anyhow::Result<()> {
+fn greet(web: &WebServer, keys: &IdentityKeys, set_up: bool) -> anyhow::Result<()> {
     println!("PC2 is running: {}", keys.node().did());
-    println!("Sign in once, within 15 minutes:  {}", web.login_link()?.url);
+    let url = web.login_link()?.url;
+    if set_up {
+        println!("Sign in once, within 15 minutes:  {url}");
+    } else {
+        println!("Set it up, or restore another identity, within 15 minutes:  {url}");
+        println!("It works already. Its recovery phrase is shown there, or by `pc2 phrase`.");
+    }
     println!("Another link: pc2 login-link. Stop: Ctrl-C.");
     if let Err(error) = std::io::stdout().flush() {
         tracing::debug!(%error, "nobody reads standard output");

@@ -101,6 +101,22 @@ impl Lock {
     }
 }
 
+/// A data directory that nobody else uses for as long as this lives, while no storage is open in it.
+#[derive(Debug)]
+pub struct DirLock {
+    _lock: Lock,
+}
+
+impl DirLock {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] when somebody else has it, or [`OpenError::Unreadable`].
+    pub fn take(dir: &Path) -> Result<Self, OpenError> {
+        Ok(Self { _lock: Lock::take(&Layout { root: dir.to_owned() })? })
+    }
+}
+
 /// Makes a directory that only its owner can enter.
 pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();

@@ -36,6 +36,7 @@ mod stage;
 mod storage;
 mod table;
 mod tables;
+mod untouched;
 mod value;
 mod writer;
 
@@ -46,6 +47,7 @@ pub use access::{
 pub use cell::ReadError;
 pub use change::Change;
 pub use db::{OpenError, OpenReport, Options, Quarantined};
+pub use dir::DirLock;
 pub use disk::{Disk, SystemDisk};
 pub use export::{ExportError, Exported};
 pub use reader::Reader;

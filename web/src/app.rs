@@ -10,6 +10,7 @@ use crate::{
     answer, assets,
     auth::Auth,
     guard::{Guard, Target},
+    keeper::Keeper,
     kept::{Kept, KeptError},
     problem::Problem,
     request::{Call, Pieces, read_body, read_optional_body},
@@ -57,7 +58,10 @@ pub struct LoginLink {
 pub(crate) struct App {
     pub(crate) node: NodeHandle,
     pub(crate) version: String,
-    pub(crate) sealed_identity: bool,
+    /// The identity file, the phrase and the setup.
+    pub(crate) keeper: Arc<dyn Keeper>,
+    /// One permit for each key that is derived from a passphrase: it takes 64 MiB.
+    pub(crate) derivations: Semaphore,
     /// Turns true when the server stops.
     pub(crate) closing: watch::Sender<bool>,
     /// Changes whenever a session was ended.
@@ -94,7 +98,8 @@ impl App {
             auth: Mutex::new(Auth::new(address.port(), &config.api_token, kept)),
             changing: sync::Mutex::new(()),
             version: config.version,
-            sealed_identity: config.sealed_identity,
+            keeper: config.keeper,
+            derivations: Semaphore::new(1),
             closing: watch::Sender::new(false),
             sessions: watch::Sender::new(0),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
@@ -274,6 +279,7 @@ impl App {
                 Vec::new()
             }
         };
+        let body = body.into();
         (route.handler)(self, Call { caller, from, host, headers, params, query, body, pieces, upgrade })
             .await
     }

@@ -35,6 +35,7 @@ mod event;
 mod files;
 mod incoming;
 mod network;
+mod setup;
 
 pub use access::{
     AddKey, AddWallet, ChangeWallet, Key, KeyList, NewKey, SecurityEntry, SecurityLog, SecurityWhat,
@@ -49,6 +50,11 @@ pub use incoming::{AddContact, EditMessage, PutRecord, Rename, SendMessage, SetN
 pub use network::{
     Mailboxes, Mapping, Network, Path, Peer, PinState, PinnedHolder, ProbedAddress, Reach, Reachability,
     Relaying, Reservation, ServedPerson, SetLevel, SetShares, Shares, Transport,
+};
+
+pub use setup::{
+    ConfirmPhrase, Hidden, PhraseWords, Proof, RestorePhrase, Restoring, SetPassphrase, SetSetup, Setup,
+    SetupStep,
 };
 
 out! {
@@ -134,6 +140,8 @@ out! {
         pub version: String,
         /// The identity file is protected by a passphrase.
         pub sealed_identity: bool,
+        /// The owner has been through the setup; otherwise the page opens with it.
+        pub setup_finished: bool,
     }
 
     /// Everybody the owner knows, latest entry first.

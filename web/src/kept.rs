@@ -9,6 +9,7 @@ mod keys;
 mod log;
 
 use crate::{
+    keeper::CarriedSession,
     roles::{Caller, Role, Scopes},
     secret::{Secret, SecretHash},
     wallet::Address,
@@ -150,9 +151,14 @@ impl Kept {
         }
     }
 
+    /// Goes on with a session of the owner's by a link, of the time before another identity took this place.
+    pub(crate) fn carry(&mut self, carried: &CarriedSession, now: UnixMillis) {
+        self.begin(SecretHash(carried.token_hash), None, &carried.label, now);
+    }
+
     /// Begins a session by a link.
     pub(crate) fn begin_by_link(&mut self, secret: &Secret, label: &str, now: UnixMillis) {
-        self.begin(secret, None, label, now);
+        self.begin(secret.hash(), None, label, now);
         self.note(now, None, SecurityEvent::LinkUsed);
     }
 
@@ -181,12 +187,12 @@ impl Kept {
         if let Caller::Browser { session, .. } = before {
             self.remove_session(session);
         }
-        self.begin(secret, Some(address), label, now);
+        self.begin(secret.hash(), Some(address), label, now);
         self.note(now, Some(address), SecurityEvent::WalletUsed(1));
         Ok(())
     }
 
-    fn begin(&mut self, secret: &Secret, wallet: Option<Address>, label: &str, now: UnixMillis) {
+    fn begin(&mut self, hash: SecretHash, wallet: Option<Address>, label: &str, now: UnixMillis) {
         let over: Vec<_> =
             self.sessions.iter().filter(|(_, row)| row.expires <= now).map(|(hash, _)| *hash).collect();
         over.iter().for_each(|hash| self.remove_session(hash));
@@ -197,7 +203,7 @@ impl Kept {
             oldest.iter().for_each(|hash| self.remove_session(hash));
         }
         let row = WebSessionRow {
-            token_hash: secret.hash().0,
+            token_hash: hash.0,
             account: self.account,
             label: label.to_owned(),
             created: now,
@@ -206,7 +212,7 @@ impl Kept {
             wallet,
         };
         self.changes.push(AccessChange::PutSession(row.clone()));
-        self.sessions.insert(secret.hash(), row);
+        self.sessions.insert(hash, row);
     }
 
     fn remove_session(&mut self, hash: &SecretHash) {

@@ -11,6 +11,7 @@
 //! | what can be asked? | `routes`, described by `openapi` |
 //! | how do the answers look? | `dto`, `convert`, `answer`, `problem` |
 //! | who answers? | `api`, `events`, `doctor`, `assets` |
+//! | who keeps the identity file and the phrase? | `keeper`: the program that put the node together |
 //!
 //! Not here: what the answers are. Every decision about messages, contacts and records is made behind the handle.
 
@@ -24,6 +25,7 @@ mod doctor;
 pub mod dto;
 mod events;
 mod guard;
+mod keeper;
 mod kept;
 mod openapi;
 mod problem;
@@ -36,5 +38,6 @@ mod sign_in;
 mod wallet;
 
 pub use app::LoginLink;
+pub use keeper::{ASKED_WORDS, CarriedSession, Keeper, KeeperError, SetupState, draw_asks};
 pub use secret::NoRandomness;
 pub use server::{StartError, WebConfig, WebServer, serve};

@@ -11,6 +11,7 @@ use warp::{
     http::{HeaderMap, header},
     ws::Ws,
 };
+use zeroize::Zeroizing;
 
 /// Longest body, in bytes. A longest message (16 KiB) of which each byte is escaped as `\u00xx` has 96 KiB.
 pub(crate) const MAX_BODY_BYTES: usize = 128 * 1024;
@@ -69,8 +70,8 @@ pub(crate) struct Call {
     pub(crate) params: Vec<String>,
     /// What followed `?`.
     pub(crate) query: String,
-    /// The body of routes that take one.
-    pub(crate) body: Vec<u8>,
+    /// The body of routes that take one. Wiped: some have a phrase or a passphrase in it.
+    pub(crate) body: Zeroizing<Vec<u8>>,
     /// The body of routes that take bytes of any number.
     pub(crate) pieces: Option<Pieces>,
     /// The offer to become a WebSocket.
@@ -236,7 +237,7 @@ mod tests {
             headers: HeaderMap::new(),
             params: vec!["did:boson:x".to_owned()],
             query: query.to_owned(),
-            body: body.as_bytes().to_vec(),
+            body: body.as_bytes().to_vec().into(),
             pieces: None,
             upgrade: None,
         }

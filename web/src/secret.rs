@@ -20,6 +20,12 @@ pub(crate) struct SecretHash(pub(crate) [u8; 32]);
 #[error("the system gave no randomness ({0})")]
 pub struct NoRandomness(String);
 
+impl NoRandomness {
+    pub(crate) fn new(error: &getrandom::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl Secret {
     const BYTES: usize = 32;
 
@@ -29,7 +35,7 @@ impl Secret {
     /// When the system has no randomness to give.
     pub(crate) fn draw() -> Result<Self, NoRandomness> {
         let mut bytes = [0; Self::BYTES];
-        getrandom::fill(&mut bytes).map_err(|error| NoRandomness(error.to_string()))?;
+        getrandom::fill(&mut bytes).map_err(|error| NoRandomness::new(&error))?;
         Ok(Self(bytes))
     }
 

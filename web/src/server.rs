@@ -5,6 +5,7 @@
 
 use crate::{
     app::{App, LoginLink, requests},
+    keeper::{CarriedSession, Keeper},
     kept::Kept,
     secret::NoRandomness,
 };
@@ -53,8 +54,10 @@ pub struct WebConfig {
     pub api_token: String,
     /// Of the program, to be shown.
     pub version: String,
-    /// Whether the identity file is protected by a passphrase, to be shown.
-    pub sealed_identity: bool,
+    /// Who keeps the identity file, the phrase and the setup.
+    pub keeper: Arc<dyn Keeper>,
+    /// A browser that was signed in before another identity took this place: it stays so.
+    pub carried: Option<CarriedSession>,
 }
 
 /// Why the server could not start. Worded for people.
@@ -108,7 +111,17 @@ pub async fn serve(node: NodeHandle, config: WebConfig, io: &Handle) -> Result<W
     })?;
     let rows = node.access().await.map_err(StartError::Sessions)?;
     let kept = Kept::new(node.account(), rows);
+    let carried = config.carried.clone();
     let app = Arc::new(App::new(node, config, address, kept));
+    if let Some(session) = carried {
+        let now = app.now();
+        let carry = app.change(move |kept| {
+            kept.carry(&session, now);
+            Ok(())
+        });
+        // Otherwise they sign in again; why is in the log.
+        drop(carry.await);
+    }
     let task = io.spawn(accept(listener, Arc::clone(&app)));
     Ok(WebServer { app, address, task })
 }

@@ -6,6 +6,7 @@ mod files;
 mod identity;
 mod pinned;
 mod sending;
+mod setup;
 mod support;
 mod torture;
 mod two_nodes;

@@ -28,6 +28,7 @@ pub(crate) struct Node {
     web: SocketAddr,
     p2p_port: u16,
     bootstrap: Vec<String>,
+    options: Vec<String>,
     process: Option<Child>,
 }
 
@@ -41,16 +42,27 @@ impl Node {
 
     /// Makes an identity only.
     pub(crate) fn stopped(name: &str, bootstrap: &[String]) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let node = Self {
-            directory,
+        let node = Self::empty(bootstrap);
+        node.pc2_ok(&["init", "--name", name]);
+        node
+    }
+
+    /// An empty directory: the first start makes an identity.
+    pub(crate) fn empty(bootstrap: &[String]) -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("a temporary directory"),
             web: SocketAddr::from(([127, 0, 0, 1], free_port())),
             p2p_port: free_port(),
             bootstrap: bootstrap.to_vec(),
+            options: Vec::new(),
             process: None,
-        };
-        node.pc2_ok(&["init", "--name", name]);
-        node
+        }
+    }
+
+    /// The same, started with further options.
+    pub(crate) fn with(mut self, options: &[&str]) -> Self {
+        self.options = options.iter().map(ToString::to_string).collect();
+        self
     }
 
     /// The data directory.
@@ -97,6 +109,7 @@ impl Node {
         for address in &self.bootstrap {
             command.args(["--bootstrap", address]);
         }
+        command.args(&self.options);
         let process = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
@@ -186,6 +199,41 @@ impl Node {
         let (url, bearer) = self.api(path)?;
         let mut response = agent().put(url).header("authorization", bearer).send_json(body).ok()?;
         response.body_mut().read_json().ok()
+    }
+
+    /// Asks as a browser with this cookie would; the status, the cookie that is set, and the body.
+    pub(crate) fn browse(
+        &self,
+        method: &str,
+        path: &str,
+        cookie: &str,
+        body: &Value,
+    ) -> Option<(u16, Option<String>, Value)> {
+        let url = format!("http://{}{path}", self.web);
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header("cookie", cookie)
+            .header("content-type", "application/json");
+        let request = request.body(body.to_string()).expect("a request");
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .build();
+        let mut answer = ureq::Agent::from(agent).run(request).ok()?;
+        let set = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok());
+        let set = set.and_then(|value| value.split(';').next()).map(str::to_owned);
+        let text = answer.body_mut().read_to_string().ok()?;
+        Some((answer.status().as_u16(), set, serde_json::from_str(&text).unwrap_or_default()))
+    }
+
+    /// Signs a browser in by a one-time link: its cookie.
+    pub(crate) fn sign_in(&self) -> String {
+        let link = self.pc2_ok(&["login-link"])["url"].as_str().expect("a link").to_owned();
+        let token = link.rsplit('/').next().expect("a secret");
+        let signed = self.browse("POST", "/auth/link", "", &serde_json::json!({ "token": token }));
+        signed.and_then(|(_, cookie, _)| cookie).expect("a cookie")
     }
 
     fn api(&self, path: &str) -> Option<(String, String)> {

@@ -39,6 +39,7 @@ fn identity(app: &App, profile: ProfileRow) -> dto::Identity {
         peer_id: node.peer_id_text(),
         name: profile.name,
         version: app.version.clone(),
-        sealed_identity: app.sealed_identity,
+        sealed_identity: app.keeper.sealed(),
+        setup_finished: app.keeper.setup().finished,
     }
 }

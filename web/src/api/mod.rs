@@ -10,5 +10,6 @@ pub(crate) mod network;
 pub(crate) mod proof;
 pub(crate) mod records;
 pub(crate) mod session;
+pub(crate) mod setup;
 pub(crate) mod transfers;
 pub(crate) mod uploads;

@@ -5,8 +5,8 @@
 use super::{Route, at};
 use crate::{
     api::{
-        contacts, content, doors, identity, mailboxes, messages, network, proof, records, session, transfers,
-        uploads,
+        contacts, content, doors, identity, mailboxes, messages, network, proof, records, session, setup,
+        transfers, uploads,
     },
     events, openapi,
     roles::{
@@ -99,6 +99,41 @@ pub(crate) static ROUTES: &[Route] = &[
     at(Method::PATCH, "/api/identity", PROFILE_WRITE, "Change the owner's name", by!(identity::set_name))
         .takes("SetName")
         .gives(200, "Identity"),
+    at(Method::POST, "/api/identity/phrase", Doors, "Show the recovery phrase", by!(setup::phrase))
+        .may_take("Proof")
+        .gives(200, "PhraseWords"),
+    at(
+        Method::POST,
+        "/api/identity/phrase/confirm",
+        Doors,
+        "Tell the words that are asked back",
+        by!(setup::confirm),
+    )
+    .takes("ConfirmPhrase")
+    .gives(200, "Setup"),
+    at(
+        Method::PUT,
+        "/api/identity/passphrase",
+        Doors,
+        "Protect the identity file by another passphrase, or by none",
+        by!(setup::set_passphrase),
+    )
+    .takes("SetPassphrase")
+    .gives(200, "Setup"),
+    at(Method::GET, "/api/setup", Doors, "How far the setup of this node is", by!(setup::show))
+        .gives(200, "Setup"),
+    at(Method::PUT, "/api/setup", Doors, "Go on in the setup, or end it", by!(setup::set_step))
+        .takes("SetSetup")
+        .gives(200, "Setup"),
+    at(
+        Method::POST,
+        "/api/setup/restore",
+        Doors,
+        "Bring an identity back in the place of the fresh one",
+        by!(setup::restore),
+    )
+    .takes("RestorePhrase")
+    .gives(202, "Restoring"),
     at(Method::GET, "/api/contacts", CHAT_READ, "Contacts, requests and blocked people", by!(contacts::list))
         .gives(200, "ContactList"),
     at(Method::POST, "/api/contacts", CHAT_WRITE, "Ask somebody to become a contact", by!(contacts::add))

@@ -3,6 +3,8 @@
 mod accounts;
 mod amend;
 mod files;
+mod keeper;
+mod setup;
 mod site;
 
 use serde_json::{Value, json};

@@ -1,8 +1,9 @@
 //! A real node with its web server, and a client that says exactly what a test wants to say.
 
+use crate::keeper::TestKeeper;
 use pc2_actors::{NodeConfig, Running};
 use pc2_protocols::{
-    crypto::keys::IdentityKeys,
+    crypto::{keys::IdentityKeys, phrase::Phrase},
     net::{Address, Peer},
 };
 use pc2_web::{WebConfig, WebServer, serve};
@@ -11,6 +12,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -23,6 +25,7 @@ pub(crate) const TOKEN: &str = "the token of api.json";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Site {
+    pub(crate) keeper: Arc<TestKeeper>,
     running: Option<Running>,
     server: Option<WebServer>,
     pub(crate) address: SocketAddr,
@@ -51,17 +54,27 @@ impl Site {
         (alice, bob)
     }
 
+    /// A node that was started for the first time, with an identity of this phrase.
+    pub(crate) fn fresh(phrase: &Phrase) -> Self {
+        Self::with(phrase.keys(), Vec::new(), TestKeeper::new(Some(phrase.clone())))
+    }
+
     pub(crate) fn open_as(seed: u8, bootstrap: Vec<Peer>) -> Self {
-        let data = TempDir::new().expect("a temporary directory");
         let keys = IdentityKeys::from_seed(Zeroizing::new([seed; 64]));
+        Self::with(keys, bootstrap, TestKeeper::new(None))
+    }
+
+    fn with(keys: IdentityKeys, bootstrap: Vec<Peer>, keeper: TestKeeper) -> Self {
+        let data = TempDir::new().expect("a temporary directory");
         let mut config = NodeConfig::new(data.path().to_owned(), keys);
         config.listen = vec![Address::try_from("/ip4/127.0.0.1/tcp/0".to_owned()).expect("an address")];
         config.bootstrap = bootstrap;
         config.mdns = false;
         config.upnp = false;
         let running = pc2_actors::start(&config).expect("a node");
-        let server = listen(&running, 0).expect("a server");
-        Self { address: server.address(), running: Some(running), server: Some(server), data }
+        let keeper = Arc::new(keeper);
+        let server = listen(&running, 0, &keeper).expect("a server");
+        Self { keeper, address: server.address(), running: Some(running), server: Some(server), data }
     }
 
     pub(crate) fn server(&self) -> &WebServer {
@@ -86,14 +99,15 @@ impl Site {
 
     /// A second server for the same node.
     pub(crate) fn another(&self, port: u16) -> Result<WebServer, pc2_web::StartError> {
-        listen(self.running.as_ref().expect("it runs"), port)
+        listen(self.running.as_ref().expect("it runs"), port, &self.keeper)
     }
 
     /// Stops the server, and starts another in its place.
     pub(crate) fn restart_server(&mut self) {
         let running = self.running.as_ref().expect("it runs");
         running.io().block_on(self.server.take().expect("it runs").shutdown());
-        self.server = Some(listen(running, self.address.port()).expect("the port is free again"));
+        self.server =
+            Some(listen(running, self.address.port(), &self.keeper).expect("the port is free again"));
     }
 
     /// A request as our own page sends it, with more headers.
@@ -199,13 +213,14 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
-fn listen(running: &Running, port: u16) -> Result<WebServer, pc2_web::StartError> {
+fn listen(running: &Running, port: u16, keeper: &Arc<TestKeeper>) -> Result<WebServer, pc2_web::StartError> {
     let config = WebConfig {
         bind: SocketAddr::from(([127, 0, 0, 1], port)),
         names: vec!["pc2.example.org".to_owned()],
         api_token: TOKEN.to_owned(),
         version: "1.2.3".to_owned(),
-        sealed_identity: false,
+        keeper: Arc::<TestKeeper>::clone(keeper),
+        carried: None,
     };
     running.io().block_on(serve(running.handle(), config, running.io()))
 }

@@ -113,6 +113,12 @@ export type Check = {
   ok: boolean
 }
 
+/** Words of the phrase, as the owner wrote them down. */
+export type ConfirmPhrase = {
+  /** One for each that is asked, in that order. */
+  words: Hidden[]
+}
+
 /** One person. */
 export type Contact = {
   /** The owner's name for them. */
@@ -234,6 +240,9 @@ export type Hello = {
   resumed: boolean
 }
 
+/** A text that nobody is to see by accident: not in `Debug`, wiped from memory when dropped. */
+export type Hidden = string
+
 /** Who the owner is. */
 export type Identity = {
   /** Their DID. */
@@ -246,6 +255,8 @@ export type Identity = {
   peer_id: string
   /** The identity file is protected by a passphrase. */
   sealed_identity: boolean
+  /** The owner has been through the setup; otherwise the page opens with it. */
+  setup_finished: boolean
   /** Of the program. */
   version: string
 }
@@ -479,6 +490,12 @@ export type Peer = {
   transport: Transport
 }
 
+/** A recovery phrase. */
+export type PhraseWords = {
+  /** Its words, in order: 12 or 24. */
+  words: string[]
+}
+
 /** What a pinned node last said. */
 export type PinState = 'not_reached' | 'accepted' | 'not_allowed' | 'refused'
 
@@ -520,6 +537,14 @@ export type Problem = {
 export type Profile = {
   /** How they call themselves; may be empty. */
   name: string
+}
+
+/** That it is the owner who asks, not somebody who found the browser open. Needed once the setup is over: one of the two. */
+export type Proof = {
+  /** A fresh one-time link (`pc2 login-link`), or its secret; it is used up. */
+  link?: Hidden | null
+  /** The passphrase of the identity file. */
+  passphrase?: Hidden | null
 }
 
 /** A value to be published. */
@@ -623,6 +648,20 @@ export type Reservation = {
   since: number | null
 }
 
+/** The phrase of an identity that there is. */
+export type RestorePhrase = {
+  /** 12 or 24 words. */
+  phrase: Hidden
+}
+
+/** Another identity takes the place of the one here. */
+export type Restoring = {
+  /** Which. */
+  did: string
+  /** It is the one that is here: nothing had to be replaced. */
+  same: boolean
+}
+
 /** What somebody is to this node. */
 export type Role = 'owner' | 'admin' | 'member'
 
@@ -717,6 +756,14 @@ export type SetName = {
   name: string
 }
 
+/** Another passphrase for the identity file. */
+export type SetPassphrase = {
+  /** 8 to 1,000 characters; `null` lays the file open. */
+  passphrase?: Hidden | null
+  /** That it is the owner who asks. */
+  proof?: Proof
+}
+
 /** How fast files may be transferred, all together, in bytes a second. */
 export type SetRates = {
   /** Received; `null`: as fast as it goes. */
@@ -729,6 +776,12 @@ export type SetRates = {
 export type SetReaction = {
   /** One emoji; `null` takes it back. */
   emoji?: string | null
+}
+
+/** Where the wizard is to stand; `done` ends it. */
+export type SetSetup = {
+  /** The step. */
+  step: SetupStep
 }
 
 /** What the node is to lend. What is not named stays. */
@@ -746,6 +799,33 @@ export type SetShares = {
   /** Places at this relay, 1 to 4,096. */
   reservations?: number | null
 }
+
+/** How far the setup of this node is. */
+export type Setup = {
+  /** Which of its words are asked back, counted from 1. */
+  asks: number[]
+  /** Whose node it is. */
+  did: string
+  /** It is over; the page opens on the desktop. */
+  finished: boolean
+  /** The node was told at its start in which file its passphrase stands. */
+  passphrase_from_file: boolean
+  /** The owner has shown that they wrote it down. */
+  phrase_confirmed: boolean
+  /** The recovery phrase is kept on this node, sealed, and can be shown. */
+  phrase_kept: boolean
+  /** Another identity may take the place of this one: the setup is not over, and nothing was done with this one yet. */
+  replaceable: boolean
+  /** The identity file is protected by a passphrase. */
+  sealed: boolean
+  /** A restore was asked for, but the identity here had been used by then, and stayed. */
+  stayed: boolean
+  /** Where the wizard stands. */
+  step: SetupStep
+}
+
+/** Where the wizard stands. */
+export type SetupStep = 'choose' | 'name' | 'passphrase' | 'phrase' | 'ready' | 'done'
 
 /** What a node lends to the network. */
 export type Shares = {
