@@ -68,7 +68,7 @@ fn once(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let running = pc2_actors::start(&node_config(home, keys, config)?)?;
     tell_what_was_mended(running.opened());
-    let token = hex(&identity_file::random::<32>()?);
+    let token = setup_file::hex(&identity_file::random::<32>()?);
     let web_config = WebConfig {
         bind: config.web,
         names: config.config.web_names.clone(),
@@ -211,10 +211,6 @@ fn greet(web: &WebServer, keys: &IdentityKeys, set_up: bool) -> anyhow::Result<(
         tracing::debug!(%error, "nobody reads standard output");
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Ends when the process is asked to: Ctrl-C, or a service manager's SIGTERM.

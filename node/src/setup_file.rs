@@ -148,7 +148,8 @@ fn aad(node: NodeId) -> Vec<u8> {
     [AAD_LABEL, node.as_bytes()].concat()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

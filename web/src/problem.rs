@@ -207,7 +207,7 @@ impl Problem {
     pub(crate) fn prove_first() -> Self {
         let message = "prove that it is you: with the passphrase of the identity file, if it has one, \
             or with a fresh link from `pc2 login-link`";
-        Self::new(StatusCode::FORBIDDEN, "prove_first", message)
+        Self::new(StatusCode::PRECONDITION_REQUIRED, "prove_first", message)
     }
 
     pub(crate) fn not_proved() -> Self {

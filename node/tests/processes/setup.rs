@@ -120,7 +120,8 @@ fn a_kill_in_the_middle_of_a_restore_leaves_one_whole_identity() {
         node.run();
         let fresh = node.did();
         let pid = node.pid();
-        let wait = Duration::from_micros(random.below(1 << (8 + random.below(12))));
+        let longest = 1 << (8 + random.below(12));
+        let wait = Duration::from_micros(random.below(longest));
         let wish = json!({ "phrase": phrase });
         let answered = thread::scope(|scope| {
             let asked = scope.spawn(|| node.post("/api/setup/restore", &wish));

@@ -1,6 +1,6 @@
 /** Real PC2 nodes as processes: made, started, killed and started again. */
 import { execFile, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,6 +24,8 @@ async function freePorts(count) {
 export class Node {
   #process = null
   #log = ''
+  /** More words for `pc2 up`. */
+  options = []
 
   constructor(pc2, name, dir, webPort, peerPort) {
     Object.assign(this, { pc2, name, dir, webPort, peerPort, origin: `http://127.0.0.1:${webPort}` })
@@ -31,10 +33,15 @@ export class Node {
 
   /** A new node with an identity of its own. */
   static async make(pc2, name, root) {
-    const [webPort, peerPort] = await freePorts(2)
-    const node = new Node(pc2, name, join(root, name), webPort, peerPort)
+    const node = await Node.empty(pc2, name, root)
     await node.command('init', '--name', name)
     return node
+  }
+
+  /** One that makes an identity when it is first started, and asks on the page. */
+  static async empty(pc2, name, root) {
+    const [webPort, peerPort] = await freePorts(2)
+    return new Node(pc2, name, join(root, name), webPort, peerPort)
   }
 
   /** Runs a `pc2` command for this node and reads its JSON. */
@@ -46,8 +53,8 @@ export class Node {
   /** Starts it and waits until it answers. */
   async start(...bootstrap) {
     const listen = `/ip4/127.0.0.1/tcp/${this.peerPort}`
-    const join = bootstrap.flatMap((address) => ['--bootstrap', address])
-    const words = ['up', '--no-mdns', '--web', `127.0.0.1:${this.webPort}`, '--listen', listen, ...join]
+    const ways = bootstrap.flatMap((address) => ['--bootstrap', address])
+    const words = ['up', '--no-mdns', '--web', `127.0.0.1:${this.webPort}`, '--listen', listen, ...ways, ...this.options]
     const child = spawn(this.pc2, ['--data', this.dir, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (this.#log += text))
     this.#process = child
@@ -57,10 +64,12 @@ export class Node {
       if (Date.now() > until) throw new Error(`${this.name} did not start:\n${this.#log}`)
       try {
         this.who = await (await fetch(`${this.origin}/whoami`)).json()
-        return this
+        // From then on it can be driven by commands, too.
+        if (JSON.parse(readFileSync(join(this.dir, 'api.json'))).pid === child.pid) return this
       } catch {
-        await new Promise((done) => setTimeout(done, 50))
+        // Not yet.
       }
+      await new Promise((done) => setTimeout(done, 50))
     }
   }
 

@@ -15,7 +15,7 @@ import { transfers } from './transfers.svelte'
 export type Line = { up: true } | { up: false; retryAt: number | null }
 
 class Session {
-  phase = $state<'starting' | 'unreachable' | 'signed-out' | 'guest' | 'signed-in'>('starting')
+  phase = $state<'starting' | 'unreachable' | 'signed-out' | 'guest' | 'setup' | 'signed-in'>('starting')
   me = $state.raw<Identity | null>(null)
   /** What the one who is signed in is to this node: who is not its owner is a guest here. */
   role = $state<Role | null>(null)
@@ -59,6 +59,10 @@ class Session {
         this.#leave('guest')
       } else if (role === 'owner') {
         this.me = await api.identity()
+        if (!this.me.setup_finished) {
+          this.phase = 'setup'
+          return
+        }
         this.phase = 'signed-in'
         this.#live.start()
       } else {
