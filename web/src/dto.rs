@@ -105,6 +105,8 @@ out! {
         pub wallet: Option<String>,
         /// Until when; `null` at the command line.
         pub expires: Option<u64>,
+        /// How far events have come: who reads from now on and follows `/ws?after=` this misses nothing. `null` for strangers.
+        pub events: Option<u64>,
     }
 
     /// What somebody is to this node.

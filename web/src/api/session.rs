@@ -108,7 +108,9 @@ pub(crate) async fn show(app: &App, call: Call) -> Result<Response, Problem> {
     };
     let role = call.caller.role().map(access::role);
     let wallet = call.caller.wallet().map(|address| address.to_string());
-    Ok(answer::json(StatusCode::OK, &dto::Session { signed_in: role.is_some(), role, wallet, expires }))
+    let events = role.map(|_| app.node.subscribe(None).position());
+    let session = dto::Session { signed_in: role.is_some(), role, wallet, expires, events };
+    Ok(answer::json(StatusCode::OK, &session))
 }
 
 /// `POST /auth/logout`: the session ends everywhere it is open.

@@ -200,6 +200,23 @@ fn events_are_numbered_and_go_on_after_a_break() {
 }
 
 #[test]
+fn who_follows_from_where_the_session_says_misses_nothing() {
+    let site = Site::open();
+    let cookie = site.sign_in();
+    let own = format!("http://{}", site.address);
+    let session = || site.ask("GET", "/auth/session", &[("cookie", &cookie)], "").json()["events"].clone();
+    let reached = session();
+    assert_eq!(site.command("PATCH", "/api/identity", r#"{"name":"Alice"}"#).status, 200);
+    let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    let mut events = site.events(&format!("?after={reached}"), &headers).expect("a stream");
+    assert_eq!(events.next().expect("a greeting")["data"]["resumed"], true);
+    let profile = events.until("profile");
+    assert_eq!(profile["data"]["name"], "Alice");
+    assert!(session().as_u64() >= profile["n"].as_u64());
+    assert_eq!(site.ask("GET", "/auth/session", &[], "").json()["events"], Value::Null);
+}
+
+#[test]
 fn the_event_stream_is_for_our_own_page_of_somebody_signed_in() {
     let site = Site::open();
     let cookie = site.sign_in();

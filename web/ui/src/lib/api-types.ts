@@ -722,6 +722,8 @@ export type ServedPerson = {
 
 /** Whether somebody is signed in. */
 export type Session = {
+  /** How far events have come: who reads from now on and follows `/ws?after=` this misses nothing. `null` for strangers. */
+  events: number | null
   /** Until when; `null` at the command line. */
   expires: number | null
   /** As what. */

@@ -41,10 +41,11 @@ export class Live {
     this.#handlers = handlers
   }
 
-  start(): void {
+  /** Begins behind event `after`; null when nothing was read yet. */
+  start(after: number | null): void {
     if (!this.#stopped) return
     this.#stopped = false
-    this.#last = null
+    this.#last = after
     this.#attempt = 0
     addEventListener('online', this.now)
     this.#open()

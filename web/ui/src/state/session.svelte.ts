@@ -50,27 +50,39 @@ class Session {
     try {
       if (route.at === 'sign-in') {
         place.replace(hrefs.desk)
+        // The page has asked already as it was read (index.html): that answer is of before, and used up by this.
+        await api.session()
         await this.#useLink(route.token)
       }
-      const { role, wallet } = await api.session()
+      const { role, wallet, events } = await api.session()
       this.role = role
       this.wallet = wallet
       if (role !== null && role !== 'owner') {
         this.#leave('guest')
       } else if (role === 'owner') {
+        // Who has a desktop in this browser is through with the setup: they need not wait for that answer.
+        const known = kept.desk() !== null
+        if (known) this.#enter(events)
         this.me = await api.identity()
         if (!this.me.setup_finished) {
+          this.#live.stop()
           this.phase = 'setup'
           return
         }
-        this.phase = 'signed-in'
-        this.#live.start()
+        if (!known) this.#enter(events)
       } else {
         this.#leave()
       }
     } catch {
       this.phase = 'unreachable'
     }
+  }
+
+  /** What is read from here on is not older than where the events go on. */
+  #enter(events: number | null): void {
+    this.#readAgain()
+    this.#live.start(events)
+    this.phase = 'signed-in'
   }
 
   reconnect(): void {
