@@ -254,7 +254,7 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
       await alice.page.getByText('Choose a conversation').waitFor()
       await alice.page.keyboard.press('Control+k')
       await alice.page.keyboard.type('bo')
-      await alice.page.keyboard.press('ArrowDown')
+      await alice.page.getByRole('option', { name: 'Bob', selected: true }).waitFor()
       await alice.page.keyboard.press('Enter')
       await hears(alice, 'Bob', 'hello Bob')
     })

@@ -1,8 +1,10 @@
 /** What the keys do, for the list of them. */
 import { MOD } from './strings'
 
+export const title = 'What the keys do'
+
 export const shortcuts = [
-  [`${MOD} K`, 'Find somebody'],
+  [`${MOD} K`, 'Find people, apps, settings, and what can be done'],
   ['↑ ↓', 'Move through a list'],
   ['Enter', 'Send, or open'],
   ['Shift Enter', 'New line'],

@@ -18,8 +18,11 @@ export const words = {
     network: 'Network',
     settings: 'Settings',
     none: 'Nothing is open',
-    noneHint: 'Choose an app at the left.',
+    noneHint: `Choose an app at the left, or press ${MOD} K.`,
     noneNarrow: 'Choose an app below.',
+    search: 'Search',
+    searchHint: `Go to, or do (${MOD} K)`,
+    more: 'More',
   },
 
   window: {

@@ -1,0 +1,24 @@
+/** What the command box says; read with it. */
+import { MOD } from './strings'
+
+export const words = {
+  title: 'Go to, or do',
+  field: 'Search people, apps, settings and actions',
+  results: 'Found',
+  none: (query: string) => `Nothing matches “${query}”`,
+  groups: { people: 'People', apps: 'Apps', settings: 'Settings', acts: 'Actions' },
+  invite: 'Connect with someone',
+  requests: 'Show requests',
+  keys: 'Show what the keys do',
+  reconnect: 'Try to reach your PC2 now',
+  copyDid: 'Copy your DID',
+  signOut: 'Sign out',
+  windows: {
+    full: (app: string) => `Maximise ${app}`,
+    left: (app: string) => `${app} to the left half`,
+    right: (app: string) => `${app} to the right half`,
+    away: (app: string) => `Minimise ${app}`,
+    close: (app: string) => `Close ${app}`,
+  },
+  hint: `↑ ↓ to choose, Enter to go, Esc to close. ${MOD} K opens this anywhere.`,
+}
