@@ -37,17 +37,10 @@ use actix::{Addr, dev::SendError};
 use pc2_protocols::{
     dht,
     files::{self, rows::TransferId},
-    id::{ConversationId, MsgId, NodeId},
+    id::NodeId,
     identity::{self, ProfileRow},
     machine::Status,
-    mailbox,
-    messenger::{
-        self,
-        content::Hlc,
-        marks::{Entry, Page, Place},
-        rows::MessageRow,
-    },
-    relay,
+    mailbox, messenger, relay,
     time::UnixMillis,
 };
 use pc2_storage::{Change, Disk as _, OpenReport, Reader, SystemDisk, Writer, blobs::BlobStore};
@@ -83,7 +76,7 @@ const CLOCK_SLACK: Duration = Duration::from_secs(24 * 3_600);
 /// The way into a running node. Cheap to clone; clones share one place in each mailbox.
 #[derive(Clone)]
 pub struct NodeHandle {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What a handle reaches.
@@ -300,65 +293,6 @@ impl NodeHandle {
     #[must_use]
     pub fn proof(&self) -> ProofView {
         self.inner.proofs.view()
-    }
-
-    /// A page of a conversation, newest first: at most `limit` messages before a place, or the newest.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn history(
-        &self,
-        account: NodeId,
-        conversation: ConversationId,
-        before: Option<(Hlc, MsgId)>,
-        limit: usize,
-    ) -> Result<Vec<MessageRow>, CallError<Infallible>> {
-        let reader = self.inner.reader.clone();
-        self.inner.reads.run(move || reader.history(account, conversation, before, limit)).await
-    }
-
-    /// Entries of a conversation as they are now, newest first: at most `limit` before a place, or the newest; and where to go on, if there is more.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn entries(
-        &self,
-        account: NodeId,
-        conversation: ConversationId,
-        before: Option<Place>,
-        limit: usize,
-    ) -> Result<Page, CallError<Infallible>> {
-        let reader = self.inner.reader.clone();
-        self.inner.reads.run(move || reader.entries(account, conversation, before, limit)).await
-    }
-
-    /// One entry of a conversation as it is now, by its id.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn entry(
-        &self,
-        account: NodeId,
-        conversation: ConversationId,
-        id: MsgId,
-    ) -> Result<Option<Entry>, CallError<Infallible>> {
-        let reader = self.inner.reader.clone();
-        self.inner.reads.run(move || reader.entry(account, conversation, id)).await
-    }
-
-    /// One message by its place.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn message(
-        &self,
-        account: NodeId,
-        conversation: ConversationId,
-        hlc: Hlc,
-        id: MsgId,
-    ) -> Result<Option<MessageRow>, CallError<Infallible>> {
-        let reader = self.inner.reader.clone();
-        self.inner.reads.run(move || reader.message(account, conversation, hlc, id)).await
     }
 
     /// Who may use the node from outside, and what happened at its doors.

@@ -17,6 +17,7 @@ mod exporter;
 mod factories;
 mod files;
 mod health;
+mod history;
 mod host;
 mod identity;
 mod journal;

@@ -209,6 +209,9 @@ pub const MAX_EARLY: usize = 16;
 /// How often a message may be edited. Each edit is a message of its own to the network; nobody who reads counts them.
 pub const MAX_EDITS: u32 = 100;
 
+/// Longest search in messages, in bytes: a long sentence.
+pub const MAX_QUERY_BYTES: usize = 256;
+
 /// Messages that are looked at for one page of entries, at most: edits and reactions lie between them. At 20 µs a row, some 40 ms.
 pub const MAX_ROWS_A_PAGE: usize = 2_000;
 

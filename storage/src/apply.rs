@@ -10,7 +10,7 @@ use crate::{
     blobs::BlobChange,
     cell::{Cells as _, ReadError},
     change::Change,
-    marks,
+    marks, search,
     stage::Stage,
     table::StageError,
     tables::{self, CHUNK_BYTES, Link, SessionChunk, hashed},
@@ -114,6 +114,9 @@ fn put_message(stage: &mut Stage<'_>, row: &MessageRow) -> Result<(), StageError
     let link = Link { hlc: content.hlc, id: content.id };
     tables::LINKS.put(stage, &(row.account, row.conversation, content.device, content.seq), &link)?;
     tables::MESSAGES.put(stage, &key, &kept)?;
+    if content.body.is_entry() && !kept.content.body.is_erased() {
+        search::note(stage, (row.account, row.conversation), (content.hlc, content.id))?;
+    }
     marks::amend(stage, row)
 }
 

@@ -9,6 +9,7 @@
 use crate::{
     apply::legible,
     cell::{Cells as _, ReadError},
+    search,
     stage::Stage,
     table::StageError,
     tables,
@@ -16,6 +17,7 @@ use crate::{
 use pc2_protocols::{
     id::{ConversationId, MsgId, NodeId},
     messenger::{
+        content::Body,
         marks::{Marks, Place},
         rows::MessageRow,
     },
@@ -66,7 +68,11 @@ pub(crate) fn amend(stage: &mut Stage<'_>, row: &MessageRow) -> Result<(), Stage
     if marks.deleted_by(row.sender) {
         unread.extend(marks.place.map(|hlc| (hlc, target)));
     }
-    unread.into_iter().try_for_each(|place| erase(stage, row, &key(at, place)))
+    unread.into_iter().try_for_each(|place| erase(stage, row, &key(at, place)))?;
+    match row.content.body {
+        Body::Edit { .. } | Body::Delete { .. } => search::amended(stage, at, target, row.sender, &marks),
+        _ => Ok(()),
+    }
 }
 
 /// Takes the text out of a message of the same sender.

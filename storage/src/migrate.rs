@@ -9,7 +9,7 @@ use crate::{
     cell::{ReadError, Sealer},
     format::{self, Format},
     ledger::Ledger,
-    marks,
+    marks, search,
     stage::Stage,
     table::StageError,
     tables,
@@ -22,8 +22,11 @@ pub(crate) struct Step {
     /// The version it starts from.
     pub(crate) from: u32,
     /// What it does from a key on. A crash in between repeats the step from its beginning.
-    pub(crate) run: fn(&Tree, &mut Stage<'_>, &[u8]) -> Result<GoOn, StageError>,
+    pub(crate) run: Run,
 }
+
+/// What a step does from a key on.
+type Run = fn(&Tree, &mut Stage<'_>, &[u8]) -> Result<GoOn, StageError>;
 
 /// The key to go on from when there is more than fits into memory: what is staged is committed first.
 type GoOn = Option<Vec<u8>>;
@@ -44,12 +47,15 @@ const PART_BYTES: usize = 4 * 1024 * 1024;
 /// 4 had received of edits, deletions and reactions, without showing it, takes effect.
 ///
 /// 5 → 6: tables of wallets, API keys and the security log are new (docs/decisions/0032); a session without a wallet is one by a link.
+///
+/// 6 → 7: what messages say is found (docs/decisions/0034): the pages for that are made.
 pub(crate) const STEPS: &[Step] = &[
     Step { from: 1, run: |_, _, _| Ok(None) },
     Step { from: 2, run: |_, _, _| Ok(None) },
     Step { from: 3, run: |_, _, _| Ok(None) },
     Step { from: 4, run: mark_messages },
     Step { from: 5, run: |_, _, _| Ok(None) },
+    Step { from: 6, run: find_words },
 ];
 
 /// Why a migration did not succeed.
@@ -76,16 +82,7 @@ pub(crate) fn migrate(
     while format.version < target {
         let version = format.version;
         let step = steps.iter().find(|step| step.from == version).ok_or(MigrateError::NoStep { version })?;
-        let mut stage = Stage::new(db, sealer);
-        let mut from = Vec::new();
-        while let Some(more) = (step.run)(db, &mut stage, &from)? {
-            stage.keep();
-            let (batch, _) = stage.into_batch(Ledger::read(db)?)?;
-            db.apply_batch(batch)?;
-            db.flush()?;
-            stage = Stage::new(db, sealer);
-            from = more;
-        }
+        let mut stage = in_parts(db, sealer, step.run)?;
         format.version = version.saturating_add(1);
         stage.put_plain(&format::CELL, &format.encode());
         stage.keep();
@@ -95,6 +92,40 @@ pub(crate) fn migrate(
         tracing::info!(from = version, to = format.version, "database migrated");
     }
     Ok(())
+}
+
+/// Runs a step; what it staged last is left to be committed.
+pub(crate) fn in_parts<'a>(db: &'a Db, sealer: &'a Sealer, run: Run) -> Result<Stage<'a>, MigrateError> {
+    let mut stage = Stage::new(db, sealer);
+    let mut from = Vec::new();
+    while let Some(more) = run(db, &mut stage, &from)? {
+        stage.keep();
+        let (batch, _) = stage.into_batch(Ledger::read(db)?)?;
+        db.apply_batch(batch)?;
+        db.flush()?;
+        stage = Stage::new(db, sealer);
+        from = more;
+    }
+    Ok(stage)
+}
+
+/// Version 7: the words of every entry in history. Also after a restore, for an export does not have them.
+pub(crate) fn find_words(tree: &Tree, stage: &mut Stage<'_>, from: &[u8]) -> Result<GoOn, StageError> {
+    let start = if from.is_empty() { vec![tables::MESSAGES.tag()] } else { from.to_vec() };
+    let end = vec![tables::MESSAGES.tag() + 1];
+    let mut count = 0;
+    for key in tree.range(start..end).keys() {
+        let key = key.map_err(ReadError::from)?;
+        if stage.group_bytes() >= PART_BYTES {
+            return Ok(Some(key.to_vec()));
+        }
+        if let Some(row) = legible(tables::MESSAGES.get_at(stage, stage.sealer(), &key))? {
+            search::note_old(stage, &row, &mut count)?;
+            stage.keep();
+        }
+    }
+    search::take_in(stage)?;
+    Ok(None)
 }
 
 /// Version 5: each message as if it came to be in history now; when all are through, the list of conversations.
@@ -311,6 +342,31 @@ mod tests {
             let chats = tables::CONVERSATIONS.get(&*db, &sealer, &(ACCOUNT, chat())).expect("read");
             let last = chats.and_then(|row| row.last).expect("there");
             assert_eq!((last.preview.as_str(), last.deleted), ("", true));
+            books_hold(&db);
+        }
+    }
+
+    #[test]
+    fn what_an_older_history_says_is_in_pages_also_when_the_step_is_cut_short() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let edit = Body::Edit { target: id(2), text: "Edited".into() };
+        let mut rows: Vec<MessageRow> = (1..=600).map(|seq| row(PEER, seq, text("Zürich"))).collect();
+        rows.extend([row(PEER, 601, edit), row(PEER, 602, Body::Delete { target: id(3) })]);
+        let (db, sealer) = version_4(dir.path(), &rows, None);
+        for _ in 0..2 {
+            let mut format = Format::new(4, &sealer);
+            migrate(&db, &sealer, &mut format, 7, STEPS).expect("migrated");
+            assert_eq!(db.scan_prefix([tables::SEARCH_LATE.tag()]).count(), 0);
+            let pages = tables::SEARCH_PAGES.rows_under(&db, &sealer, &()).map(|page| page.expect("read"));
+            let found: Vec<(u64, String)> = pages
+                .flat_map(|page| {
+                    let entries = page.entries();
+                    entries.map(|((hlc, _), text)| (hlc.0 >> 16, text.to_owned())).collect::<Vec<_>>()
+                })
+                .collect();
+            assert_eq!(found.len(), 599, "the deleted one is in none");
+            assert_eq!((&found[0].1[..], &found[1]), ("zurich", &(2, "edited".to_owned())));
+            assert!(found.is_sorted() && found[2].0 == 4);
             books_hold(&db);
         }
     }

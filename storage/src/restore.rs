@@ -11,6 +11,7 @@ use crate::{
     export::{self, END, Header, MAGIC},
     format,
     ledger::Ledger,
+    migrate::{self, MigrateError},
     stage::Stage,
     tables,
     value::MAX_VALUE_BYTES,
@@ -26,6 +27,9 @@ use std::{
 
 /// Rows are written in batches of this many bytes.
 const BATCH_BYTES: usize = 512 * 1024;
+
+/// From this version on messages are searched.
+const SEARCHED: u32 = 7;
 
 const MAX_HEADER_BYTES: usize = 1024;
 
@@ -95,6 +99,9 @@ pub(crate) fn restore(
     }
     let db = db::create_db(&aside, sealer, cache_bytes, header.format.version).map_err(damaged)?;
     let restored = fill(&db, sealer, &path)?;
+    if header.format.version >= SEARCHED {
+        index(&db, sealer).map_err(|error| damaged(error.to_string()))?;
+    }
     db.flush()?;
     drop(db);
     File::open(aside.join("db"))?.sync_all()?;
@@ -141,6 +148,14 @@ fn fill(db: &Db, sealer: &Sealer, path: &Path) -> Result<Restored, RestoreError>
     }
     apply(db, stage, ledger)?;
     Ok(restored)
+}
+
+/// What an export does not have: it follows from the messages. For an older one the migration makes it.
+fn index(db: &Db, sealer: &Sealer) -> Result<(), MigrateError> {
+    let mut stage = migrate::in_parts(db, sealer, migrate::find_words)?;
+    stage.keep();
+    let (batch, _) = stage.into_batch(Ledger::read(db)?)?;
+    Ok(db.apply_batch(batch)?)
 }
 
 fn apply(db: &Db, stage: Stage<'_>, ledger: Ledger) -> Result<Ledger, RestoreError> {

@@ -12,7 +12,7 @@ use crate::{
     value::Value,
 };
 use sled::{Batch, IVec, Tree};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 /// Cells by key; `None` removes.
 type Writes = BTreeMap<Vec<u8>, Option<IVec>>;
@@ -119,6 +119,46 @@ impl<'a> Stage<'a> {
             }
         }
         Ok((batch, ledger))
+    }
+}
+
+impl Stage<'_> {
+    /// The last key of a range, both ends included.
+    pub(crate) fn last_key(&self, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        let mut end = Bound::Included(to.to_vec());
+        loop {
+            let range = (Bound::Included(from.to_vec()), end);
+            let in_tree = self.tree.range::<Vec<u8>, _>(range.clone()).next_back().transpose()?;
+            let staged = [&self.group, &self.batch].into_iter();
+            let staged = staged.filter_map(|writes| writes.range(range.clone()).next_back());
+            let staged = staged.map(|(key, _)| key.clone());
+            let Some(last) = staged.chain(in_tree.map(|(key, _)| key.to_vec())).max() else {
+                return Ok(None);
+            };
+            if self.cell(&last)?.is_some() {
+                return Ok(Some(last));
+            }
+            end = Bound::Excluded(last);
+        }
+    }
+
+    /// The first key of a range, both ends included.
+    pub(crate) fn first_key(&self, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        let mut start = Bound::Included(from.to_vec());
+        loop {
+            let range = (start, Bound::Included(to.to_vec()));
+            let in_tree = self.tree.range::<Vec<u8>, _>(range.clone()).next().transpose()?;
+            let staged = [&self.group, &self.batch].into_iter();
+            let staged = staged.filter_map(|writes| writes.range(range.clone()).next());
+            let staged = staged.map(|(key, _)| key.clone());
+            let Some(first) = staged.chain(in_tree.map(|(key, _)| key.to_vec())).min() else {
+                return Ok(None);
+            };
+            if self.cell(&first)?.is_some() {
+                return Ok(Some(first));
+            }
+            start = Bound::Excluded(first);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::{
     access::{ApiKeyRow, SecurityRow, WalletAddress, WalletRow, WebSessionRow},
     blobs::{FileRow, HoldRow, Holder, PartialRow},
+    search::{LateRow, PageRow},
     table::{AnyTable, Table},
 };
 use pc2_protocols::{
@@ -73,6 +74,12 @@ pub(crate) static AUTO_ACCEPTED: Table<(NodeId, NodeId), AutoRow> = Table::new(0
 pub(crate) static RATES: Table<NodeId, RatesRow> = Table::new(0x1b, "rates of file transfer");
 /// Where in [`MESSAGES`] an entry of that id is, and what became of it. Its rows may be there before the message is.
 pub(crate) static BY_ID: Table<(NodeId, ConversationId, MsgId), Marks> = Table::new(0x1c, "messages by id");
+/// Folded texts, by their first message.
+pub(crate) static SEARCH_PAGES: Table<(NodeId, ConversationId, Hlc, MsgId), PageRow> =
+    Table::new(0x1d, "search pages");
+/// What is not in those pages yet.
+pub(crate) static SEARCH_LATE: Table<(NodeId, ConversationId, Hlc, MsgId), LateRow> =
+    Table::new(0x1e, "late for search");
 pub(crate) static WALLETS: Table<(NodeId, WalletAddress), WalletRow> = Table::new(0x40, "wallets");
 pub(crate) static API_KEYS: Table<[u8; 32], ApiKeyRow> = Table::new(0x41, "API keys");
 pub(crate) static SECURITY: Table<(NodeId, u64), SecurityRow> = Table::new(0x42, "security log");
@@ -110,6 +117,8 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &AUTO_ACCEPTED,
     &RATES,
     &BY_ID,
+    &SEARCH_PAGES,
+    &SEARCH_LATE,
     &WALLETS,
     &API_KEYS,
     &SECURITY,
@@ -131,6 +140,10 @@ pub(crate) fn bucket_prefix(tag: u8) -> Option<usize> {
         // By the first byte of the id, which is random: a conversation of a hundred thousand messages is 256 buckets.
         return Some(TAG + ACCOUNT_AND_CONVERSATION + 1);
     }
+    if tag == SEARCH_PAGES.tag() {
+        // A hundred thousand messages are some 400 pages.
+        return Some(TAG + ACCOUNT_AND_CONVERSATION);
+    }
     if tag == BLOB_FILES.tag() || tag == BLOB_HOLDS.tag() {
         // By the first byte of the hash: a folder of a hundred thousand files is 256 buckets.
         return Some(TAG + 1);
@@ -141,8 +154,8 @@ pub(crate) fn bucket_prefix(tag: u8) -> Option<usize> {
 
 /// Whether a table grows with use rather than with the number of people known: its rows are not looked at by a start.
 pub(crate) fn is_large(tag: u8) -> bool {
-    [MESSAGES.tag(), LINKS.tag(), BY_ID.tag(), BLOB_FILES.tag(), BLOB_HOLDS.tag()].contains(&tag)
-        || is_held_elsewhere(tag)
+    let large = [&MESSAGES as &dyn AnyTable, &LINKS, &BY_ID, &SEARCH_PAGES, &BLOB_FILES, &BLOB_HOLDS];
+    large.iter().any(|table| table.tag() == tag) || is_held_elsewhere(tag)
 }
 
 /// Whether other nodes hold copies of a table's rows: a damaged one is left out, for it is nobody's loss.

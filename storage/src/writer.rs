@@ -20,6 +20,7 @@ use crate::{
     check::Mark,
     disk::{Ballast, Disk},
     ledger::Ledger,
+    search,
     stage::Stage,
     table::StageError,
 };
@@ -311,6 +312,8 @@ impl Thread {
         if stage.is_empty() {
             return Ok(group);
         }
+        search::gather(&mut stage).map_err(|error| error.to_string())?;
+        stage.keep();
         let (batch, ledger) = stage.into_batch(setup.ledger).map_err(|error| error.to_string())?;
         self.tree.apply_batch(batch).map_err(|error| error.to_string())?;
         setup.db.flush().map_err(|error| error.to_string())?;

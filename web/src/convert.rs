@@ -11,7 +11,7 @@ use pc2_protocols::{
     messenger::{
         ContactView, Delivery,
         content::{Body, Hlc},
-        marks::{Entry, Marks},
+        marks::{Entry, Marks, Place},
         rows::{MessageRow, MessageState, Standing},
     },
 };
@@ -121,6 +121,11 @@ fn quote(row: &MessageRow, marks: &Marks) -> Option<dto::Quote> {
 pub(crate) fn order(hlc: Hlc, id: MsgId) -> String {
     let id: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{:016x}{id}", hlc.0)
+}
+
+/// A place as the cursor of a page.
+pub(crate) fn cursor((hlc, id): Place) -> String {
+    order(hlc, id)
 }
 
 /// Reads what [`order`] wrote.

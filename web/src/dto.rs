@@ -236,6 +236,32 @@ out! {
         pub items: Vec<Message>,
         /// Where the page before this one ends; `null` at the beginning of the conversation.
         pub before: Option<String>,
+        /// Where the page after this one begins; `null` at the end of the conversation.
+        pub after: Option<String>,
+    }
+
+    /// Messages that have what was searched for.
+    pub struct SearchPage {
+        /// Newest first.
+        pub items: Vec<SearchHit>,
+        /// Where older ones go on; `null` when there are no more.
+        pub before: Option<String>,
+    }
+
+    /// One of them.
+    pub struct SearchHit {
+        /// The message.
+        pub message: Message,
+        /// What it says around the first hit, in pieces.
+        pub snippet: Vec<SnippetPiece>,
+    }
+
+    /// A piece of what a message says.
+    pub struct SnippetPiece {
+        /// The piece.
+        pub text: String,
+        /// It is what was searched for.
+        pub hit: bool,
     }
 
     /// One message.

@@ -288,7 +288,12 @@ mod tests {
         ("profile:write", &["PATCH /api/identity"]),
         (
             "chat:read",
-            &["GET /api/contacts", "GET /api/contacts/{did}", "GET /api/conversations/{did}/messages"],
+            &[
+                "GET /api/contacts",
+                "GET /api/contacts/{did}",
+                "GET /api/conversations/{did}/messages",
+                "GET /api/search",
+            ],
         ),
         (
             "chat:write",

@@ -41,6 +41,7 @@ mod receipts;
 mod repair;
 mod repair_by_mail;
 pub mod rows;
+pub mod search;
 pub mod session;
 mod sessions;
 mod starts;

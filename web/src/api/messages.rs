@@ -1,12 +1,22 @@
-//! Conversations: pages of history, sending, editing, taking back, reacting, reading.
+//! Conversations: pages of history, searching, sending, editing, taking back, reacting, reading.
 //!
 //! Whose a message is is looked at here, to say so; that nobody changes another's is seen to where messages are written (`pc2-storage`).
 
-use crate::{answer, app::App, convert, dto, problem::Problem, request::Call};
+use crate::{
+    answer,
+    app::App,
+    convert, dto,
+    problem::Problem,
+    request::{self, Call},
+};
 use pc2_protocols::{
     id::{ConversationId, MsgId},
     limits,
-    messenger::{Amendment, Command, Reply, marks::Entry},
+    messenger::{
+        Amendment, Command, Reply,
+        marks::{Entry, Place},
+        search::{Piece, Query},
+    },
 };
 use warp::{http::StatusCode, reply::Response};
 
@@ -19,13 +29,70 @@ const MAX_PAGE: u64 = 100;
 /// `GET /api/conversations/{did}/messages`.
 pub(crate) async fn page(app: &App, call: Call) -> Result<Response, Problem> {
     let conversation = ConversationId::direct(call.did()?);
-    let before = call.asked("before")?.map(|cursor| convert::place(&cursor)).transpose()?;
+    let (before, after) = (cursor(&call, "before")?, cursor(&call, "after")?);
+    let around = call.asked("around")?.map(|id| convert::message_id(&id)).transpose()?;
+    let limit = limit(&call)?;
+    let (node, account) = (&app.node, app.node.account());
+    let page = match (before, after, around) {
+        (before, None, None) => {
+            let (mut entries, more) = node.entries(account, conversation, before, limit).await?;
+            entries.reverse();
+            let newest = entries.last().map(place_of).or(before);
+            (entries, more, newest.filter(|_| before.is_some()))
+        }
+        (None, Some(after), None) => {
+            let (entries, more) = node.entries_after(account, conversation, after, limit).await?;
+            let oldest = entries.first().map_or(after, place_of);
+            (entries, Some(oldest), more)
+        }
+        (None, None, Some(id)) => {
+            let entry = node.entry(account, conversation, id).await?.ok_or_else(Problem::no_message)?;
+            let place = place_of(&entry);
+            let (mut entries, before) = node.entries(account, conversation, Some(place), limit / 2).await?;
+            entries.reverse();
+            entries.push(entry);
+            let (newer, after) = node.entries_after(account, conversation, place, limit / 2).await?;
+            entries.extend(newer);
+            (entries, before, after)
+        }
+        _ => return Err(Problem::bad_request("before, after and around: one of them at most")),
+    };
+    let (entries, before, after) = page;
+    let items = entries.into_iter().filter_map(convert::entry).collect();
+    let (before, after) = (before.map(convert::cursor), after.map(convert::cursor));
+    Ok(answer::json(StatusCode::OK, &dto::MessagePage { items, before, after }))
+}
+
+fn cursor(call: &Call, name: &str) -> Result<Option<Place>, Problem> {
+    call.asked(name)?.map(|cursor| convert::place(&cursor)).transpose()
+}
+
+fn limit(call: &Call) -> Result<usize, Problem> {
     let limit = call.number("limit")?.unwrap_or(PAGE).clamp(1, MAX_PAGE);
-    let limit = usize::try_from(limit).map_err(Problem::bad_request)?;
-    let (entries, more) = app.node.entries(app.node.account(), conversation, before, limit).await?;
-    let items = entries.into_iter().rev().filter_map(convert::entry).collect();
-    let before = more.map(|(hlc, id)| convert::order(hlc, id));
-    Ok(answer::json(StatusCode::OK, &dto::MessagePage { items, before }))
+    usize::try_from(limit).map_err(Problem::bad_request)
+}
+
+fn place_of(entry: &Entry) -> Place {
+    (entry.row.content.hlc, entry.row.content.id)
+}
+
+/// `GET /api/search`.
+pub(crate) async fn search(app: &App, call: Call) -> Result<Response, Problem> {
+    let typed = call.asked("q")?.unwrap_or_default();
+    let query = Query::parse(&typed).map_err(Problem::bad_request)?;
+    let conversation = call.asked("conversation")?.map(|did| request::did(&did)).transpose()?;
+    let conversation = conversation.map(ConversationId::direct);
+    let before = cursor(&call, "before")?;
+    let limit = limit(&call)?;
+    let found = app.node.search(app.node.account(), conversation, query.clone(), before, limit).await?;
+    let last = found.last().map(place_of).filter(|_| found.len() >= limit);
+    let items = found.into_iter().filter_map(convert::entry).map(|message| {
+        let pieces = query.snippet(&message.text).into_iter();
+        let snippet = pieces.map(|Piece { text, hit }| dto::SnippetPiece { text, hit }).collect();
+        dto::SearchHit { message, snippet }
+    });
+    let page = dto::SearchPage { items: items.collect(), before: last.map(convert::cursor) };
+    Ok(answer::json(StatusCode::OK, &page))
 }
 
 /// `POST /api/conversations/{did}/messages`. The same `client_id` again is the same message.

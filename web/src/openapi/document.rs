@@ -45,7 +45,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     macro_rules! describe {
         ($generator:ident: $($name:ident)*) => { $( $generator.subschema_for::<dto::$name>(); )* };
     }
-    describe!(out: Problem Health WhoAmI Session SignInText WalletList Wallet SessionList KeyList NewKey SecurityLog LoginLink Identity ContactList Invitation MessagePage Network Reach Doctor
+    describe!(out: Problem Health WhoAmI Session SignInText WalletList Wallet SessionList KeyList NewKey SecurityLog LoginLink Identity ContactList Invitation MessagePage SearchPage Network Reach Doctor
         StoredRecord Record Card TransferList Transfer TransferSettings BlobProof Frame Setup PhraseWords Restoring);
     let mut incoming = SchemaGenerator::new(settings.for_deserialize());
     describe!(incoming: UseLink UseWallet AddWallet ChangeWallet AddKey SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles

@@ -181,9 +181,19 @@ pub(crate) static ROUTES: &[Route] = &[
     )
     .asks(&[
         ("before", "the cursor of the page that follows"),
+        ("after", "the cursor of the page that this one follows"),
+        ("around", "a message to have in the middle, instead of a cursor"),
         ("limit", "messages on the page, 1 to 100; 50 unless told"),
     ])
     .gives(200, "MessagePage"),
+    at(Method::GET, "/api/search", CHAT_READ, "Find messages by what they say", by!(messages::search))
+        .asks(&[
+            ("q", "words; the last one may be half of one; 256 bytes at most"),
+            ("conversation", "the DID of a person: only what was said with them"),
+            ("before", "the cursor of the page that follows"),
+            ("limit", "messages on the page, 1 to 100; 50 unless told"),
+        ])
+        .gives(200, "SearchPage"),
     at(Method::POST, "/api/conversations/{did}/messages", CHAT_WRITE, "Send a message", by!(messages::send))
         .takes("SendMessage")
         .gives(202, "Message"),

@@ -4,6 +4,7 @@ mod accounts;
 mod amend;
 mod files;
 mod keeper;
+mod search;
 mod setup;
 mod site;
 

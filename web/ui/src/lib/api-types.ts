@@ -407,6 +407,8 @@ export type MessageBody =
 
 /** A page of a conversation. */
 export type MessagePage = {
+  /** Where the page after this one begins; `null` at the end of the conversation. */
+  after: string | null
   /** Where the page before this one ends; `null` at the beginning of the conversation. */
   before: string | null
   /** Oldest first. */
@@ -665,6 +667,22 @@ export type Restoring = {
 /** What somebody is to this node. */
 export type Role = 'owner' | 'admin' | 'member'
 
+/** One of them. */
+export type SearchHit = {
+  /** The message. */
+  message: Message
+  /** What it says around the first hit, in pieces. */
+  snippet: SnippetPiece[]
+}
+
+/** Messages that have what was searched for. */
+export type SearchPage = {
+  /** Where older ones go on; `null` when there are no more. */
+  before: string | null
+  /** Newest first. */
+  items: SearchHit[]
+}
+
 /** Something that happened. */
 export type SecurityEntry = {
   /** When; the last time for what is counted. */
@@ -873,6 +891,14 @@ export type SignedIn = {
   this: boolean
   /** With which wallet; `null` for the owner by a link. */
   wallet: string | null
+}
+
+/** A piece of what a message says. */
+export type SnippetPiece = {
+  /** It is what was searched for. */
+  hit: boolean
+  /** The piece. */
+  text: string
 }
 
 /** How the owner stands to a person. */

@@ -119,8 +119,12 @@ export const api = {
   /** `keepalive` lets it outlive the page, for removals whose Undo ends because the page closes. */
   remove: (did: string) => call<void>('DELETE', contact(did), undefined, { keepalive: true }),
 
-  messages: (did: string, before: string | null, limit: number) => {
-    const query = new URLSearchParams({ limit: String(limit), ...(before === null ? {} : { before }) })
+  messages: (did: string, { limit, ...cursor }: { limit: number; before?: string; after?: string }) => {
+    const query = new URLSearchParams({ limit: String(limit), ...cursor })
+    return call<MessagePage>('GET', `${conversation(did)}/messages?${query}`)
+  },
+  around: (did: string, around: string, limit: number) => {
+    const query = new URLSearchParams({ limit: String(limit), around })
     return call<MessagePage>('GET', `${conversation(did)}/messages?${query}`)
   },
   send: (did: string, message: SendMessage) => call<Message>('POST', `${conversation(did)}/messages`, message),

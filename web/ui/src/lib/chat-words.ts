@@ -17,7 +17,20 @@ export const words = {
   stop: 'Stop replying or editing',
   save: 'Save',
   jump: (name: string) => `Go to the message of ${name} that this answers`,
-  notFound: 'That message is too far back to go to from here',
+  notFound: 'That message is not here any more',
+  newer: 'Loading later messages…',
+  newerFailed: 'Later messages did not load.',
+  findEntry: 'Search messages…',
+  findIn: (name: string) => `Search messages with ${name}`,
+  findClose: 'Close search',
+  found: 'Messages',
+  foundList: 'Messages found',
+  foundNone: (query: string) => `No message has “${query}”`,
+  foundFailed: 'The search did not work',
+  foundCount: (n: number, more: boolean) => (n === 1 && !more ? '1 message found' : `${n}${more ? ' or more' : ''} messages found`),
+  unknown: 'Somebody you removed',
+  foundMore: 'Older messages',
+  searching: 'Searching…',
 }
 
 /** Few enough to choose from at a glance. */

@@ -40,7 +40,8 @@ export const words = {
   people: {
     title: 'Chats',
     list: 'Conversations',
-    search: 'Search people',
+    search: 'Search people and messages',
+    messages: 'Messages',
     clear: 'Clear search',
     chats: 'Chats',
     requests: 'Requests',

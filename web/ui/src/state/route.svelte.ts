@@ -2,7 +2,7 @@
  * Where the page is, kept in the address behind `#`: so back, forward, reload and bookmarks work, and nothing
  * of it reaches a server's log. It is the place of the app in front; where the others are is in `desk`.
  */
-export type ChatRoute = { at: 'chats' } | { at: 'requests' } | { at: 'person'; did: string }
+export type ChatRoute = { at: 'chats' } | { at: 'requests' } | { at: 'person'; did: string; message: string | null }
 export type Route =
   | ChatRoute
   /** Nowhere in particular: the desktop as it was. */
@@ -12,11 +12,11 @@ export type Route =
   | { at: 'sign-in'; token: string }
 
 function parse(hash: string): Route {
-  const [, first = '', second = ''] = hash.replace(/^#/, '').split('/')
+  const [, first = '', second = '', third = ''] = hash.replace(/^#/, '').split('/')
   if (first === '') return { at: 'desk' }
   if (first === 'sign-in' && second) return { at: 'sign-in', token: second }
   if (first === 'requests') return { at: 'requests' }
-  if (first === 'chat') return second ? { at: 'person', did: decode(second) } : { at: 'chats' }
+  if (first === 'chat') return second ? { at: 'person', did: decode(second), message: third || null } : { at: 'chats' }
   return { at: 'app', app: first, section: decode(second) }
 }
 
@@ -44,6 +44,7 @@ export const hrefs = {
   network: '#/network',
   settings: (section = '') => `#/settings${section && `/${section}`}`,
   person: (did: string) => `#/chat/${did}`,
+  message: (did: string, id: string) => `#/chat/${did}/${id}`,
 }
 
 class Place {

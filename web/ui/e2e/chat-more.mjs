@@ -1,0 +1,143 @@
+/**
+ * Two people with real nodes and a long history: searching, going to a message far back, the browser staying light.
+ *
+ *   PC2_BIN=target/debug/pc2 node --test e2e/chat-more.mjs
+ */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { test } from 'node:test'
+import { complaints, inspect, openBrowser, person } from './browser.mjs'
+import { Node, place } from './nodes.mjs'
+import { ask, compose, hears, log, row, say, signIn, SOON } from './page.mjs'
+
+const pc2 = process.env.PC2_BIN
+if (!pc2) {
+  console.error('PC2_BIN must name the pc2 binary')
+  process.exit(1)
+}
+
+/** More than the page keeps, so that far ones are let go. */
+const HISTORY = 470
+/** As in `thread.svelte.ts`. */
+const MOST = 400
+
+test('A long conversation', { timeout: 300_000 }, async (t) => {
+  const { root, remove } = place()
+  const browser = await openBrowser()
+  const nodes = []
+  const node = async (name) => nodes[nodes.push(await Node.make(pc2, name, root)) - 1]
+  try {
+    const atAlices = await (await node('Alice')).start()
+    const atBobs = await (await node('Bob')).start(atAlices.address)
+    const alice = await person(browser, 'Alice')
+    const bob = await person(browser, 'Bob')
+    await signIn(alice, atAlices)
+    await signIn(bob, atBobs)
+    const conversation = (did, rest = '') => `/api/conversations/${encodeURIComponent(did)}${rest}`
+
+    await t.test('hundreds of messages are written and read', async () => {
+      const { link } = await ask(alice, 'POST', '/api/invitations')
+      await ask(bob, 'POST', '/api/contacts', { invitation: link, text: 'Hello Alice' })
+      await row(alice, 'Bob').click({ timeout: SOON })
+      await hears(alice, 'Bob', 'Hello Alice')
+      await row(bob, 'Alice').click({ timeout: SOON })
+      const rare = { 3: 'Grüße aus Zürich', 40: 'the ferry leaves at dawn', 465: 'nobody was in Zurich' }
+      for (let number = 1; number <= HISTORY; number++) {
+        const text = rare[number] ?? `message number ${number}`
+        const sent = await ask(bob, 'POST', conversation(atAlices.who.did, '/messages'), { client_id: randomUUID(), text })
+        assert.ok(sent.id, JSON.stringify(sent))
+      }
+      await hears(alice, 'Bob', `message number ${HISTORY}`)
+    })
+
+    const found = ({ page }) => page.getByRole('list', { name: 'Messages found' }).getByRole('link')
+    const search = ({ page }) => page.getByRole('searchbox', { name: 'Search people and messages' })
+    const bubbles = ({ page }) => page.locator('li[id^=message-]')
+    const focused = ({ page }) => page.evaluate(() => document.activeElement?.textContent ?? '')
+
+    await t.test('the people’s search finds messages of all, and a click goes to one in its place', async () => {
+      await search(alice).fill('zur')
+      await found(alice).nth(1).waitFor({ timeout: SOON })
+      assert.deepEqual(await alice.page.locator('a[data-found] mark').allTextContents(), ['Zur', 'Zür'])
+      await inspect(alice, 'search')
+      await found(alice).nth(1).click()
+      await log(alice, 'Bob').getByText('Grüße aus Zürich').waitFor({ timeout: SOON })
+      assert.match(await focused(alice), /Grüße aus Zürich/)
+      await log(alice, 'Bob').getByText('message number 2', { exact: true }).waitFor()
+      await log(alice, 'Bob').getByText('message number 4', { exact: true }).waitFor()
+      assert.ok((await bubbles(alice).count()) <= MOST)
+    })
+
+    await t.test('in a conversation Ctrl F searches by keyboard alone', async () => {
+      await compose(alice, 'Bob').focus()
+      await alice.page.keyboard.press('Control+f')
+      await alice.page.keyboard.type('ferry da')
+      await found(alice).first().waitFor({ timeout: SOON })
+      await inspect(alice, 'search in conversation')
+      await alice.page.keyboard.press('ArrowDown')
+      await alice.page.keyboard.press('Enter')
+      await log(alice, 'Bob').getByText('the ferry leaves at dawn').waitFor({ timeout: SOON })
+      await alice.page.waitForFunction(() => document.activeElement?.textContent?.includes('the ferry leaves at dawn'))
+      await alice.page.getByRole('searchbox', { name: 'Search messages with Bob' }).focus()
+      await alice.page.keyboard.type(' unfindable')
+      await alice.page.getByText('No message has').first().waitFor({ timeout: SOON })
+      await alice.page.keyboard.press('Escape')
+      assert.match(await alice.page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? ''), /Message to Bob/)
+    })
+
+    await t.test('scrolling from far back to the newest keeps the page small and has no holes', async () => {
+      const box = log(alice, 'Bob')
+      for (let step = 0; step < 200; step++) {
+        if (await box.getByText(`message number ${HISTORY}`, { exact: true }).count()) break
+        await box.evaluate((element) => element.scrollBy(0, 4000))
+        await alice.page.waitForTimeout(30)
+        assert.ok((await bubbles(alice).count()) <= MOST)
+      }
+      const texts = await box.locator('.bubble > .text').allTextContents()
+      const numbers = texts.map((text) => Number(/number (\d+)/.exec(text)?.[1])).filter(Boolean)
+      const holes = numbers.filter((number, at) => at > 0 && number !== numbers[at - 1] + 1 && number !== numbers[at - 1] + 2)
+      assert.deepEqual(holes, [])
+      assert.equal(numbers.at(-1), HISTORY)
+    })
+
+    await t.test('who reads far back is not moved by what comes, and one click goes to the newest', async () => {
+      await search(alice).fill('ferry')
+      await found(alice).filter({ hasText: 'ferry' }).click({ timeout: SOON })
+      await log(alice, 'Bob').getByText('the ferry leaves at dawn').waitFor({ timeout: SOON })
+      await say(bob, 'Alice', 'are you still reading?')
+      await alice.page.getByRole('button', { name: '1 new message' }).waitFor({ timeout: SOON })
+      assert.equal(await log(alice, 'Bob').getByText('are you still reading?').count(), 0)
+      await alice.page.getByRole('button', { name: '1 new message' }).click()
+      await hears(alice, 'Bob', 'are you still reading?')
+    })
+
+    await t.test('what was edited or deleted is found no more', async () => {
+      const { items } = await ask(bob, 'GET', '/api/search?q=ferry')
+      const path = conversation(atAlices.who.did, `/messages/${items[0].message.id}`)
+      await ask(bob, 'PATCH', path, { text: 'the train leaves at dawn' })
+      await alice.page.waitForFunction(async () => (await (await fetch('/api/search?q=train')).json()).items.length === 1)
+      assert.deepEqual((await ask(alice, 'GET', '/api/search?q=ferry')).items, [])
+      await ask(bob, 'DELETE', path)
+      await alice.page.waitForFunction(async () => (await (await fetch('/api/search?q=train')).json()).items.length === 0)
+    })
+
+    await t.test('on a phone it fits', async () => {
+      const phone = await person(browser, 'Phone', { viewport: { width: 360, height: 740 }, hasTouch: true })
+      await signIn(phone, atAlices)
+      await search(phone).fill('zur')
+      await found(phone).nth(1).waitFor({ timeout: SOON })
+      await inspect(phone, 'search phone')
+      await found(phone).nth(1).click()
+      await log(phone, 'Bob').getByText('Grüße aus Zürich').waitFor({ timeout: SOON })
+      const wide = await phone.page.evaluate(() => document.documentElement.scrollWidth > innerWidth)
+      assert.equal(wide, false)
+      await phone.context.close()
+    })
+
+    assert.deepEqual(complaints, [])
+  } finally {
+    await browser.close()
+    for (const each of nodes) await each.kill()
+    remove()
+  }
+})
