@@ -6,7 +6,7 @@
 //!
 //! Not here: hashing and files (`pc2-storage`, `blobs`), who asks whom for what.
 
-use crate::limits::{BLOB_GROUP_BYTES, MAX_BLOB_BYTES, MAX_BLOB_RANGES};
+use crate::limits::{BLOB_GROUP_BYTES, MAX_BLOB_BYTES, MAX_BLOB_RANGES, PIECE_BYTES, PIECE_GROUPS};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -59,6 +59,35 @@ impl BlobSize {
         let at = |group: u32| u64::from(group).saturating_mul(BLOB_GROUP_BYTES).min(self.0);
         at(groups.start)..at(groups.end)
     }
+
+    /// How many pieces a file of this size has, if it is sent in pieces.
+    #[must_use]
+    pub fn pieces(self) -> u32 {
+        u32::try_from(self.0.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX)
+    }
+
+    /// The size of one of its pieces: that of all but the last is [`PIECE_BYTES`].
+    #[must_use]
+    pub fn of_piece(self, piece: u32) -> Self {
+        Self(self.0.saturating_sub(u64::from(piece).saturating_mul(PIECE_BYTES)).min(PIECE_BYTES))
+    }
+}
+
+/// The piece in which a group lies.
+#[must_use]
+pub const fn piece_of(group: u32) -> u32 {
+    group / PIECE_GROUPS
+}
+
+/// A range of groups, cut where pieces end.
+pub fn by_pieces(groups: Range<u32>) -> impl Iterator<Item = Range<u32>> {
+    let mut at = groups.start;
+    std::iter::from_fn(move || {
+        let end = piece_of(at).saturating_add(1).saturating_mul(PIECE_GROUPS).min(groups.end);
+        let cut = at..end;
+        at = end;
+        (!cut.is_empty()).then_some(cut)
+    })
 }
 
 /// Some groups of a blob: ranges in order, with something in each and between any two, at most [`MAX_BLOB_RANGES`] of them.

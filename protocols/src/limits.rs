@@ -447,6 +447,13 @@ pub const RECONCILE_EVERY: Duration = Duration::from_secs(3_600);
 /// Largest blob, in bytes. A terabyte: beyond what people send, and what its books (8 MiB of marks in memory, 4 GiB of tree on disk) stay bearable for.
 pub const MAX_BLOB_BYTES: u64 = 1 << 40;
 
+/// Groups of a piece: 64 MiB. A file larger than that is offered before it was hashed, and hashed piece by piece as it is asked for: the first piece takes
+/// a hundredth of a second of a processor, half a second of a slow disk. Both sides must agree on it.
+pub const PIECE_GROUPS: u32 = 4_096;
+
+/// Bytes of a piece.
+pub const PIECE_BYTES: u64 = PIECE_GROUPS as u64 * BLOB_GROUP_BYTES;
+
 /// What of a blob is proven at once, in bytes: 16 chunks of BLAKE3. A tree is 0.4 % of its blob; a group is what the fastest
 /// processors hash side by side. Both sides must agree on it.
 pub const BLOB_GROUP_BYTES: u64 = 16 * 1024;

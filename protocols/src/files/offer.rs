@@ -56,6 +56,18 @@ pub enum Offered {
         /// Bytes of that list, 1 to [`limits::MAX_MANIFEST_BYTES`].
         manifest_size: BlobSize,
     },
+    /// One file of more than [`limits::PIECE_BYTES`], offered before it was hashed. It is proven piece by piece: who offers it says the hash of
+    /// each piece when it is first asked for something of it, and stays with that.
+    Pieces {
+        /// As its owner calls it, 1 to [`limits::MAX_OFFER_NAME_BYTES`].
+        name: String,
+        /// What its owner takes it for, as that of a file.
+        mime: String,
+        /// By which it is asked for: drawn at random by who offers, and no hash.
+        key: BlobId,
+        /// Its bytes.
+        size: BlobSize,
+    },
 }
 
 /// Why something is no acceptable offer.
@@ -81,6 +93,12 @@ pub enum BadOffer {
     /// A list of nothing, or larger than lists may be.
     #[error("the list of a folder's files may have 1 to {} bytes", limits::MAX_MANIFEST_BYTES)]
     BadManifestSize,
+    /// A file that may as well be hashed before.
+    #[error("a file that is sent in pieces has more than {} bytes", limits::PIECE_BYTES)]
+    TooSmall,
+    /// Somebody else is to have a file that nobody has hashed.
+    #[error("a file that is sent in pieces has no other holders")]
+    PiecesElsewhere,
     /// More than are asked, or one twice.
     #[error("an offer names {} different other holders at most", limits::MAX_OFFER_HOLDERS)]
     BadHolders,
@@ -98,6 +116,9 @@ impl FileOffer {
         if holders.len() != self.holders.len() || holders.len() > limits::MAX_OFFER_HOLDERS {
             return Err(BadOffer::BadHolders);
         }
+        if self.what.is_in_pieces() && !self.holders.is_empty() {
+            return Err(BadOffer::PiecesElsewhere);
+        }
         self.what.check()
     }
 }
@@ -107,7 +128,7 @@ impl Offered {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::File { name, .. } | Self::Collection { name, .. } => name,
+            Self::File { name, .. } | Self::Collection { name, .. } | Self::Pieces { name, .. } => name,
         }
     }
 
@@ -115,17 +136,18 @@ impl Offered {
     #[must_use]
     pub const fn size(&self) -> BlobSize {
         match self {
-            Self::File { size, .. } => *size,
+            Self::File { size, .. } | Self::Pieces { size, .. } => *size,
             Self::Collection { total, .. } => *total,
         }
     }
 
-    /// The blob that the offer itself names: the file, or the list of the collection. And its size.
+    /// The blob that the offer itself names: the file, or the list of the collection; of a file in pieces the key by which it is asked for. And its size.
     #[must_use]
     pub const fn blob(&self) -> (BlobId, BlobSize) {
         match self {
             Self::File { blob, size, .. } => (*blob, *size),
             Self::Collection { manifest, manifest_size, .. } => (*manifest, *manifest_size),
+            Self::Pieces { key, size, .. } => (*key, *size),
         }
     }
 
@@ -135,17 +157,27 @@ impl Offered {
         matches!(self, Self::Collection { .. })
     }
 
+    /// Whether it is a file that is proven piece by piece.
+    #[must_use]
+    pub const fn is_in_pieces(&self) -> bool {
+        matches!(self, Self::Pieces { .. })
+    }
+
     fn check(&self) -> Result<(), BadOffer> {
         if self.name().is_empty() {
             return Err(BadOffer::NoName);
         }
         at_most("name", self.name(), limits::MAX_OFFER_NAME_BYTES)?;
-        match self {
-            Self::File { mime, .. } => {
-                at_most("media type", mime, limits::MAX_MIME_BYTES)?;
-                let printable = mime.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-                if printable { Ok(()) } else { Err(BadOffer::BadMime) }
+        if let Self::File { mime, .. } | Self::Pieces { mime, .. } = self {
+            at_most("media type", mime, limits::MAX_MIME_BYTES)?;
+            if !mime.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+                return Err(BadOffer::BadMime);
             }
+        }
+        match self {
+            Self::File { .. } => Ok(()),
+            Self::Pieces { size, .. } if size.bytes() <= limits::PIECE_BYTES => Err(BadOffer::TooSmall),
+            Self::Pieces { .. } => Ok(()),
             Self::Collection { count, manifest_size, .. } => {
                 let most = u32::try_from(limits::MAX_COLLECTION_FILES).unwrap_or(u32::MAX);
                 let most_bytes = u64::try_from(limits::MAX_MANIFEST_BYTES).unwrap_or(u64::MAX);
@@ -212,6 +244,21 @@ mod tests {
         for size in [0, 32 * 1024 * 1024 + 1] {
             assert_eq!(folder(1, size).check(), Err(BadOffer::BadManifestSize));
         }
+    }
+
+    #[test]
+    fn a_file_in_pieces_has_more_than_one_and_nobody_else_has_it() {
+        let pieces = |size, holders| {
+            let (name, key) = ("film".to_owned(), BlobId::from_bytes([1; 32]));
+            let size = BlobSize::try_from(size).expect("not too large");
+            let what = Offered::Pieces { name, mime: String::new(), key, size };
+            FileOffer { what, holders, ..file("x", "") }.check()
+        };
+        assert_eq!(pieces((64 << 20) + 1, vec![]), Ok(()));
+        assert_eq!(pieces(1 << 40, vec![]), Ok(()));
+        assert_eq!(pieces(64 << 20, vec![]), Err(BadOffer::TooSmall));
+        let other = vec![NodeId::from_bytes([1; 32])];
+        assert_eq!(pieces(1 << 40, other), Err(BadOffer::PiecesElsewhere));
     }
 
     #[test]

@@ -147,6 +147,9 @@ impl Files {
         if !member && pull.size != size {
             return Err(Refusal::Invalid);
         }
+        if what.is_in_pieces() && !pull.is_of_one_piece() {
+            return Err(Refusal::Invalid);
+        }
         if self.can_serve(transfer) { Ok(member) } else { Err(Refusal::Busy) }
     }
 

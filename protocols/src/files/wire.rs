@@ -8,7 +8,7 @@
 //! Not here: who may ask ([`super::machine`](super)), the bytes of groups (`pc2-storage`, `blobs`), streams and their ends (`pc2-actors`).
 
 use crate::{
-    blob::{BlobSize, Groups},
+    blob::{BlobSize, Groups, piece_of},
     codec::{self, DecodeError},
     id::{BlobId, OfferId},
     limits::MAX_FILE_FRAME_BYTES,
@@ -51,7 +51,7 @@ pub enum Request {
 pub struct Pull {
     /// The offer that gives the right to it.
     pub offer: OfferId,
-    /// The blob: what the offer names, or one in the list of its collection.
+    /// The blob: what the offer names, or one in the list of its collection; the key of what is offered in pieces.
     pub blob: BlobId,
     /// Its size, as the asker was told.
     pub size: BlobSize,
@@ -83,6 +83,11 @@ pub enum Answer {
     Refused {
         /// Why.
         reason: Refusal,
+    },
+    /// To `Pull` of what is offered in pieces: the groups asked for follow, all of one piece, with their proof by its hash.
+    SendingPiece {
+        /// The hash of the piece, as of a blob that has its bytes and no others.
+        piece: BlobId,
     },
 }
 
@@ -141,6 +146,14 @@ impl Pull {
     #[must_use]
     pub fn holds(&self) -> bool {
         !self.groups.is_empty() && self.groups.fit(self.size)
+    }
+
+    /// Whether all groups are of one piece.
+    #[must_use]
+    pub fn is_of_one_piece(&self) -> bool {
+        let mut pieces =
+            self.groups.ranges().flat_map(|range| [range.start, range.end.saturating_sub(1)]).map(piece_of);
+        pieces.next().is_none_or(|first| pieces.all(|piece| piece == first))
     }
 }
 

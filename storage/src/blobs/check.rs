@@ -10,9 +10,10 @@
 use super::{
     BlobError, Progress,
     marks::{self, Marks},
+    proof::merge,
     rows::{FileRow, Kind, PartialRow},
     store::{BlobStore, is_small},
-    tree::{self, Pairs, STRETCH},
+    tree::STRETCH,
 };
 use pc2_protocols::{blob::BlobSize, id::BlobId};
 use std::{fmt, fs::File, io, ops::Range, path::PathBuf};
@@ -156,11 +157,11 @@ impl BlobStore {
     ) -> Result<(), BlobError> {
         let path = row.path().to_owned();
         checked.blobs += 1;
-        let wrong = match self.open_at(row.id, &path, row.seen) {
+        let wrong = match self.open_at(row) {
             Ok(reader) => {
                 let mut bad = Vec::new();
                 for stretch in stretches(0..row.seen.size.groups()) {
-                    merge(&mut bad, reader.unproven(stretch.clone()));
+                    merge(&mut bad, reader.unproven(stretch.clone())?);
                     checked.pass(row.seen.size, &stretch, progress)?;
                 }
                 match (bad.is_empty(), reader.check()) {
@@ -236,12 +237,18 @@ impl BlobStore {
         let open = |path: &PathBuf| File::open(path).map_err(BlobError::io(path));
         let (data, tree, marks) = (open(&paths.data)?, open(&paths.tree)?, open(&paths.marks)?);
         let found = marks::read(&marks, row.id, row.size).map_err(BlobError::io(&paths.marks))?;
-        let tree = tree::with(row.id, row.size, Pairs::File(tree));
         let (mut bad, mut by_tree) = (Vec::new(), Vec::new());
         for stretch in found.marks.runs(true, 0).flat_map(stretches) {
-            let unproven = tree::unproven(&tree, &data, stretch.clone());
+            let unproven = row
+                .proof
+                .unproven(row.id, row.size, (&data, &tree), stretch.clone())
+                .map_err(BlobError::io(&paths.tree))?;
             for group in unproven.iter().cloned().flatten() {
-                if !tree::proves(&tree, &data, group) {
+                if !row
+                    .proof
+                    .proves(row.id, row.size, (&data, &tree), group)
+                    .map_err(BlobError::io(&paths.tree))?
+                {
                     merge(&mut by_tree, Some(group..group.saturating_add(1)));
                 }
             }
@@ -310,16 +317,6 @@ fn told(error: &BlobError) -> Wrong {
 fn stretches(range: Range<u32>) -> impl Iterator<Item = Range<u32>> {
     let end = range.end;
     range.step_by(STRETCH as usize).map(move |start| start..end.min(start.saturating_add(STRETCH)))
-}
-
-/// Adds ranges behind others, joining those that touch.
-fn merge(all: &mut Vec<Range<u32>>, more: impl IntoIterator<Item = Range<u32>>) {
-    for range in more {
-        match all.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => all.push(range),
-        }
-    }
 }
 
 /// What is known to be damaged, but not where.

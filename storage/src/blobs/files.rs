@@ -3,13 +3,18 @@
 //! Not here: what is written to them, and in which order it is made to survive ([`super::partial`]).
 
 use super::{
-    BlobError,
+    BlobError, Proof,
     marks::{self, Marks},
+    proof,
+    rows::PartialRow,
     store::{Inner, PartialPaths, is_small, remove},
-    tree::{self, Pairs},
 };
 use crate::disk;
-use pc2_protocols::{blob::BlobSize, id::BlobId, limits::BLOB_GROUP_BYTES};
+use pc2_protocols::{
+    blob::BlobSize,
+    id::BlobId,
+    limits::{BLOB_GROUP_BYTES, PIECE_GROUPS},
+};
 use rustix::{
     fs::{OFlags, SeekFrom},
     io::Errno,
@@ -40,18 +45,18 @@ pub(crate) struct Books {
 const MOST_UNMARKED: u32 = 2_048;
 
 /// Adds to the marks those groups that the data has without being marked, as far as they are proven, and returns them.
-fn unmarked(marks: &mut Marks, id: BlobId, size: BlobSize, data: &File, tree: &File) -> io::Result<Vec<u32>> {
-    let tree = tree::with(id, size, Pairs::File(tree.try_clone()?));
+fn unmarked(marks: &mut Marks, row: &PartialRow, data: &File, trees: &File) -> io::Result<Vec<u32>> {
     let (mut found, mut left) = (Vec::new(), MOST_UNMARKED);
     for missing in marks.runs(false, 0).collect::<Vec<_>>() {
         let mut at = missing.start;
         while at < missing.end && left > 0 {
-            let Some(written) = written(data, size.span(&(at..missing.end)))? else { break };
+            let Some(written) = written(data, row.size.span(&(at..missing.end)))? else { break };
             let from = u32::try_from(written.start / BLOB_GROUP_BYTES).unwrap_or(u32::MAX).max(at);
             let to = u32::try_from(written.end.div_ceil(BLOB_GROUP_BYTES)).unwrap_or(u32::MAX);
             let to = to.min(missing.end).min(from.saturating_add(left)).max(from.saturating_add(1));
             left = left.saturating_sub(to.saturating_sub(from));
-            let mut unproven = tree::unproven(&tree, data, from..to).into_iter().flatten().peekable();
+            let unproven = row.proof.unproven(row.id, row.size, (data, trees), from..to)?;
+            let mut unproven = unproven.into_iter().flatten().peekable();
             for group in from..to {
                 if unproven.next_if_eq(&group).is_none() {
                     marks.add(group);
@@ -62,6 +67,33 @@ fn unmarked(marks: &mut Marks, id: BlobId, size: BlobSize, data: &File, tree: &F
         }
     }
     Ok(found)
+}
+
+/// Proves the groups of doubtful pages by data and tree. Groups of a piece whose hash is not known (any more) are not there, whatever the marks say.
+fn prove(found: &mut marks::Found, row: &PartialRow, data: &File, trees: &File) -> io::Result<()> {
+    for page in &found.doubtful {
+        let groups = marks::groups_of(*page, row.size.groups());
+        let mut at = groups.start;
+        for bad in row.proof.unproven(row.id, row.size, (data, trees), groups.clone())? {
+            (at..bad.start).for_each(|group| {
+                found.marks.add(group);
+            });
+            at = bad.end;
+        }
+        (at..groups.end).for_each(|group| {
+            found.marks.add(group);
+        });
+    }
+    if row.proof == Proof::Pieces {
+        for (piece, root) in (0..).zip(proof::read_roots(trees, row.size)?) {
+            let first = PIECE_GROUPS.saturating_mul(piece);
+            if root.is_none() {
+                let groups = first..first.saturating_add(row.size.of_piece(piece).groups());
+                groups.for_each(|group| found.marks.remove(group));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The first stretch of a file that is no hole; `None` when there is none in the range.
@@ -78,7 +110,7 @@ fn written(data: &File, range: Range<u64>) -> io::Result<Option<Range<u64>>> {
 }
 
 /// Makes the files of a blob of which nothing is there. None of them may exist: what is in the way is somebody's.
-pub(crate) fn create(inner: &Inner, id: BlobId, size: BlobSize) -> Result<Files, BlobError> {
+pub(crate) fn create(inner: &Inner, id: BlobId, size: BlobSize, proof: Proof) -> Result<Files, BlobError> {
     let paths = inner.partial(id);
     let create = |path: &PathBuf, length: u64| {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
@@ -88,7 +120,7 @@ pub(crate) fn create(inner: &Inner, id: BlobId, size: BlobSize) -> Result<Files,
     let books = if is_small(size) {
         None
     } else {
-        let tree = create(&paths.tree, tree::bytes(size))?;
+        let tree = create(&paths.tree, proof.bytes(size))?;
         let marks = create(&paths.marks, 0)?;
         marks::create(&marks, id, size)
             .and_then(|()| inner.disk.sync(&marks))
@@ -106,8 +138,9 @@ impl Inner {
         &self,
         id: BlobId,
         size: BlobSize,
+        proof: Proof,
     ) -> Result<Option<(Files, Marks, Vec<u32>)>, BlobError> {
-        let Some(row) = self.rows.blob_partial(id)? else { return Ok(None) };
+        let Some(row) = self.rows.blob_partial(id)?.filter(|row| row.proof == proof) else { return Ok(None) };
         let paths = self.partial(id);
         let open = |path: &PathBuf| {
             let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
@@ -136,7 +169,7 @@ impl Inner {
         if linked || metadata.len() != size.bytes() {
             found = marks::Found { marks: Marks::none(size.groups()), doubtful: pages.collect() };
         }
-        let tree = self.prove(&mut found, id, size, &data, tree).map_err(BlobError::io(&paths.tree))?;
+        prove(&mut found, &row, &data, &tree).map_err(BlobError::io(&paths.tree))?;
         if linked && !found.marks.is_whole() {
             return Ok(None);
         }
@@ -154,35 +187,9 @@ impl Inner {
         let unmarked = if linked || self.is_doubted(id) {
             Vec::new()
         } else {
-            unmarked(&mut found.marks, id, size, &data, &tree).map_err(BlobError::io(&paths.data))?
+            unmarked(&mut found.marks, &row, &data, &tree).map_err(BlobError::io(&paths.data))?
         };
         Ok(Some((Files { paths, data, books: Some(Books { tree, marks }) }, found.marks, unmarked)))
-    }
-
-    /// Proves the groups of doubtful pages by data and tree.
-    fn prove(
-        &self,
-        found: &mut marks::Found,
-        id: BlobId,
-        size: BlobSize,
-        data: &File,
-        file: File,
-    ) -> io::Result<File> {
-        let tree = tree::with(id, size, Pairs::File(file.try_clone()?));
-        for page in &found.doubtful {
-            let groups = marks::groups_of(*page, size.groups());
-            let mut at = groups.start;
-            for bad in tree::unproven(&tree, data, groups.clone()) {
-                (at..bad.start).for_each(|group| {
-                    found.marks.add(group);
-                });
-                at = bad.end;
-            }
-            (at..groups.end).for_each(|group| {
-                found.marks.add(group);
-            });
-        }
-        Ok(file)
     }
 
     /// Removes the files of a partial blob. Returns the bytes they took.

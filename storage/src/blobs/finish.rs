@@ -8,7 +8,7 @@
 //! Not here: which folder ([`super::place`]), how names are made safe ([`super::name`]).
 
 use super::{
-    BlobChange, BlobError, CleanName, Holder, Target,
+    BlobChange, BlobError, CleanName, Holder, Proof, Target,
     import::place,
     partial::Partial,
     place::Linked,
@@ -65,7 +65,7 @@ impl Partial {
         let (name, file) = match target.link(&core.files.paths.data, data, name)? {
             Linked::Here(name) => (name, None),
             Linked::Elsewhere => {
-                let (name, file) = inner.copy_into(target, name, core.id, core.size, data)?;
+                let (name, file) = inner.copy_into(target, name, &core.expected()?, data)?;
                 (name, Some(file))
             }
         };
@@ -79,7 +79,7 @@ impl Partial {
                 inner.take_tree(core.id)?;
             }
             let metadata = file.as_ref().unwrap_or(data).metadata().map_err(BlobError::io(&finished.path))?;
-            let row = file_row(core.id, &finished, Seen::of(core.size, &metadata));
+            let row = file_row(core.id, &finished, Seen::of(core.size, &metadata), core.proof);
             changes.extend(place(&mut inner.rows.blob_files(core.id)?, row));
             changes.push(hold(core.id, core.holder));
         }
@@ -109,7 +109,8 @@ impl BlobStore {
         let _claim = self.inner.claim(id);
         let row = self.inner.standing(id)?.ok_or(BlobError::Unknown)?;
         let source = File::open(row.path()).map_err(BlobError::source(row.path()))?;
-        let copied = self.inner.copy_into(target, name, id, row.seen.size, &source);
+        let expected = Expected::whole(id, row.seen.size);
+        let copied = self.inner.copy_into(target, name, &expected, &source);
         let (name, file) = copied.map_err(|error| match error {
             BlobError::NotTheFile { .. } => BlobError::SourceChanged { path: row.path().to_owned() },
             other => other,
@@ -117,7 +118,7 @@ impl BlobStore {
         target.sync()?;
         let finished = Finished { path: target.path().join(name.as_str()), name };
         let metadata = file.metadata().map_err(BlobError::io(&finished.path))?;
-        let new = file_row(id, &finished, Seen::of(row.seen.size, &metadata));
+        let new = file_row(id, &finished, Seen::of(row.seen.size, &metadata), Proof::Whole);
         let mut changes = place(&mut self.inner.rows.blob_files(id)?, new);
         changes.push(hold(id, holder));
         self.inner.commit(changes)?;
@@ -125,9 +126,9 @@ impl BlobStore {
     }
 }
 
-fn file_row(id: BlobId, finished: &Finished, seen: Seen) -> FileRow {
+fn file_row(id: BlobId, finished: &Finished, seen: Seen, proof: Proof) -> FileRow {
     let path = finished.path.as_os_str().as_bytes().to_vec();
-    FileRow { id, path, seen, received: true, since: now() }
+    FileRow { id, path, seen, received: true, since: now(), proof }
 }
 
 impl Inner {
@@ -148,16 +149,46 @@ impl Inner {
         &self,
         target: &Target,
         name: &CleanName,
-        id: BlobId,
-        size: BlobSize,
+        expected: &Expected,
         source: &File,
     ) -> Result<(CleanName, File), BlobError> {
-        self.room(target.path(), size.bytes())?;
-        let beside = target.beside(id)?;
+        self.room(target.path(), expected.size.bytes())?;
+        let beside = target.beside(expected.id)?;
         let path = target.path().join(beside.name());
-        pour(source, beside.file(), id, size).map_err(|error| error.told(&path))?;
+        pour(source, beside.file(), expected).map_err(|error| error.told(&path))?;
         self.disk.sync(beside.file()).map_err(BlobError::io(&path))?;
         beside.publish(name)
+    }
+}
+
+/// The bytes that a file should have.
+pub(crate) struct Expected {
+    id: BlobId,
+    size: BlobSize,
+    /// The hash of each piece; `None`: the id is the hash of all of it.
+    pieces: Option<Vec<BlobId>>,
+}
+
+impl Expected {
+    /// Those of a blob with one tree.
+    pub(crate) const fn whole(id: BlobId, size: BlobSize) -> Self {
+        Self { id, size, pieces: None }
+    }
+
+    /// Those of a file in pieces.
+    pub(crate) const fn pieces(id: BlobId, size: BlobSize, roots: Vec<BlobId>) -> Self {
+        Self { id, size, pieces: Some(roots) }
+    }
+
+    /// The hashes, in order, each with the bytes that it is of.
+    fn parts(&self) -> Vec<(BlobId, u64)> {
+        match &self.pieces {
+            None => vec![(self.id, self.size.bytes())],
+            Some(roots) => {
+                let of = |(piece, root): (u32, &BlobId)| (*root, self.size.of_piece(piece).bytes());
+                (0..).zip(roots).map(of).collect()
+            }
+        }
     }
 }
 
@@ -180,26 +211,28 @@ impl NotPoured {
 }
 
 /// Copies a blob's bytes from the beginning of a file, and proves them on the way. Memory: a megabyte, or the blob if that is less.
-pub(crate) fn pour(
-    mut source: &File,
-    mut to: impl io::Write,
-    id: BlobId,
-    size: BlobSize,
-) -> Result<(), NotPoured> {
-    let mut hash = blake3::Hasher::new();
-    let mut left = size.bytes();
-    let mut buffer = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(COPY_BYTES)];
+pub(crate) fn pour(mut source: &File, mut to: impl io::Write, expected: &Expected) -> Result<(), NotPoured> {
+    let size = expected.size.bytes();
+    let mut buffer = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(COPY_BYTES)];
     source.rewind().map_err(NotPoured::Io)?;
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let bytes = buffer.get_mut(..most).unwrap_or_default();
-        source.read_exact(bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => NotPoured::Other(size.bytes().saturating_sub(left)),
-            _ => NotPoured::Io(error),
-        })?;
-        hash.update(bytes);
-        to.write_all(bytes).map_err(NotPoured::Io)?;
-        left -= most as u64;
+    let mut at = 0;
+    for (root, length) in expected.parts() {
+        let mut hash = blake3::Hasher::new();
+        let (begin, end) = (at, length.saturating_add(at));
+        while at < end {
+            let most = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
+            let bytes = buffer.get_mut(..most).unwrap_or_default();
+            source.read_exact(bytes).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => NotPoured::Other(at),
+                _ => NotPoured::Io(error),
+            })?;
+            hash.update(bytes);
+            to.write_all(bytes).map_err(NotPoured::Io)?;
+            at += most as u64;
+        }
+        if tree::id(hash.finalize()) != root {
+            return Err(NotPoured::Other(begin));
+        }
     }
-    if tree::id(hash.finalize()) == id { Ok(()) } else { Err(NotPoured::Other(0)) }
+    if at == size { Ok(()) } else { Err(NotPoured::Other(at)) }
 }

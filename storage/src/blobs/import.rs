@@ -10,7 +10,7 @@
 //! of threads would cost every node memory for that.
 
 use super::{
-    BlobChange, BlobError, Holder,
+    BlobChange, BlobError, Holder, Proof,
     claims::Claim,
     rows::{FileRow, MAX_FILES_OF_ONE, Seen},
     store::{BlobStore, Inner, hold, is_small, now},
@@ -150,7 +150,7 @@ impl BlobStore {
 impl Imported {
     fn row(&self, received: bool) -> FileRow {
         let path = self.path.as_os_str().as_bytes().to_vec();
-        FileRow { id: self.id, path, seen: self.seen, received, since: now() }
+        FileRow { id: self.id, path, seen: self.seen, received, since: now(), proof: Proof::Whole }
     }
 }
 
@@ -201,6 +201,9 @@ impl Inner {
         progress: Progress<'_>,
     ) -> Result<(), BlobError> {
         let (file, seen) = open(row.path())?;
+        if row.proof == Proof::Pieces {
+            return self.rebuild_pieces(row, &file, progress);
+        }
         let (found, new) = self.make_tree(&file, row.path(), seen, progress)?;
         if found != row.id {
             return Err(BlobError::SourceChanged { path: row.path().to_owned() });

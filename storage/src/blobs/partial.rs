@@ -15,17 +15,19 @@
 //! Not here: which groups are asked of whom; moving what is whole to where it belongs ([`super::finish`]).
 
 use super::{
-    BlobChange, BlobError, Holder,
+    BlobChange, BlobError, Holder, Proof,
     claims::Receiving,
     files::{self, Files},
+    finish::Expected,
     marks::{self, Marks},
+    proof::{self, Unit},
     rows::PartialRow,
     store::{BlobStore, Inner, hold, is_small, now},
     tree::{self, PAIR_BYTES},
 };
 use bao_tree::io::{BaoContentItem, DecodeError, sync::DecodeResponseIter};
 use pc2_protocols::{
-    blob::{BlobSize, Groups},
+    blob::{BlobSize, Groups, piece_of},
     id::BlobId,
     limits::BLOB_GROUP_BYTES,
 };
@@ -80,7 +82,11 @@ pub(crate) struct Core {
     pub(crate) id: BlobId,
     pub(crate) size: BlobSize,
     pub(crate) holder: Holder,
+    /// What proves it.
+    pub(crate) proof: Proof,
     pub(crate) files: Files,
+    /// The hashes of its pieces, as far as its sender has said them; none where one tree proves it.
+    roots: Mutex<Vec<Option<BlobId>>>,
     /// What the disk has for certain. Held while a batch is made to survive, so that one is at a time.
     durable: Mutex<Marks>,
     state: Mutex<State>,
@@ -110,6 +116,21 @@ impl BlobStore {
     /// promised taken off, has no room for all of it; [`BlobError::WrongSize`] when another size was proven;
     /// [`BlobError::NotTheFile`] when it is said to be empty and its id is not that of nothing; what disk and database say.
     pub fn begin(&self, id: BlobId, size: BlobSize, holder: Holder) -> Result<Begun, BlobError> {
+        self.begin_by(id, size, holder, Proof::Whole)
+    }
+
+    /// The same for a file that is proven piece by piece. `id` is a name that nothing else has; what proves its bytes is the word of who sends it.
+    ///
+    /// # Errors
+    /// As [`Self::begin`]; [`BlobError::OutOfRange`] when it is so small that it has no books.
+    pub fn begin_pieces(&self, id: BlobId, size: BlobSize, holder: Holder) -> Result<Begun, BlobError> {
+        if is_small(size) {
+            return Err(BlobError::OutOfRange);
+        }
+        self.begin_by(id, size, holder, Proof::Pieces)
+    }
+
+    fn begin_by(&self, id: BlobId, size: BlobSize, holder: Holder, proof: Proof) -> Result<Begun, BlobError> {
         let receiving = self.inner.receive(id)?;
         if let Some(row) = self.inner.standing(id)? {
             let known = row.seen.size.bytes();
@@ -126,9 +147,9 @@ impl BlobStore {
         let (files, there, fresh) = if is_small(size) {
             self.inner.discard(id)?;
             receiving.promise(size.bytes())?;
-            (files::create(&self.inner, id, size)?, Marks::none(size.groups()), Vec::new())
+            (files::create(&self.inner, id, size, proof)?, Marks::none(size.groups()), Vec::new())
         } else {
-            match self.inner.resume(id, size)? {
+            match self.inner.resume(id, size, proof)? {
                 Some((files, there, fresh)) => {
                     receiving.promise(missing_bytes(size, &there))?;
                     self.inner.commit(vec![hold(id, holder)])?;
@@ -136,10 +157,10 @@ impl BlobStore {
                 }
                 None => {
                     self.inner.discard(id)?;
-                    receiving.promise(size.bytes().saturating_add(tree::bytes(size)))?;
-                    let files = files::create(&self.inner, id, size)?;
+                    receiving.promise(size.bytes().saturating_add(proof.bytes(size)))?;
+                    let files = files::create(&self.inner, id, size, proof)?;
                     // Rows after files: files without rows are swept, rows without files would promise something.
-                    let row = PartialRow { id, size, since: now() };
+                    let row = PartialRow { id, size, since: now(), proof };
                     self.inner.commit(vec![BlobChange::PutPartial(row), hold(id, holder)])?;
                     (files, Marks::none(size.groups()), Vec::new())
                 }
@@ -150,7 +171,14 @@ impl BlobStore {
         let state =
             State { there, fresh, pairs: BTreeMap::new(), written: 0, since: Instant::now(), closed: false };
         let (durable, state) = (Mutex::new(durable), Mutex::new(state));
-        let core = Arc::new(Core { id, size, holder, files, durable, state, receiving });
+        let roots = match &files.books {
+            Some(books) if proof == Proof::Pieces => {
+                proof::read_roots(&books.tree, size).map_err(BlobError::io(&files.paths.tree))?
+            }
+            _ => Vec::new(),
+        };
+        let roots = Mutex::new(roots);
+        let core = Arc::new(Core { id, size, holder, proof, files, roots, durable, state, receiving });
         Ok(Begun::Partial(Box::new(Partial { core, batch: Mutex::new(None) })))
     }
 
@@ -205,7 +233,35 @@ impl Partial {
     /// [`BlobError::NoRoom`]; [`BlobError::OutOfRange`]; [`BlobError::Failed`] once a sync failed. Groups before the error are kept.
     pub fn accept(&self, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
         let core = &*self.core;
-        if !groups.fit(core.size) {
+        if core.proof != Proof::Whole {
+            return Err(BlobError::OutOfRange);
+        }
+        self.take(Unit::whole(core.id, core.size), groups, encoded)
+    }
+
+    /// Takes the answer to a question for `groups` of one piece, which its sender says has this hash. What was said first of a piece holds.
+    ///
+    /// # Errors
+    /// As [`Self::accept`]; [`BlobError::NotTheFile`] also when another hash of this piece was said before, [`BlobError::OutOfRange`] when the groups are
+    /// not of one piece.
+    pub fn accept_piece(&self, root: BlobId, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
+        let core = &*self.core;
+        let Some(first) = groups.ranges().next() else { return Ok(0) };
+        let piece = piece_of(first.start);
+        let unit = Unit::piece(piece, root, core.size);
+        let inside = groups
+            .ranges()
+            .map(|range| (piece_of(range.end.saturating_sub(1)) == piece).then(|| unit.inside(&range)));
+        let inside = inside.collect::<Option<_>>().and_then(|ranges| Groups::new(ranges).ok());
+        let inside = inside.filter(|_| core.proof == Proof::Pieces).ok_or(BlobError::OutOfRange)?;
+        core.trust(piece, &unit)?;
+        self.take(unit, &inside, encoded)
+    }
+
+    /// Takes groups, counted from the first of what the tree proves.
+    fn take(&self, unit: Unit, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
+        let core = &*self.core;
+        if !groups.fit(unit.size) {
             return Err(BlobError::OutOfRange);
         }
         if core.state().closed {
@@ -214,12 +270,14 @@ impl Partial {
         if groups.is_empty() {
             return Ok(0);
         }
-        core.room(groups.bytes(core.size))?;
-        let shape = tree::shape(core.size);
+        core.room(groups.bytes(unit.size))?;
+        let shape = tree::shape(unit.size);
         let chunks = tree::chunks(groups);
-        let mut proven_to = groups.ranges().next().map_or(0, |first| core.size.span(&first).start);
+        let start = unit.start();
+        let first = groups.ranges().next().map_or(0, |first| unit.size.span(&first).start);
+        let mut proven_to = start.saturating_add(first);
         let mut new: u64 = 0;
-        for item in DecodeResponseIter::new(tree::root(core.id), shape, encoded, &chunks) {
+        for item in DecodeResponseIter::new(tree::root(unit.root), shape, encoded, &chunks) {
             let due = match item {
                 Ok(BaoContentItem::Parent(parent)) => {
                     let Some(place) = shape.post_order_offset(parent.node) else { continue };
@@ -227,12 +285,14 @@ impl Partial {
                     let (left, right) = pair.split_at_mut(PAIR_BYTES / 2);
                     left.copy_from_slice(parent.pair.0.as_bytes());
                     right.copy_from_slice(parent.pair.1.as_bytes());
-                    core.note_pair(place.value().saturating_mul(PAIR_BYTES as u64), pair)?
+                    let place = place.value().saturating_mul(PAIR_BYTES as u64);
+                    core.note_pair(unit.pairs.saturating_add(place), pair)?
                 }
                 Ok(BaoContentItem::Leaf(leaf)) => {
-                    let (bytes, due) = core.write(leaf.offset, &leaf.data)?;
+                    let at = start.saturating_add(leaf.offset);
+                    let (bytes, due) = core.write(at, &leaf.data)?;
                     new += bytes;
-                    proven_to = leaf.offset + leaf.data.len() as u64;
+                    proven_to = at.saturating_add(leaf.data.len() as u64);
                     due
                 }
                 Err(error) => return Err(refused(error, proven_to)),
@@ -320,6 +380,31 @@ impl Core {
     /// How many bytes have not come.
     pub(crate) fn missing_bytes(&self) -> u64 {
         missing_bytes(self.size, &self.state().there)
+    }
+
+    /// Takes the hash of a piece for what it is, if nobody said another one before.
+    fn trust(&self, piece: u32, unit: &Unit) -> Result<(), BlobError> {
+        {
+            let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = usize::try_from(piece).ok().and_then(|piece| roots.get_mut(piece));
+            match known.ok_or(BlobError::OutOfRange)? {
+                Some(known) if *known == unit.root => return Ok(()),
+                Some(_) => return Err(BlobError::NotTheFile { at: unit.start() }),
+                unknown => *unknown = Some(unit.root),
+            }
+        }
+        self.note_pair(proof::root_at(piece), proof::root_bytes(unit.root)).map(|_due_with_the_next| ())
+    }
+
+    /// The bytes that it should have, when all of it is there.
+    pub(crate) fn expected(&self) -> Result<Expected, BlobError> {
+        if self.proof == Proof::Whole {
+            return Ok(Expected::whole(self.id, self.size));
+        }
+        let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        let roots = roots.iter().copied().collect::<Option<Vec<_>>>();
+        let missing = BlobError::Incomplete { missing: self.missing_bytes() };
+        roots.map(|roots| Expected::pieces(self.id, self.size, roots)).ok_or(missing)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -5,10 +5,10 @@
 //! offered is told as that.
 
 use super::{
-    BlobError, import,
-    rows::Seen,
+    BlobError, Proof, import,
+    rows::{FileRow, Seen},
     store::{BlobStore, is_small},
-    tree::{self, Pairs, Tree, Unproven},
+    tree::{self, Pairs, Tree, Unproven, Window},
 };
 use pc2_protocols::{
     blob::{BlobSize, Groups},
@@ -18,16 +18,25 @@ use pc2_protocols::{
 use std::{
     fs::File,
     io::{self, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 /// A file with a blob's bytes, open. Several threads may read from it at once.
 pub struct Reader {
     id: BlobId,
-    path: PathBuf,
-    seen: Seen,
-    data: File,
-    tree: Tree,
+    pub(super) path: PathBuf,
+    pub(super) seen: Seen,
+    pub(super) data: File,
+    pub(super) trees: Trees,
+}
+
+/// What proves it.
+pub(super) enum Trees {
+    /// One tree.
+    Whole(Tree),
+    /// One for each piece, in a file.
+    Pieces(File),
 }
 
 impl BlobStore {
@@ -40,7 +49,7 @@ impl BlobStore {
         let rows = self.inner.rows.blob_files(id)?;
         let mut last = BlobError::Unknown;
         for row in rows {
-            match self.open_at(id, row.path(), row.seen) {
+            match self.open_at(&row) {
                 Ok(reader) => return Ok(reader),
                 Err(error) => last = error,
             }
@@ -48,13 +57,19 @@ impl BlobStore {
         Err(last)
     }
 
-    pub(crate) fn open_at(&self, id: BlobId, path: &Path, seen: Seen) -> Result<Reader, BlobError> {
+    pub(crate) fn open_at(&self, row: &FileRow) -> Result<Reader, BlobError> {
+        let (id, path, seen) = (row.id, row.path(), row.seen);
         let changed = || BlobError::SourceChanged { path: path.to_owned() };
         let (data, now) = import::open(path)?;
         if !seen.still(&data.metadata().map_err(BlobError::source(path))?) {
             return Err(changed());
         }
         let size = now.size;
+        let reader = |data, trees| Reader { id, path: path.to_owned(), seen, data, trees };
+        if row.proof == Proof::Pieces {
+            let trees = self.inner.open_trees(id, size)?;
+            return Ok(reader(data, Trees::Pieces(trees)));
+        }
         let pairs = if is_small(size) {
             let mut pairs = Vec::new();
             if tree::hash(&data, size, &mut pairs).map_err(BlobError::source(path))? != id {
@@ -71,9 +86,9 @@ impl BlobStore {
             if file.metadata().map_err(BlobError::io(path))?.len() != tree::bytes(size) {
                 return Err(damaged());
             }
-            Pairs::File(file)
+            Pairs::File { file, at: 0 }
         };
-        Ok(Reader { id, path: path.to_owned(), seen, data, tree: tree::with(id, size, pairs) })
+        Ok(reader(data, Trees::Whole(tree::with(id, size, pairs))))
     }
 }
 
@@ -97,7 +112,8 @@ impl Reader {
     }
 
     /// Writes some groups with their proof, and returns how many bytes that were. `out` gets pieces of 64 bytes and of a group: it should
-    /// collect them. When it fails, so does this; what was written before was right.
+    /// collect them. When it fails, so does this; what was written before was right. Of a file in pieces they must be of one piece, and
+    /// [`Self::piece`] comes before.
     ///
     /// # Errors
     /// [`BlobError::OutOfRange`]; [`BlobError::SourceGone`] and [`BlobError::SourceChanged`]; [`BlobError::Damaged`] when the bytes are others
@@ -111,14 +127,28 @@ impl Reader {
             return Ok(0);
         }
         let mut out = Out { out, written: 0, failed: None };
-        match tree::encode(&self.tree, &self.data, groups, &mut out) {
+        let start = groups.ranges().next().map_or(0, |first| first.start);
+        let encoded = match &self.trees {
+            Trees::Whole(tree) => tree::encode(tree, Window { file: &self.data, at: 0 }, groups, &mut out)
+                .map_err(|error| (error, 0)),
+            Trees::Pieces(trees) => {
+                let (unit, inside) = self.unit(trees, groups)?;
+                let tree = unit.tree(trees).map_err(BlobError::io(&self.path))?;
+                tree::encode(&tree, unit.window(&self.data), &inside, &mut out)
+                    .map_err(|error| (error, unit.start()))
+            }
+        };
+        match encoded {
             Ok(()) => Ok(out.written),
-            Err(error) => Err(self.told(error, out.failed)),
+            Err((Unproven::Tree, _)) if out.written == 0 && out.failed.is_none() && self.renew(start)? => {
+                self.encode(groups, out.out)
+            }
+            Err((error, start)) => Err(self.told(error, start, out.failed)),
         }
     }
 
     /// What an error means: a file that is not what it was explains every other.
-    fn told(&self, error: Unproven, out: Option<io::Error>) -> BlobError {
+    fn told(&self, error: Unproven, start: u64, out: Option<io::Error>) -> BlobError {
         if let Some(error) = out {
             return BlobError::Stream(error);
         }
@@ -127,7 +157,7 @@ impl Reader {
         }
         match error {
             Unproven::Data(at) => {
-                let group = u32::try_from(at / BLOB_GROUP_BYTES).unwrap_or(u32::MAX);
+                let group = u32::try_from(start.saturating_add(at) / BLOB_GROUP_BYTES).unwrap_or(u32::MAX);
                 let bytes = self.size().span(&(group..group.saturating_add(1)));
                 BlobError::Damaged { path: self.path.clone(), bytes }
             }
@@ -136,9 +166,12 @@ impl Reader {
         }
     }
 
-    /// What is damaged, in groups.
-    pub(crate) fn unproven(&self, groups: std::ops::Range<u32>) -> Vec<std::ops::Range<u32>> {
-        tree::unproven(&self.tree, &self.data, groups)
+    /// What is damaged, in groups. Of a piece that nobody has asked for nothing is known, and so nothing damaged.
+    pub(crate) fn unproven(&self, groups: Range<u32>) -> Result<Vec<Range<u32>>, BlobError> {
+        match &self.trees {
+            Trees::Whole(tree) => Ok(tree::unproven(tree, Window { file: &self.data, at: 0 }, groups)),
+            Trees::Pieces(trees) => self.unproven_pieces(trees, groups).map_err(BlobError::io(&self.path)),
+        }
     }
 
     /// Whether the file is still what it was.

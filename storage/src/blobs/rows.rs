@@ -6,6 +6,7 @@
 //!
 //! Not here: the bytes, their trees and marks; those are files ([`super`]).
 
+use super::Proof;
 use crate::{
     cell::ReadError,
     reader::Reader,
@@ -81,6 +82,9 @@ pub struct FileRow {
     pub received: bool,
     /// When it was noted.
     pub since: UnixMillis,
+    /// What proves it.
+    #[serde(default)]
+    pub proof: Proof,
 }
 
 impl FileRow {
@@ -105,6 +109,9 @@ pub struct PartialRow {
     pub size: BlobSize,
     /// When it was begun.
     pub since: UnixMillis,
+    /// What proves it.
+    #[serde(default)]
+    pub proof: Proof,
 }
 
 /// A blob is needed.
@@ -226,7 +233,14 @@ mod tests {
         let ids = [[0; 32], [1; 32], [0xff; 32]].map(BlobId::from_bytes);
         let seen = Seen { size: BlobSize::EMPTY, modified: 0, inode: 1, device: 1 };
         let file = |id: BlobId, path: &str| {
-            let row = FileRow { id, path: path.into(), seen, received: false, since: UnixMillis(1) };
+            let row = FileRow {
+                id,
+                path: path.into(),
+                seen,
+                received: false,
+                since: UnixMillis(1),
+                proof: Proof::Whole,
+            };
             Change::Blob(BlobChange::PutFile(row))
         };
         let files = ids.iter().flat_map(|id| [file(*id, "/a"), file(*id, "/b"), file(*id, "/a")]).collect();

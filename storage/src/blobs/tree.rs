@@ -41,8 +41,28 @@ pub(crate) const STRETCH: u32 = 64;
 pub(crate) enum Pairs {
     /// In memory, because the blob is small.
     Memory(Vec<u8>),
-    /// In a file.
-    File(File),
+    /// In a file, from a place on.
+    File {
+        /// The file.
+        file: File,
+        /// Where they begin in it.
+        at: u64,
+    },
+}
+
+/// A part of a file, read as if it began there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window<'f> {
+    /// The file.
+    pub(crate) file: &'f File,
+    /// Where the part begins.
+    pub(crate) at: u64,
+}
+
+impl ReadAt for Window<'_> {
+    fn read_at(&self, at: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        ReadAt::read_at(self.file, self.at.saturating_add(at), bytes)
+    }
 }
 
 impl ReadAt for Pairs {
@@ -53,7 +73,7 @@ impl ReadAt for Pairs {
                 let mut rest = rest;
                 rest.read(bytes)
             }
-            Self::File(file) => file.read_at(at, bytes),
+            Self::File { file, at: begin } => file.read_at(begin.saturating_add(at), bytes),
         }
     }
 }
@@ -111,7 +131,7 @@ pub(crate) fn hash(data: impl Read, size: BlobSize, pairs: impl Write) -> io::Re
 }
 
 /// Which groups of a range are not proven by the tree, be it that they, the tree or the disk are damaged.
-pub(crate) fn unproven(tree: &Tree, data: &File, range: Range<u32>) -> Vec<Range<u32>> {
+pub(crate) fn unproven(tree: &Tree, data: Window<'_>, range: Range<u32>) -> Vec<Range<u32>> {
     let proven =
         |range: Range<u32>| encode_ranges_validated(data, tree, &chunks_of(&range), io::sink()).is_ok();
     let mut bad: Vec<Range<u32>> = Vec::new();
@@ -132,7 +152,7 @@ pub(crate) fn unproven(tree: &Tree, data: &File, range: Range<u32>) -> Vec<Range
 }
 
 /// Whether the tree is right on the way to a group, whatever the group is.
-pub(crate) fn proves(tree: &Tree, data: &File, group: u32) -> bool {
+pub(crate) fn proves(tree: &Tree, data: Window<'_>, group: u32) -> bool {
     let range = chunks_of(&(group..group.saturating_add(1)));
     !matches!(
         encode_ranges_validated(data, tree, &range, io::sink()),
@@ -163,7 +183,12 @@ impl From<EncodeError> for Unproven {
 }
 
 /// Writes what proves and contains these groups.
-pub(crate) fn encode(tree: &Tree, data: &File, groups: &Groups, out: impl Write) -> Result<(), Unproven> {
+pub(crate) fn encode(
+    tree: &Tree,
+    data: Window<'_>,
+    groups: &Groups,
+    out: impl Write,
+) -> Result<(), Unproven> {
     encode_ranges_validated(data, tree, &chunks(groups), out).map_err(Unproven::from)
 }
 

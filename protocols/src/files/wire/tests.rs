@@ -42,7 +42,15 @@ fn answers() -> Vec<(&'static str, Answer)> {
         ("answer refused busy", refused(Refusal::Busy)),
         ("answer refused invalid", refused(Refusal::Invalid)),
         ("answer refused unreadable", refused(Refusal::Unreadable)),
+        ("answer sending piece", Answer::SendingPiece { piece: BLOB }),
     ]
+}
+
+#[test]
+fn a_question_for_groups_of_two_pieces_is_not_of_one() {
+    let of_one = |ranges| pull(ranges).is_of_one_piece();
+    assert!(of_one(vec![(0, 4_096)]) && of_one(vec![(4_096, 1), (8_191, 1)]));
+    assert!(!of_one(vec![(4_095, 2)]) && !of_one(vec![(0, 1), (4_096, 1)]));
 }
 
 fn manifest() -> Manifest {

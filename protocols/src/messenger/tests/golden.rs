@@ -132,6 +132,11 @@ fn collection() -> Body {
     offer(what, vec![NodeId::from_bytes([16; 32])])
 }
 
+fn pieces() -> Body {
+    let (name, mime) = ("film.mp4".to_owned(), "video/mp4".to_owned());
+    offer(Offered::Pieces { name, mime, key: BlobId::from_bytes([14; 32]), size: size(1 << 32) }, vec![])
+}
+
 fn contents() -> Vec<(&'static str, Content)> {
     let text = |text: &str, reply_to| Body::Text { text: text.to_owned(), reply_to };
     let reaction = |emoji: Option<&str>| Body::Reaction { target: OTHER, emoji: emoji.map(str::to_owned) };
@@ -147,6 +152,7 @@ fn contents() -> Vec<(&'static str, Content)> {
         ("content mailbox", Body::Mailbox { passes: vec![pass()] }),
         ("content file", file()),
         ("content collection", collection()),
+        ("content file in pieces", pieces()),
     ];
     let mut contents = Vec::new();
     let mut hlc = Hlc::default();

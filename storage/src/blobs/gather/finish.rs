@@ -17,7 +17,7 @@ use super::{
 };
 use crate::blobs::{
     BlobError, CleanName, Finished, Target, clean_name,
-    finish::{NotPoured, pour},
+    finish::{Expected, NotPoured, pour},
     place::Adopted,
     store::is_small,
 };
@@ -176,7 +176,7 @@ impl Gathering {
             let source = self.folders.read(&self.list, file)?;
             let source = source.ok_or_else(|| BlobError::Incomplete { missing: file.size.bytes() })?;
             let to = copy.create(&self.list, file)?;
-            match pour(&source, &to, file.id, file.size) {
+            match pour(&source, &to, &Expected::whole(file.id, file.size)) {
                 Ok(()) => {}
                 Err(NotPoured::Other(_)) => {
                     return Err(BlobError::Incomplete { missing: self.lost(number, file)? });

@@ -8,7 +8,7 @@
 //! else writes there and nothing large comes there earlier ([`super::begin`]).
 
 use super::{Gathering, Has, list::Place, prove};
-use crate::blobs::{After, Begun, BlobChange, BlobError, Partial, Target, store::Inner};
+use crate::blobs::{After, Begun, BlobChange, BlobError, Partial, Target, finish::Expected, store::Inner};
 use pc2_protocols::blob::Groups;
 use std::{
     collections::{HashMap, HashSet},
@@ -258,5 +258,5 @@ pub(super) fn copy_into(
     file: &Place,
     source: &File,
 ) -> Result<crate::blobs::CleanName, BlobError> {
-    inner.copy_into(target, &file.name, file.id, file.size, source).map(|(name, _)| name)
+    inner.copy_into(target, &file.name, &Expected::whole(file.id, file.size), source).map(|(name, _)| name)
 }
