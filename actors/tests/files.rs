@@ -16,7 +16,7 @@ use pc2_protocols::{
     net::Peer,
 };
 use pc2_storage::{Options, Storage};
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt as _};
 use zeroize::Zeroizing;
 
 #[test]
@@ -75,6 +75,99 @@ fn a_folder_lands_as_it_was_with_empty_files_twins_and_odd_names() {
         assert!(fs::read(landed.join(name)).expect("there") == *content, "{name}");
     }
     assert!(!landed.join("link").exists(), "a link is not followed, and not sent");
+    stop([alice, bob, bystander]);
+}
+
+#[test]
+fn a_file_of_several_pieces_is_offered_before_it_was_hashed_and_arrives_through_restarts_of_both_sides() {
+    let (bystander, alice, bob) = acquainted();
+    let mut at_bob = bob.events();
+    let files = tempfile::tempdir().expect("a directory");
+    // Two pieces, and a bit of a third.
+    let content = bytes(140_000_003, 5);
+    let path = files.path().join("film.mkv");
+    fs::write(&path, &content).expect("written");
+    offer(&alice, bob.id(), &[&path]);
+    let view = until(&bob, &mut at_bob, offered);
+    assert!(view.offer.what.is_in_pieces());
+    let trees = fs::read_dir(alice.dir.path().join("blobs/trees")).expect("readable");
+    let taken: u64 = trees.map(|tree| tree.expect("read").metadata().expect("there").blocks()).sum();
+    assert_eq!(taken, 0, "nothing was hashed");
+    let rates = Rates { down: Some(40_000_000), up: None };
+    tell(&bob, Command::SetRates { rates });
+    accept(&bob, view.id);
+    let more_than = |least| move |view: &TransferView| matches!(view.state, State::Transferring { bytes } if bytes > least);
+    until(&bob, &mut at_bob, more_than(20_000_000));
+    let bob = bob.restart();
+    let mut at_bob = bob.events();
+    until(&bob, &mut at_bob, more_than(15_000_000));
+    let alice = alice.restart();
+    let mut at_alice = alice.events();
+    let landed = place(&until(&bob, &mut at_bob, done));
+    assert!(fs::read(landed).expect("there") == content);
+    until(&alice, &mut at_alice, done);
+    stop([alice, bob, bystander]);
+}
+
+#[test]
+fn a_large_folder_is_offered_before_it_was_hashed_and_arrives_through_a_restart() {
+    let (bystander, alice, bob) = acquainted();
+    let mut at_bob = bob.events();
+    let files = tempfile::tempdir().expect("a directory");
+    let folder = files.path().join("year");
+    let mut members = vec![
+        ("empty".to_owned(), Vec::new()),
+        ("film.mkv".to_owned(), bytes(70_000_000, 7)),
+        ("photos/larger.jpg".to_owned(), bytes(3_000_000, 8)),
+    ];
+    members.extend((0..300).map(|number| (format!("photos/{number}.txt"), bytes(1_000 + number, 9))));
+    for (name, content) in &members {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, content).expect("written");
+    }
+    offer(&alice, bob.id(), &[&folder]);
+    let view = until(&bob, &mut at_bob, offered);
+    assert_eq!(
+        fs::read_dir(alice.dir.path().join("blobs/trees")).expect("readable").count(),
+        0,
+        "nothing was hashed"
+    );
+    let rates = Rates { down: Some(30_000_000), up: None };
+    tell(&bob, Command::SetRates { rates });
+    accept(&bob, view.id);
+    let some =
+        |view: &TransferView| matches!(view.state, State::Transferring { bytes } if bytes > 30_000_000);
+    until(&bob, &mut at_bob, some);
+    let bob = bob.restart();
+    let mut at_bob = bob.events();
+    let landed = place(&until(&bob, &mut at_bob, done));
+    for (name, content) in &members {
+        assert!(fs::read(landed.join(name)).expect("there") == *content, "{name}");
+    }
+    stop([alice, bob, bystander]);
+}
+
+#[test]
+fn a_file_that_is_changed_between_two_of_its_pieces_ends_the_transfer_in_words_at_both_sides() {
+    let (bystander, alice, bob) = acquainted();
+    let (mut at_alice, mut at_bob) = (alice.events(), bob.events());
+    let files = tempfile::tempdir().expect("a directory");
+    let path = files.path().join("growing.log");
+    fs::write(&path, bytes(70_000_000, 6)).expect("written");
+    offer(&alice, bob.id(), &[&path]);
+    let view = until(&bob, &mut at_bob, offered);
+    let rates = Rates { down: Some(20_000_000), up: None };
+    tell(&bob, Command::SetRates { rates });
+    accept(&bob, view.id);
+    until(&bob, &mut at_bob, |view| matches!(view.state, State::Transferring { bytes } if bytes > 4_000_000));
+    let mut file = fs::File::options().append(true).open(&path).expect("opens");
+    std::io::Write::write_all(&mut file, b"one line more").expect("written");
+    let changed =
+        |view: &TransferView| matches!(view.state, State::Failed { why: Failure::SourceChanged, .. });
+    until(&alice, &mut at_alice, changed);
+    until(&bob, &mut at_bob, changed);
+    assert_eq!(fs::read_dir(bob.dir.path().join("users/owner/Downloads")).map_or(0, Iterator::count), 0);
     stop([alice, bob, bystander]);
 }
 

@@ -12,7 +12,7 @@ use pc2_protocols::{
 };
 use pc2_storage::{
     Options, Storage,
-    blobs::{After, Begun, BlobStore, Gathered, Holder, Target, clean_name},
+    blobs::{After, Begun, BlobStore, Gathered, Holder, Proof, Target, clean_name},
 };
 use std::{
     error::Error,
@@ -163,7 +163,7 @@ fn folders(dir: &Path) -> Outcome {
         let told = |what: &str, begun: Instant| {
             println!("{:<44} {:?}", format!("{count} files of 4 KiB: {what}"), begun.elapsed());
         };
-        let gather = || match store.gather(ME, &members)? {
+        let gather = || match store.gather(ME, &members, Proof::Whole)? {
             Gathered::Open(gathering) => Ok::<_, Box<dyn Error>>(gathering),
             Gathered::Placed(_) => Err("it is here already".into()),
         };
@@ -173,7 +173,7 @@ fn folders(dir: &Path) -> Outcome {
         let begun = Instant::now();
         for (number, at) in (0..count).zip(0..) {
             let groups = gathering.wanted(at, 0..1)?;
-            gathering.accept(at, &groups, &bytes(number)[..])?;
+            gathering.accept(at, None, &groups, &bytes(number)[..])?;
         }
         told("prove and write", begun);
         drop(gathering);
@@ -184,7 +184,7 @@ fn folders(dir: &Path) -> Outcome {
         gathering.finish(&target, &clean_name("many"))?;
         told("sync and put in its place", begun);
         drop(gathering);
-        store.abandon_gathering(ME, &members)?;
+        store.abandon_gathering(ME, &members, Proof::Whole)?;
     }
     println!("{:<44} {}", "memory at most", peak()?);
     Ok(())

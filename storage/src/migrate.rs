@@ -49,6 +49,8 @@ const PART_BYTES: usize = 4 * 1024 * 1024;
 /// 5 → 6: tables of wallets, API keys and the security log are new (docs/decisions/0032); a session without a wallet is one by a link.
 ///
 /// 6 → 7: what messages say is found (docs/decisions/0034): the pages for that are made.
+///
+/// 7 → 8: large files are offered in pieces (docs/decisions/0039), which older programs cannot read; nothing that was there is different.
 pub(crate) const STEPS: &[Step] = &[
     Step { from: 1, run: |_, _, _| Ok(None) },
     Step { from: 2, run: |_, _, _| Ok(None) },
@@ -56,6 +58,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { from: 4, run: mark_messages },
     Step { from: 5, run: |_, _, _| Ok(None) },
     Step { from: 6, run: find_words },
+    Step { from: 7, run: |_, _, _| Ok(None) },
 ];
 
 /// Why a migration did not succeed.

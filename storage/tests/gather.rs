@@ -5,7 +5,7 @@ mod common;
 
 use common::{blobs::*, gather::*};
 use pc2_protocols::{blob::Groups, limits::BLOB_GROUP_BYTES};
-use pc2_storage::blobs::{BadList, Begun, BlobError, Gathered, Swept, Target, clean_name};
+use pc2_storage::blobs::{BadList, Begun, BlobError, Gathered, Proof, Swept, Target, clean_name};
 use std::{
     collections::BTreeMap,
     fs,
@@ -38,13 +38,15 @@ fn a_folder_arrives_as_it_was() {
     assert_eq!(mode, fs::metadata(to.folder.join("trip")).expect("there").permissions().mode());
     drop(gathering);
     // Whoever asks again is told, until it is said that this was heard.
-    let Gathered::Placed(path) = to.store.gather(ME, &members).expect("gathered") else { panic!("placed") };
+    let Gathered::Placed(path) = to.store.gather(ME, &members, Proof::Whole).expect("gathered") else {
+        panic!("placed")
+    };
     assert_eq!(path, finished.path);
-    to.store.abandon_gathering(ME, &members).expect("forgotten");
+    to.store.abandon_gathering(ME, &members, Proof::Whole).expect("forgotten");
     assert_eq!(left(&to), Vec::<String>::new());
     assert_eq!(to.store.sweep().expect("swept"), Swept::default(), "no row is left");
     assert_eq!(tree_of(&finished.path), files, "what is placed stays");
-    assert!(matches!(to.store.gather(ME, &members), Ok(Gathered::Open(_))));
+    assert!(matches!(to.store.gather(ME, &members, Proof::Whole), Ok(Gathered::Open(_))));
 }
 
 #[test]
@@ -102,20 +104,20 @@ fn what_is_not_the_file_is_refused_and_nothing_of_it_is_there() {
     for at in [0, 70, 20_000, right.len() - 1] {
         let mut wrong = right.clone();
         wrong[at] ^= 1;
-        assert!(matches!(gathering.accept(0, &groups, &wrong[..]), Err(BlobError::NotTheFile { .. })));
+        assert!(matches!(gathering.accept(0, None, &groups, &wrong[..]), Err(BlobError::NotTheFile { .. })));
     }
     let short = &right[..right.len() - 1];
-    assert!(matches!(gathering.accept(0, &groups, short), Err(BlobError::Stream(_))));
+    assert!(matches!(gathering.accept(0, None, &groups, short), Err(BlobError::Stream(_))));
     let part = Groups::new(vec![0..1]).expect("in order");
     let some = from.answer(members[0].blob, &part);
-    assert!(matches!(gathering.accept(0, &part, &some[..]), Err(BlobError::OutOfRange)));
+    assert!(matches!(gathering.accept(0, None, &part, &some[..]), Err(BlobError::OutOfRange)));
     assert!(matches!(gathering.wanted(2, 0..1), Err(BlobError::OutOfRange)));
     assert_eq!((gathering.have(), tree_of(&staging(&to)).len()), (0, 0));
     // A stream is read to the end of the answer, wanted or not, and no further.
     let twice = [&right[..], &right[..], b"next"].concat();
     let mut stream = &twice[..];
-    assert_eq!(gathering.accept(0, &groups, &mut stream).expect("taken"), 100_000);
-    assert_eq!(gathering.accept(0, &groups, &mut stream).expect("taken"), 0);
+    assert_eq!(gathering.accept(0, None, &groups, &mut stream).expect("taken"), 100_000);
+    assert_eq!(gathering.accept(0, None, &groups, &mut stream).expect("taken"), 0);
     assert_eq!(stream, b"next");
     let early = gathering.finish(&Target::open(&to.folder).expect("opens"), &clean_name("x"));
     assert!(matches!(early, Err(BlobError::Incomplete { missing: 5_000 })));
@@ -160,7 +162,10 @@ fn names_stay_inside_and_clashes_get_numbers_the_same_after_a_restart() {
         member("x", b"x"),
         pc2_protocols::files::manifest::Member { size: size(b"xx"), ..member("y", b"x") },
     ];
-    assert!(matches!(to.store.gather(OTHER, &lie), Err(BlobError::BadList(BadList::Size { at: 1 }))));
+    assert!(matches!(
+        to.store.gather(OTHER, &lie, Proof::Whole),
+        Err(BlobError::BadList(BadList::Size { at: 1 }))
+    ));
 }
 
 #[test]
@@ -203,7 +208,7 @@ fn links_put_into_the_folder_meanwhile_are_not_followed() {
     let gathering = open_as(&to, OTHER, &members);
     symlink(&outside, to.dir.join("blobs/gathering").join("02".repeat(16)).join("c")).expect("made");
     drop(gathering);
-    to.store.abandon_gathering(OTHER, &members).expect("given up");
+    to.store.abandon_gathering(OTHER, &members, Proof::Whole).expect("given up");
     assert_eq!(fs::read_dir(&outside).expect("readable").count(), 2);
 }
 
@@ -241,8 +246,8 @@ fn a_large_file_goes_on_from_where_it_was_left_and_others_wait_for_it() {
     assert_eq!(gathering.wanted(0, 150..220).expect("wanted"), groups(&[200..220]));
     assert_eq!(gathering.wanted(0, 90..u32::MAX).expect("wanted"), groups(&[90..100, 200..611]));
     assert!(matches!(busy.wanted(0, 0..1), Err(BlobError::Busy)));
-    assert!(matches!(to.store.gather(ME, &members), Err(BlobError::Busy)));
-    assert!(matches!(to.store.abandon_gathering(ME, &members), Err(BlobError::Busy)));
+    assert!(matches!(to.store.gather(ME, &members, Proof::Whole), Err(BlobError::Busy)));
+    assert!(matches!(to.store.abandon_gathering(ME, &members, Proof::Whole), Err(BlobError::Busy)));
     gathering.checkpoint().expect("durable");
     drop(gathering);
     let gathering = open(&to, &members);
@@ -297,7 +302,7 @@ fn giving_up_takes_everything_of_it_and_nothing_of_others() {
     assert!(to.store.is_held_by(blob, ME).expect("read") && !left(&to).is_empty());
     assert_eq!(to.store.sweep().expect("swept"), Swept::default());
     assert_eq!(to.store.sweep_gatherings(&[OTHER, ME]).expect("swept"), 0);
-    to.store.abandon_gathering(ME, &members).expect("given up");
+    to.store.abandon_gathering(ME, &members, Proof::Whole).expect("given up");
     assert_eq!(left(&to), Vec::<String>::new());
     assert_eq!(to.store.list(true, None, 9).expect("listed"), [blob], "another needs it");
     assert!(!to.store.is_held_by(blob, ME).expect("read"));

@@ -7,7 +7,7 @@ use common::{blobs::*, gather::*};
 use pc2_protocols::files::manifest::Member;
 use pc2_storage::{
     Disk, Options, SystemDisk,
-    blobs::{BlobError, Finished, Gathered, HEADROOM_BYTES, Target, clean_name},
+    blobs::{BlobError, Finished, Gathered, HEADROOM_BYTES, Proof, Target, clean_name},
 };
 use std::{
     collections::BTreeMap,
@@ -48,7 +48,7 @@ fn gathers_until_it_is_killed() {
     };
     let (from, to) = (Side::open(&Path::new(&dir).join("from")), Side::open(&Path::new(&dir).join("to")));
     let members = list(&kill_files());
-    if let Gathered::Open(gathering) = to.store.gather(ME, &members).expect("gathered") {
+    if let Gathered::Open(gathering) = to.store.gather(ME, &members, Proof::Whole).expect("gathered") {
         (0..members.len())
             .filter(|member| gathering.has(*member))
             .for_each(|member| say(&format!("had {member}")));
@@ -119,9 +119,9 @@ fn a_killed_process_goes_on_from_there_until_it_is_whole() {
     assert_eq!(names_in(&to.folder), ["all"]);
     assert_eq!(tree_of(&to.folder.join("all")), files);
     assert!(
-        matches!(to.store.gather(ME, &members), Ok(Gathered::Placed(path)) if path == to.folder.join("all"))
+        matches!(to.store.gather(ME, &members, Proof::Whole), Ok(Gathered::Placed(path)) if path == to.folder.join("all"))
     );
-    to.store.abandon_gathering(ME, &members).expect("forgotten");
+    to.store.abandon_gathering(ME, &members, Proof::Whole).expect("forgotten");
     assert_eq!((left(&to), names_in(&to.dir.join("blobs/partial"))), (vec![], vec![]));
 }
 
@@ -204,7 +204,7 @@ fn end_everywhere(folder_of: impl Fn(&Side) -> PathBuf) -> u64 {
             }
             to.storage.close();
             let to = Side::open(two.path());
-            let path = match to.store.gather(ME, &members).expect("gathered") {
+            let path = match to.store.gather(ME, &members, Proof::Whole).expect("gathered") {
                 Gathered::Placed(path) => path,
                 Gathered::Open(gathering) => {
                     assert_eq!(names_in(&folder), Vec::<String>::new(), "what was half copied is gone");
@@ -215,7 +215,7 @@ fn end_everywhere(folder_of: impl Fn(&Side) -> PathBuf) -> u64 {
             assert_eq!(path, folder.join("x"));
             assert_eq!(names_in(&folder), ["x"], "once, and nothing beside it; ended at {number}, {after}");
             assert_eq!(tree_of(&path), files);
-            to.store.abandon_gathering(ME, &members).expect("forgotten");
+            to.store.abandon_gathering(ME, &members, Proof::Whole).expect("forgotten");
             assert_eq!(left(&to), Vec::<String>::new());
             fs::remove_dir_all(&folder).expect("removed");
         }
@@ -252,9 +252,11 @@ fn a_folder_that_its_owner_moved_on_at_once_is_not_placed_again() {
     let Finished { path, .. } = finished.expect("finished");
     drop(gathering);
     fs::rename(&path, to.folder.join("mine")).expect("moved");
-    assert!(matches!(to.store.gather(ME, &members), Ok(Gathered::Placed(told)) if told == path));
+    assert!(
+        matches!(to.store.gather(ME, &members, Proof::Whole), Ok(Gathered::Placed(told)) if told == path)
+    );
     // Giving it up takes nothing from the owner.
-    to.store.abandon_gathering(ME, &members).expect("forgotten");
+    to.store.abandon_gathering(ME, &members, Proof::Whole).expect("forgotten");
     assert_eq!(names_in(&to.folder), ["mine"]);
 }
 
@@ -277,7 +279,7 @@ fn a_large_file_that_came_among_the_others_is_recognised_though_its_rows_stayed(
     assert_eq!((gathering.have(), gathering.is_whole()), (3_000_000, false));
     assert!(gathering.wanted(0, 0..1).expect("wanted").is_empty() && gathering.is_whole());
     drop(gathering);
-    to.store.abandon_gathering(ME, &members).expect("given up");
+    to.store.abandon_gathering(ME, &members, Proof::Whole).expect("given up");
     // Moved, and its rows are there still.
     let partial = to.begin(members[0].blob, members[0].size);
     from.send_rest(&partial);
@@ -329,7 +331,7 @@ fn a_full_disk_is_a_refusal_and_nothing_is_promised_twice() {
     let bytes: u64 = files.values().map(|bytes| bytes.len() as u64).sum();
     disk.available.store(reserve + bytes, Ordering::SeqCst);
     // Blocks and trees come on top.
-    let error = to.store.gather(ME, &members).map(|_| ()).expect_err("too little room");
+    let error = to.store.gather(ME, &members, Proof::Whole).map(|_| ()).expect_err("too little room");
     let BlobError::NoRoom { needed, available } = error else { panic!("{error}") };
     assert!(available == bytes && (bytes..bytes + 100_000).contains(&needed), "{needed} of {bytes}");
     disk.available.store(reserve + needed, Ordering::SeqCst);
@@ -347,7 +349,7 @@ fn a_full_disk_is_a_refusal_and_nothing_is_promised_twice() {
     let small = members.iter().position(|member| member.path == "a/one.bin").expect("listed");
     let groups = gathering.wanted(small, 0..9).expect("wanted");
     let answer = from.answer(members[small].blob, &groups);
-    assert!(matches!(gathering.accept(small, &groups, &answer[..]), Err(BlobError::NoRoom { .. })));
+    assert!(matches!(gathering.accept(small, None, &groups, &answer[..]), Err(BlobError::NoRoom { .. })));
     let have = gathering.have();
     gathering.checkpoint().expect("durable");
     drop(gathering);

@@ -5,12 +5,20 @@ mod common;
 
 use common::blobs::*;
 use pc2_protocols::{
-    blob::{BlobSize, Groups},
+    blob::{BlobSize, Groups, by_pieces},
+    files::manifest::Member,
     id::BlobId,
     limits::{BLOB_GROUP_BYTES, PIECE_BYTES, PIECE_GROUPS},
 };
-use pc2_storage::blobs::{After, Begun, BlobError, Partial, Target, Wrong, clean_name};
-use std::{fs, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf};
+use pc2_storage::blobs::{
+    After, Begun, BlobError, Gathered, Gathering, Partial, Proof, Target, Unread, Wrong, clean_name,
+};
+use std::{
+    fs, io,
+    ops::Range,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
 
 const KEY: BlobId = BlobId::from_bytes([0x5e; 32]);
 const HERE: BlobId = BlobId::from_bytes([0x4e; 32]);
@@ -37,7 +45,9 @@ fn film(side: &Side) -> PathBuf {
 
 fn offered(side: &Side) -> PathBuf {
     let path = film(side);
-    assert_eq!(side.store.offer_pieces(KEY, &path, ME).expect("offered"), length());
+    let unread = Unread::look(KEY, &path).expect("looked at");
+    assert_eq!(unread.size(), length());
+    side.store.offer_unread(ME, &[unread]).expect("offered");
     path
 }
 
@@ -251,4 +261,140 @@ fn what_nobody_needs_any_more_goes_with_its_trees() {
         }
     }
     assert!(from.folder.join("film").exists());
+}
+
+/// A folder that nobody hashed: small and empty files, some of one piece, one of three.
+fn folder(side: &Side) -> Vec<Member> {
+    let files = [
+        ("a/empty", 0),
+        ("a/one.txt", 100),
+        ("b/at the limit", 1 << 20),
+        ("b/larger", 3_000_000),
+        ("b/twin", 3_000_000),
+        ("film", LENGTH),
+    ];
+    let mut unread = Vec::new();
+    let mut members = Vec::new();
+    for (number, (name, length)) in (1..).zip(files) {
+        let path = if name == "film" { film(side) } else { side.folder.join(name.replace('/', "-")) };
+        if name != "film" {
+            fs::write(&path, noise(usize::try_from(length).expect("small"))).expect("written");
+        }
+        let key = BlobId::from_bytes([number; 32]);
+        let file = Unread::look(key, &path).expect("looked at");
+        members.push(Member { path: name.to_owned(), blob: key, size: file.size() });
+        unread.push(file);
+    }
+    side.store.offer_unread(ME, &unread).expect("offered");
+    members
+}
+
+fn gather(to: &Side, members: &[Member]) -> Gathering {
+    match to.store.gather(ME, members, Proof::Pieces).expect("gathered") {
+        Gathered::Open(gathering) => *gathering,
+        Gathered::Placed(path) => panic!("it was put to {}", path.display()),
+    }
+}
+
+/// Sends what is wanted of a file within some groups.
+fn send_file(from: &Side, to: &Gathering, members: &[Member], number: usize, within: Range<u32>) -> u64 {
+    let mut new = 0;
+    for part in by_pieces(within.start..within.end.min(members[number].size.groups())) {
+        loop {
+            let groups = to.wanted(number, part.clone()).expect("wanted");
+            if groups.is_empty() {
+                break;
+            }
+            let reader = from.store.reader(members[number].blob).expect("known");
+            let root = reader.piece(&groups).expect("hashed");
+            let mut answer = Vec::new();
+            reader.encode(&groups, &mut answer).expect("encoded");
+            new += to.accept(number, root, &groups, &answer[..]).expect("accepted");
+        }
+    }
+    new
+}
+
+fn send_folder(from: &Side, to: &Gathering, members: &[Member]) -> u64 {
+    (0..members.len()).map(|number| send_file(from, to, members, number, 0..u32::MAX)).sum()
+}
+
+fn is_as_it_was(from: &Side, landed: &Path, members: &[Member]) {
+    for member in members {
+        let name = if member.path == "film" { member.path.clone() } else { member.path.replace('/', "-") };
+        let was = fs::read(from.folder.join(name)).expect("read");
+        assert!(was == fs::read(landed.join(&member.path)).expect("read"), "{}", member.path);
+    }
+}
+
+#[test]
+fn a_folder_that_nobody_hashed_before_arrives_as_it_was_and_goes_on_after_a_kill() {
+    let (dirs, from, to) = sides();
+    let members = folder(&from);
+    let total: u64 = members.iter().map(|member| member.size.bytes()).sum();
+    let gathering = gather(&to, &members);
+    for number in [1, 2, 3] {
+        send_file(&from, &gathering, &members, number, 0..u32::MAX);
+    }
+    send_file(&from, &gathering, &members, 5, PIECE_GROUPS - 5..PIECE_GROUPS + 5);
+    gathering.checkpoint().expect("synced");
+    let there = gathering.have();
+    drop((gathering, to));
+    let to = Side::open(dirs[1].path());
+    // A small file that was torn is known by what was said of it, and one of which nothing is known any more is fetched again.
+    let staging = to.dir.join("blobs/gathering").join("01".repeat(16));
+    flip(&staging.join("a/one.txt"), 50);
+    let said = to.dir.join("blobs/gathering").join(format!("{}.said", "01".repeat(16)));
+    flip(&said, 2 * 64 + 3);
+    let gathering = gather(&to, &members);
+    let lost = members[1].size.bytes() + members[2].size.bytes();
+    assert_eq!(gathering.have(), there - lost);
+    assert_eq!(send_folder(&from, &gathering, &members), total - there + lost);
+    let target = Target::open(&to.folder).expect("opens");
+    let finished = gathering.finish(&target, &clean_name("trip")).expect("finished");
+    is_as_it_was(&from, &finished.path, &members);
+    drop(gathering);
+    let placed = to.store.gather(ME, &members, Proof::Pieces).expect("gathered");
+    assert!(matches!(placed, Gathered::Placed(path) if path == finished.path));
+    to.store.abandon_gathering(ME, &members, Proof::Pieces).expect("forgotten");
+    to.store.sweep().expect("swept");
+    for folder in ["blobs/gathering", "blobs/partial", "blobs/trees"] {
+        assert_eq!(fs::read_dir(to.dir.join(folder)).expect("readable").count(), 0, "{folder}");
+    }
+}
+
+#[test]
+fn another_word_about_a_small_file_is_refused_and_so_is_none() {
+    let (_dirs, from, to) = sides();
+    let members = folder(&from);
+    let gathering = gather(&to, &members);
+    let groups = gathering.wanted(1, 0..1).expect("wanted");
+    let reader = from.store.reader(members[1].blob).expect("known");
+    let root = reader.piece(&groups).expect("hashed");
+    assert_eq!(root, Some(id_of(&noise(100))));
+    let mut answer = Vec::new();
+    reader.encode(&groups, &mut answer).expect("encoded");
+    assert!(matches!(gathering.accept(1, None, &groups, &answer[..]), Err(BlobError::OutOfRange)));
+    let mut torn = answer.clone();
+    torn[7] ^= 1;
+    assert!(matches!(gathering.accept(1, root, &groups, &torn[..]), Err(BlobError::NotTheFile { .. })));
+    let other = gathering.accept(1, Some(id_of(&torn)), &groups, &torn[..]);
+    assert!(matches!(other, Err(BlobError::NotTheFile { .. })), "what was said first holds");
+    assert_eq!(gathering.accept(1, root, &groups, &answer[..]).expect("accepted"), 100);
+}
+
+#[test]
+fn giving_a_folder_up_that_nobody_hashed_leaves_nothing() {
+    let (_dirs, from, to) = sides();
+    let members = folder(&from);
+    let gathering = gather(&to, &members);
+    send_file(&from, &gathering, &members, 1, 0..u32::MAX);
+    send_file(&from, &gathering, &members, 5, 0..10);
+    gathering.checkpoint().expect("synced");
+    drop(gathering);
+    to.store.abandon_gathering(ME, &members, Proof::Pieces).expect("given up");
+    to.store.sweep().expect("swept");
+    for folder in ["blobs/gathering", "blobs/partial"] {
+        assert_eq!(fs::read_dir(to.dir.join(folder)).expect("readable").count(), 0, "{folder}");
+    }
 }

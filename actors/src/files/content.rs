@@ -79,16 +79,20 @@ impl Content {
 
 /// Opens what a transfer brought, or offers. Blocks.
 pub(crate) fn open(store: &BlobStore, view: &TransferView) -> Result<Content, ContentError> {
-    let Offered::File { mime, blob, size, .. } = &view.offer.what else { return Err(ContentError::Folder) };
+    let what = &view.offer.what;
+    let (Offered::File { mime, .. } | Offered::Pieces { mime, .. }) = what else {
+        return Err(ContentError::Folder);
+    };
+    let (blob, size) = what.blob();
     let path = match (view.id.direction, &view.state) {
         (Direction::In, State::Done { path: Some(path) }) => PathBuf::from(OsStr::from_bytes(path)),
         (Direction::In, _) => return Err(ContentError::NotReceived),
         // The store knows where each offered file is, and whether it is still what was hashed.
-        (Direction::Out, _) => source(store, *blob)?,
+        (Direction::Out, _) => source(store, blob)?,
     };
     let file = plain_file(&path, size.bytes())?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Content { file, size: size.bytes(), blob: *blob, name, mime: mime.clone() })
+    Ok(Content { file, size: size.bytes(), blob, name, mime: mime.clone() })
 }
 
 /// The transfer that is meant.

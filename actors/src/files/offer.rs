@@ -1,7 +1,7 @@
 //! Making an offer of files and folders that stand on this machine: finding them, hashing them, handing the offer to the machine.
 //!
 //! In: paths. Out: a list of what is being prepared, told as it goes on; then an offer as the files machine takes it. Files are hashed where they
-//! are and never copied. One preparation at a time hashes; others wait for their turn, because one core reads as fast as disks do.
+//! are and never copied; what has more bytes than a piece is offered at once, and hashed while it is sent. One preparation at a time hashes; others wait for their turn, because one core reads as fast as disks do.
 //!
 //! Links inside of a folder are not followed, and devices, pipes and sockets are left out: a folder is offered as the files that are in it.
 //! What cannot be read stops the offer, and is named.
@@ -28,12 +28,12 @@ use pc2_protocols::{
         CommandError,
         manifest::{Manifest, Member},
         offer::Offered,
-        rows::TransferId,
+        rows::{Direction, TransferId},
     },
-    id::{NodeId, OfferId},
+    id::{BlobId, NodeId, OfferId},
     limits,
 };
-use pc2_storage::blobs::{BlobStore, Holder, Imported};
+use pc2_storage::blobs::{BlobStore, Holder, Imported, Unread};
 use std::{
     collections::BTreeMap,
     fs,
@@ -68,7 +68,7 @@ pub(crate) fn holder(id: TransferId) -> Holder {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
     hash.update(b"pc2 transfer");
-    hash.update([u8::from(id.direction == pc2_protocols::files::rows::Direction::In)]);
+    hash.update([u8::from(id.direction == Direction::In)]);
     hash.update(id.peer.as_bytes());
     hash.update(id.offer.as_bytes());
     let digest: [u8; 32] = hash.finalize().into();
@@ -77,10 +77,44 @@ pub(crate) fn holder(id: TransferId) -> Holder {
     Holder(name)
 }
 
+/// The blob of a transfer, as the store of this node calls it: the file, or the list of the collection. A file in pieces that is received has a name of our own
+/// making, because the other side chose the key: it could be the hash of a file that is here.
+pub(crate) fn blob(id: TransferId, what: &Offered) -> BlobId {
+    let (blob, _) = what.blob();
+    if what.is_in_pieces() && id.direction == Direction::In {
+        use sha2::{Digest as _, Sha256};
+        let mut hash = Sha256::new();
+        hash.update(b"pc2 file in pieces");
+        hash.update(holder(id).0);
+        BlobId::from_bytes(hash.finalize().into())
+    } else {
+        blob
+    }
+}
+
 /// Where the list of a collection of ours is kept while it is offered.
 pub(crate) fn list_path(data: &Path, holder: Holder) -> PathBuf {
     let hex: String = holder.0.iter().map(|byte| format!("{byte:02x}")).collect();
     data.join("blobs").join("lists").join(hex)
+}
+
+/// Keys of the files of one offer that nobody has hashed. Each is drawn at random but for its last bytes, which count.
+struct Keys([u8; BlobId::LEN]);
+
+impl Keys {
+    fn draw() -> Result<Self, OfferError> {
+        let mut bytes = [0; BlobId::LEN];
+        getrandom::fill(&mut bytes).map_err(|error| OfferError::Node(error.to_string()))?;
+        Ok(Self(bytes))
+    }
+
+    fn of(&self, number: u32) -> BlobId {
+        let mut bytes = self.0;
+        if let Some(end) = bytes.last_chunk_mut() {
+            *end = number.to_be_bytes();
+        }
+        BlobId::from_bytes(bytes)
+    }
 }
 
 /// Everything that is being prepared.
@@ -261,9 +295,11 @@ impl Inner {
         let gone = |error: &dyn std::fmt::Display| OfferError::Node(error.to_string());
         let turn = Arc::clone(&inner.turn).acquire_owned().await.map_err(|error| gone(&error))?;
         let (worker, work) = (Arc::clone(inner), Arc::clone(job));
+        // Others who have it can give it only by the hash of all of it.
+        let alone = holders.is_empty();
         let prepared = inner.io.spawn_blocking(move || {
             let _turn = turn;
-            worker.prepare(id, &paths, &work)
+            worker.prepare(id, &paths, alone, &work)
         });
         let what = prepared.await.map_err(|error| gone(&error))??;
         job.is_stopped()?;
@@ -274,20 +310,42 @@ impl Inner {
     }
 
     /// Finds and hashes. Blocks.
-    fn prepare(&self, id: TransferId, paths: &[PathBuf], job: &Job) -> Result<Offered, OfferError> {
+    fn prepare(
+        &self,
+        id: TransferId,
+        paths: &[PathBuf],
+        alone: bool,
+        job: &Job,
+    ) -> Result<Offered, OfferError> {
         if let [path] = paths
             && fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_file()
         {
             let size = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
             self.found(job, size);
             let name = last_name(path)?;
+            let mime = mime_guess::from_path(path).first_raw().unwrap_or_default().to_owned();
+            if alone && size > limits::PIECE_BYTES {
+                let key = Keys::draw()?.of(0);
+                let unread = Unread::look(key, path)?;
+                let size = unread.size();
+                self.store.offer_unread(holder(id), &[unread])?;
+                return Ok(Offered::Pieces { name, mime, key, size });
+            }
             let mut progress = |bytes| self.hashed(job, bytes);
             let imported = self.store.import(path, holder(id), &mut progress)?;
-            let mime = mime_guess::from_path(path).first_raw().unwrap_or_default().to_owned();
             return Ok(Offered::File { name, mime, blob: imported.id(), size: imported.size() });
         }
         let found = self.find(paths, job)?;
-        self.collect(id, job, found)
+        let total = job.view().0.total;
+        let manifest = if alone && total > limits::PIECE_BYTES {
+            self.list(id, job, found)?
+        } else {
+            self.collect(id, job, found)?
+        };
+        let name = job.view().0.name.clone();
+        let count = u32::try_from(manifest.members().len()).map_err(|_| OfferError::TooMany)?;
+        let (list, size) = self.keep_list(id, &manifest.encode())?;
+        Ok(Offered::Collection { name, count, total: manifest.total(), manifest: list, manifest_size: size })
     }
 
     /// All files under the paths, with their places in the collection.
@@ -338,8 +396,7 @@ impl Inner {
         id: TransferId,
         job: &Job,
         found: BTreeMap<String, PathBuf>,
-    ) -> Result<Offered, OfferError> {
-        let name = job.view().0.name.clone();
+    ) -> Result<Manifest, OfferError> {
         let mut members = Vec::with_capacity(found.len());
         let mut batch: Vec<Imported> = Vec::with_capacity(BATCH);
         for (place, path) in found {
@@ -353,18 +410,36 @@ impl Inner {
             }
         }
         self.store.offer(holder(id), &batch)?;
-        let count = u32::try_from(members.len()).map_err(|_| OfferError::TooMany)?;
-        let manifest = Manifest::new(members).map_err(|error| OfferError::Refused(error.to_string()))?;
-        let (list, size) = self.keep_list(id, &manifest.encode())?;
-        Ok(Offered::Collection { name, count, total: manifest.total(), manifest: list, manifest_size: size })
+        Manifest::new(members).map_err(|error| OfferError::Refused(error.to_string()))
+    }
+
+    /// Makes a list of files without reading them: they are hashed as they are asked for.
+    fn list(
+        &self,
+        id: TransferId,
+        job: &Job,
+        found: BTreeMap<String, PathBuf>,
+    ) -> Result<Manifest, OfferError> {
+        let keys = Keys::draw()?;
+        let mut members = Vec::with_capacity(found.len());
+        let mut batch: Vec<Unread> = Vec::with_capacity(BATCH);
+        for (number, (place, path)) in (0..).zip(found) {
+            job.is_stopped()?;
+            let blob = keys.of(number);
+            let unread = Unread::look(blob, &path)?;
+            members.push(Member { path: place, blob, size: unread.size() });
+            batch.push(unread);
+            if batch.len() >= BATCH {
+                self.store.offer_unread(holder(id), &batch)?;
+                batch.clear();
+            }
+        }
+        self.store.offer_unread(holder(id), &batch)?;
+        Manifest::in_pieces(members).map_err(|error| OfferError::Refused(error.to_string()))
     }
 
     /// Writes the list where it can be fetched from.
-    fn keep_list(
-        &self,
-        id: TransferId,
-        bytes: &[u8],
-    ) -> Result<(pc2_protocols::id::BlobId, BlobSize), OfferError> {
+    fn keep_list(&self, id: TransferId, bytes: &[u8]) -> Result<(BlobId, BlobSize), OfferError> {
         let path = list_path(&self.data, holder(id));
         let failed = |error: std::io::Error| unreadable(&path, &error);
         if let Some(folder) = path.parent() {

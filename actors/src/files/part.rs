@@ -8,7 +8,7 @@
 //! Not here: opening it, and what becomes of it when it is whole (`receive`).
 
 use pc2_protocols::{
-    blob::{BlobSize, Groups},
+    blob::{BlobSize, Groups, by_pieces},
     files::{manifest::Manifest, offer::Offered},
     id::BlobId,
     limits::MAX_PLAN_RANGES,
@@ -25,6 +25,8 @@ use std::{
 pub(crate) enum Open {
     /// A blob that is received.
     Blob(Box<Partial>),
+    /// A file that is proven piece by piece.
+    Pieces(Box<Partial>),
     /// A blob whose bytes stand on this machine already.
     Here(BlobSize),
     /// The files of a collection.
@@ -97,7 +99,7 @@ impl Open {
     /// Bytes that are here.
     pub(crate) fn have(&self) -> u64 {
         match self {
-            Self::Blob(partial) => partial.received(),
+            Self::Blob(partial) | Self::Pieces(partial) => partial.received(),
             Self::Here(size) => size.bytes(),
             Self::Members { gathering, .. } => gathering.have(),
         }
@@ -115,13 +117,25 @@ impl Open {
                     .into_iter()
                     .collect())
             }
+            Self::Pieces(partial) => {
+                let (blob, size) = what.blob();
+                let of_piece = |part| wanted(partial, &part);
+                let asks = by_pieces(narrow(stretch)).map(of_piece).filter(|groups| !groups.is_empty());
+                Ok(asks.map(|groups| Ask { member: 0, blob, size, groups }).collect())
+            }
             Self::Members { manifest, gathering, .. } => {
                 let mut asks = Vec::new();
                 for place in manifest.places(stretch) {
                     let Some(member) = manifest.members().get(place.member) else { continue };
-                    let groups = gathering.wanted(place.member, place.groups)?;
-                    if !groups.is_empty() {
-                        asks.push(Ask { member: place.member, blob: member.blob, size: member.size, groups });
+                    // A question for files that nobody hashed is for groups of one piece.
+                    let whole = Some(place.groups.clone()).filter(|_| !manifest.is_in_pieces());
+                    let parts = by_pieces(place.groups).filter(|_| manifest.is_in_pieces());
+                    for part in whole.into_iter().chain(parts) {
+                        let groups = gathering.wanted(place.member, part)?;
+                        if !groups.is_empty() {
+                            let (blob, size) = (member.blob, member.size);
+                            asks.push(Ask { member: place.member, blob, size, groups });
+                        }
                     }
                 }
                 Ok(asks)
@@ -129,12 +143,24 @@ impl Open {
         }
     }
 
-    /// Takes the answer to a question in: proven, group by group. Returns the bytes that are new.
-    pub(crate) fn accept(&self, ask: &Ask, encoded: impl Read) -> Result<u64, BlobError> {
-        match self {
-            Self::Here(_) => Ok(0),
-            Self::Blob(partial) => partial.accept(&ask.groups, encoded),
-            Self::Members { gathering, .. } => gathering.accept(ask.member, &ask.groups, encoded),
+    /// Takes the answer to a question in: proven, group by group. `piece` is the hash that was said of the piece they are of. Returns the bytes that are
+    /// new; `None` when the answer is none to that question.
+    pub(crate) fn accept(
+        &self,
+        ask: &Ask,
+        piece: Option<BlobId>,
+        encoded: impl Read,
+    ) -> Option<Result<u64, BlobError>> {
+        match (self, piece) {
+            (Self::Here(_), _) => Some(Ok(0)),
+            (Self::Blob(partial), None) => Some(partial.accept(&ask.groups, encoded)),
+            (Self::Pieces(partial), Some(piece)) => Some(partial.accept_piece(piece, &ask.groups, encoded)),
+            (Self::Members { manifest, gathering, .. }, piece)
+                if manifest.is_in_pieces() == piece.is_some() =>
+            {
+                Some(gathering.accept(ask.member, piece, &ask.groups, encoded))
+            }
+            _ => None,
         }
     }
 
@@ -142,7 +168,7 @@ impl Open {
     pub(crate) fn missing(&self, stretch: Range<u64>) -> Vec<Range<u64>> {
         match self {
             Self::Here(_) => Vec::new(),
-            Self::Blob(partial) => {
+            Self::Blob(partial) | Self::Pieces(partial) => {
                 let mut missing: Vec<Range<u64>> = Vec::new();
                 let mut from = narrow(&stretch);
                 while missing.len() < MAX_PLAN_RANGES {
@@ -161,11 +187,18 @@ impl Open {
                     if range.is_empty() || gathering.has(number) {
                         continue;
                     }
-                    // Too many pieces: what is between the last ones is named, too, and asked for all the same only where it is missing.
-                    let joined = missing.len() >= MAX_PLAN_RANGES;
-                    match missing.last_mut() {
-                        Some(last) if last.end == range.start || joined => last.end = range.end,
-                        _ => missing.push(range),
+                    let inside = |at: u64| at.saturating_sub(*start);
+                    let lacking =
+                        gathering.lacking(number, narrow(&(inside(range.start)..inside(range.end))));
+                    for part in lacking {
+                        let of_all = |group: u32| start.saturating_add(group.into());
+                        let part = of_all(part.start)..of_all(part.end);
+                        // Too many pieces: what is between the last ones is named, too, and asked for all the same only where it is missing.
+                        let joined = missing.len() >= MAX_PLAN_RANGES;
+                        match missing.last_mut() {
+                            Some(last) if last.end == part.start || joined => last.end = part.end,
+                            _ => missing.push(part),
+                        }
                     }
                 }
                 missing
@@ -177,7 +210,7 @@ impl Open {
     pub(crate) fn checkpoint(&self) -> Result<(), BlobError> {
         match self {
             Self::Here(_) => Ok(()),
-            Self::Blob(partial) => partial.checkpoint(),
+            Self::Blob(partial) | Self::Pieces(partial) => partial.checkpoint(),
             Self::Members { gathering, .. } => gathering.checkpoint(),
         }
     }

@@ -21,7 +21,7 @@ use pc2_protocols::{
     id::BlobId,
     time::UnixMillis,
 };
-use pc2_storage::blobs::{After, Begun, BlobError, BlobStore, Gathered, Holder, Target, clean_name};
+use pc2_storage::blobs::{After, Begun, BlobError, BlobStore, Gathered, Holder, Proof, Target, clean_name};
 use serde_bytes::ByteBuf;
 use std::{
     collections::BTreeSet,
@@ -49,11 +49,17 @@ impl Places {
         before: Option<&Open>,
     ) -> Result<(Option<Open>, Opened), OpenError> {
         let holder = offer::holder(id);
-        let (blob, size) = what.blob();
+        let (blob, size) = (offer::blob(id, what), what.blob().1);
         match part {
             Part::File | Part::Manifest => {
                 let ours = self.store.is_held_by(blob, holder).map_err(cannot)?;
-                match self.store.begin(blob, size, holder).map_err(cannot)? {
+                let pieces = what.is_in_pieces();
+                let begun = if pieces {
+                    self.store.begin_pieces(blob, size, holder)
+                } else {
+                    self.store.begin(blob, size, holder)
+                };
+                match begun.map_err(cannot)? {
                     Begun::Here { path, received: true } if ours && part == Part::File => {
                         Ok((None, Opened::Placed(bytes(&path))))
                     }
@@ -62,7 +68,7 @@ impl Places {
                         Ok((Some(open), Opened::Missing { have: size.bytes(), missing: Vec::new() }))
                     }
                     Begun::Partial(partial) => {
-                        let open = Open::Blob(partial);
+                        let open = if pieces { Open::Pieces(partial) } else { Open::Blob(partial) };
                         let missing = open.missing(0..u64::from(size.groups()));
                         let have = open.have();
                         Ok((Some(open), Opened::Missing { have, missing }))
@@ -73,7 +79,7 @@ impl Places {
                 let list = self.list(id, what, before)?;
                 let manifest = Manifest::decode(&list, what)
                     .map_err(|error| OpenError::BadManifest(error.to_string()))?;
-                match self.store.gather(holder, manifest.members()).map_err(cannot)? {
+                match self.store.gather(holder, manifest.members(), proof(&manifest)).map_err(cannot)? {
                     Gathered::Placed(path) => Ok((None, Opened::Placed(bytes(&path)))),
                     Gathered::Open(gathering) => {
                         let starts = starts(&manifest);
@@ -128,8 +134,8 @@ impl Places {
         let target = target.map_err(cannot)?;
         let name = clean_name(what.name());
         let finished = match open {
-            Some(Open::Blob(partial)) => partial.finish(&target, &name, After::Offer),
-            Some(Open::Here(_)) => self.store.copy(what.blob().0, &target, &name, offer::holder(id)),
+            Some(Open::Blob(partial) | Open::Pieces(partial)) => partial.finish(&target, &name, After::Offer),
+            Some(Open::Here(_)) => self.store.copy(offer::blob(id, what), &target, &name, offer::holder(id)),
             Some(Open::Members { gathering, .. }) => gathering.finish(&target, &name),
             None => return Err(OpenError::Incomplete),
         };
@@ -139,11 +145,11 @@ impl Places {
     /// Lets go of what has arrived of a transfer that is not wanted any more.
     pub(crate) fn give_up(&self, id: TransferId, what: &Offered) -> Result<(), BlobError> {
         let holder = offer::holder(id);
-        let (blob, _) = what.blob();
+        let blob = offer::blob(id, what);
         if what.is_collection() {
             let list = fs::read(offer::list_path(&self.data, holder)).unwrap_or_default();
             if let Ok(manifest) = Manifest::decode(&list, what) {
-                self.store.abandon_gathering(holder, manifest.members())?;
+                self.store.abandon_gathering(holder, manifest.members(), proof(&manifest))?;
             }
         }
         self.abandon(blob, holder)
@@ -196,7 +202,7 @@ impl Places {
         {
             if let Ok(manifest) = Manifest::decode(&list, what) {
                 if id.direction == Direction::In {
-                    self.store.abandon_gathering(holder, manifest.members())?;
+                    self.store.abandon_gathering(holder, manifest.members(), proof(&manifest))?;
                 } else {
                     let ids: Vec<BlobId> = manifest.members().iter().map(|member| member.blob).collect();
                     self.store.release_many(&ids, holder)?;
@@ -204,8 +210,13 @@ impl Places {
             }
             fs::remove_file(&path).map_err(|source| BlobError::Io { path, source })?;
         }
-        self.store.release(what.blob().0, holder)
+        self.store.release(offer::blob(id, what), holder)
     }
+}
+
+/// What proves the files of a list.
+fn proof(manifest: &Manifest) -> Proof {
+    if manifest.is_in_pieces() { Proof::Pieces } else { Proof::Whole }
 }
 
 fn disk(path: &Path, error: &std::io::Error) -> OpenError {

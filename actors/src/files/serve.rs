@@ -19,7 +19,7 @@ use futures::{
     io::{ReadHalf, WriteHalf},
 };
 use pc2_protocols::{
-    blob::{BlobSize, Groups},
+    blob::{BlobSize, Groups, piece_of},
     files::{
         In, ServeError, ServeToken,
         rows::TransferId,
@@ -54,7 +54,8 @@ pub(crate) async fn answer(parts: Arc<Parts>, stream: Stream) {
     let (_never, silent) = watch::channel(false);
     let outlet = Outlet::new(writing, runtime::Handle::current(), Arc::clone(&parts.up), silent, PULL_STALL);
     let sent = Arc::new(AtomicU64::new(0));
-    let mut writer = Writer { parts: Arc::clone(&parts), peer, outlet, last: None, sent: Arc::clone(&sent) };
+    let mut writer =
+        Writer { parts: Arc::clone(&parts), peer, outlet, last: None, ahead: None, sent: Arc::clone(&sent) };
     let mut patience = REQUEST_PATIENCE;
     loop {
         match timeout(patience, request(&mut reading)).await {
@@ -94,6 +95,8 @@ struct Writer {
     outlet: Outlet<WriteHalf<Box<dyn Io>>>,
     /// The file that was read last: most requests on a stream are for the same.
     last: Option<Arc<Reader>>,
+    /// The piece after which the next was hashed ahead.
+    ahead: Option<(BlobId, u32)>,
     /// Bytes of files that the stream has taken.
     sent: Arc<AtomicU64>,
 }
@@ -139,6 +142,9 @@ impl Writer {
                 let (result, goes_on) = match found {
                     Ok(reader) => {
                         let sent = self.send(token, &reader, &groups);
+                        if sent.is_ok() {
+                            self.look_ahead(&reader, &groups);
+                        }
                         self.last = Some(reader);
                         let goes_on = sent.is_ok();
                         (sent, goes_on)
@@ -183,7 +189,17 @@ impl Writer {
 
     fn send(&mut self, token: ServeToken, reader: &Reader, groups: &Groups) -> Result<(), ServeError> {
         let lost = |_: io::Error| ServeError::Lost;
-        self.outlet.write_all(&Answer::Sending.encode()).map_err(lost)?;
+        // Of a file in pieces: what was not asked for before is hashed now.
+        let answer = match reader.piece(groups) {
+            Ok(None) => Answer::Sending,
+            Ok(Some(piece)) => Answer::SendingPiece { piece },
+            Err(error) => {
+                let error = served(error);
+                self.frame(&Answer::Refused { reason: refusal(error) });
+                return Err(error);
+            }
+        };
+        self.outlet.write_all(&answer.encode()).map_err(lost)?;
         let mut told = Told { own: &self.parts.own, token, at: Instant::now(), untold: 0, all: 0 };
         let encoded = reader.encode(groups, Counted { outlet: &mut self.outlet, told: &mut told });
         let untold = told.untold;
@@ -203,6 +219,23 @@ impl Writer {
             self.parts.own.tell(In::Sent { token, bytes: untold });
         }
         Ok(())
+    }
+
+    /// Hashes the next piece of a file while this one is sent. Once for each piece: what is known is not hashed again, and two that do it at once write the same.
+    fn look_ahead(&mut self, reader: &Arc<Reader>, groups: &Groups) {
+        let Some(piece) = groups.ranges().next().map(|first| piece_of(first.start)) else { return };
+        let last = reader.size().pieces().saturating_sub(1);
+        if piece >= last || self.ahead == Some((reader.id(), piece)) {
+            return;
+        }
+        self.ahead = Some((reader.id(), piece));
+        let (reader, groups) = (Arc::clone(reader), groups.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = reader.prepare_next(&groups) {
+                // Whoever asks for it hears why.
+                debug!(%error, "the next piece of a file was not hashed ahead");
+            }
+        });
     }
 }
 

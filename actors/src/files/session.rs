@@ -215,17 +215,18 @@ impl Session {
         let until = Instant::now() + STRETCH_PATIENCE;
         for ask in &asked.asks {
             inlet.patience(ANSWER_PATIENCE, until);
-            match answer(inlet)? {
-                Answer::Sending => {}
+            let piece = match answer(inlet)? {
+                Answer::Sending => None,
+                Answer::SendingPiece { piece } => Some(piece),
                 Answer::Refused { reason } => return Err(PullError::Refused(reason)),
                 Answer::Noted => return Err(PullError::Unsupported),
-            }
+            };
             inlet.patience(QUIET, until);
             let mut progress =
                 Told { session: self, pull: asked.stretch.pull, inlet, at: Instant::now(), told: 0, read: 0 };
-            let result = asked.stretch.open.accept(ask, &mut progress);
+            let result = asked.stretch.open.accept(ask, piece, &mut progress);
             let told = progress.told;
-            match result {
+            match result.ok_or(PullError::Unsupported)? {
                 Ok(new) => self.progress(asked.stretch.pull, new.saturating_sub(told)),
                 Err(error) => return Err(failed(error)),
             }

@@ -68,7 +68,7 @@ pub(crate) async fn tell(parts: &Parts, peer: NodeId, offer: OfferId, word: Word
         match Answer::decode(&frame) {
             Ok(Answer::Noted) => Ok(()),
             Ok(Answer::Refused { reason }) => Err(PullError::Refused(reason)),
-            Ok(Answer::Sending) | Err(_) => Err(PullError::Unsupported),
+            Ok(Answer::Sending | Answer::SendingPiece { .. }) | Err(_) => Err(PullError::Unsupported),
         }
     };
     timeout(ANSWER_PATIENCE, said).await.unwrap_or(Err(PullError::Lost))

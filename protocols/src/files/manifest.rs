@@ -15,7 +15,11 @@ use crate::{
     limits::{MAX_COLLECTION_FILES, MAX_FILE_PATH_BYTES, MAX_FOLDER_DEPTH, MAX_MANIFEST_BYTES},
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
-use std::{collections::BTreeSet, fmt, ops::Range};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    ops::{Not, Range},
+};
 
 /// One file of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +28,7 @@ pub struct Member {
     /// Where it stands in the collection: names with `/` between them, none of them empty, at most [`MAX_FILE_PATH_BYTES`] and
     /// [`MAX_FOLDER_DEPTH`] folders.
     pub path: String,
-    /// Its bytes.
+    /// Its bytes; in a list of files that nobody hashed the key by which it is asked for.
     pub blob: BlobId,
     /// How many.
     pub size: BlobSize,
@@ -37,6 +41,9 @@ pub struct Manifest {
     /// 1 to [`MAX_COLLECTION_FILES`].
     #[serde(deserialize_with = "few_members")]
     members: Vec<Member>,
+    /// Nobody has hashed the files: their blobs are keys by which they are asked for, and each is proven piece by piece.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pieces: bool,
 }
 
 /// Why bytes are no acceptable list of files.
@@ -99,9 +106,21 @@ impl Manifest {
     ///
     /// # Errors
     /// [`BadManifest`] when nobody would accept it.
-    pub fn new(mut members: Vec<Member>) -> Result<Self, BadManifest> {
+    pub fn new(members: Vec<Member>) -> Result<Self, BadManifest> {
+        Self::of(members, false)
+    }
+
+    /// A list of files that nobody has hashed, each with a key that nothing else has; sorts them.
+    ///
+    /// # Errors
+    /// [`BadManifest`] when nobody would accept it.
+    pub fn in_pieces(members: Vec<Member>) -> Result<Self, BadManifest> {
+        Self::of(members, true)
+    }
+
+    fn of(mut members: Vec<Member>, pieces: bool) -> Result<Self, BadManifest> {
         members.sort_unstable_by(|one, other| one.path.cmp(&other.path));
-        let manifest = Self { members };
+        let manifest = Self { members, pieces };
         manifest.check()?;
         let got = manifest.encode().len();
         if got > MAX_MANIFEST_BYTES { Err(BadManifest::TooLarge { got }) } else { Ok(manifest) }
@@ -132,6 +151,12 @@ impl Manifest {
     #[must_use]
     pub fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// Whether nobody has hashed the files, and they are proven piece by piece.
+    #[must_use]
+    pub const fn is_in_pieces(&self) -> bool {
+        self.pieces
     }
 
     /// The bytes of all files.

@@ -165,27 +165,42 @@ impl Inner {
 pub(crate) struct Expected {
     id: BlobId,
     size: BlobSize,
-    /// The hash of each piece; `None`: the id is the hash of all of it.
-    pieces: Option<Vec<BlobId>>,
+    by: Hashes,
+}
+
+/// By what they are known.
+enum Hashes {
+    /// The id is the hash of all of it.
+    Whole,
+    /// The hash of each piece.
+    Pieces(Vec<BlobId>),
+    /// They were proven when they came, and what proved them is gone.
+    None,
 }
 
 impl Expected {
     /// Those of a blob with one tree.
     pub(crate) const fn whole(id: BlobId, size: BlobSize) -> Self {
-        Self { id, size, pieces: None }
+        Self { id, size, by: Hashes::Whole }
     }
 
     /// Those of a file in pieces.
     pub(crate) const fn pieces(id: BlobId, size: BlobSize, roots: Vec<BlobId>) -> Self {
-        Self { id, size, pieces: Some(roots) }
+        Self { id, size, by: Hashes::Pieces(roots) }
+    }
+
+    /// So many, and nothing more is known.
+    pub(crate) const fn of_size(id: BlobId, size: BlobSize) -> Self {
+        Self { id, size, by: Hashes::None }
     }
 
     /// The hashes, in order, each with the bytes that it is of.
-    fn parts(&self) -> Vec<(BlobId, u64)> {
-        match &self.pieces {
-            None => vec![(self.id, self.size.bytes())],
-            Some(roots) => {
-                let of = |(piece, root): (u32, &BlobId)| (*root, self.size.of_piece(piece).bytes());
+    fn parts(&self) -> Vec<(Option<BlobId>, u64)> {
+        match &self.by {
+            Hashes::Whole => vec![(Some(self.id), self.size.bytes())],
+            Hashes::None => vec![(None, self.size.bytes())],
+            Hashes::Pieces(roots) => {
+                let of = |(piece, root): (u32, &BlobId)| (Some(*root), self.size.of_piece(piece).bytes());
                 (0..).zip(roots).map(of).collect()
             }
         }
@@ -230,7 +245,7 @@ pub(crate) fn pour(mut source: &File, mut to: impl io::Write, expected: &Expecte
             to.write_all(bytes).map_err(NotPoured::Io)?;
             at += most as u64;
         }
-        if tree::id(hash.finalize()) != root {
+        if root.is_some_and(|root| tree::id(hash.finalize()) != root) {
             return Err(NotPoured::Other(begin));
         }
     }

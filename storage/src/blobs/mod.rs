@@ -45,6 +45,7 @@ pub use gather::{BadList, Gathered, Gathering};
 pub use import::{Imported, Progress};
 pub use name::{BadPath, CleanName, CleanPath, clean_name, clean_path};
 pub use partial::{BATCH_BYTES, BATCH_TIME, Begun, Partial};
+pub use pieces::Unread;
 pub use place::Target;
 pub use proof::Proof;
 pub use reader::Reader;

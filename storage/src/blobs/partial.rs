@@ -246,15 +246,11 @@ impl Partial {
     /// not of one piece.
     pub fn accept_piece(&self, root: BlobId, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
         let core = &*self.core;
-        let Some(first) = groups.ranges().next() else { return Ok(0) };
-        let piece = piece_of(first.start);
-        let unit = Unit::piece(piece, root, core.size);
-        let inside = groups
-            .ranges()
-            .map(|range| (piece_of(range.end.saturating_sub(1)) == piece).then(|| unit.inside(&range)));
-        let inside = inside.collect::<Option<_>>().and_then(|ranges| Groups::new(ranges).ok());
-        let inside = inside.filter(|_| core.proof == Proof::Pieces).ok_or(BlobError::OutOfRange)?;
-        core.trust(piece, &unit)?;
+        if core.proof != Proof::Pieces {
+            return Err(BlobError::OutOfRange);
+        }
+        let (unit, inside) = Unit::of_groups(root, core.size, groups)?;
+        core.trust(&unit)?;
         self.take(unit, &inside, encoded)
     }
 
@@ -383,7 +379,8 @@ impl Core {
     }
 
     /// Takes the hash of a piece for what it is, if nobody said another one before.
-    fn trust(&self, piece: u32, unit: &Unit) -> Result<(), BlobError> {
+    fn trust(&self, unit: &Unit) -> Result<(), BlobError> {
+        let piece = piece_of(unit.first);
         {
             let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
             let known = usize::try_from(piece).ok().and_then(|piece| roots.get_mut(piece));

@@ -1,7 +1,6 @@
 //! Offering a large file at once: nobody waits until all of it was hashed.
 //!
-//! In: a path. Out: a row that says where the file is and what it was when it was offered, and an empty file of trees. A piece is hashed when it is
-//! first asked for, which takes as long as reading 64 MiB takes, and the next one while that is sent. So the file is read from the disk once, where
+//! In: a path. Out: a row that says where the file is and what it was when it was offered. A piece is hashed when it is first asked for, which takes as long as reading 64 MiB takes, and the next one while that is sent. So the file is read from the disk once, where
 //! hashing it first would read it twice.
 //!
 //! **What holds.** The hash of a piece was said to somebody, who compares it: it never changes. What is damaged of a tree is made again from the file, and has to lead
@@ -16,11 +15,10 @@ use super::{
     BlobChange, BlobError, Holder, Progress, Proof, import,
     proof::{self, Unit},
     reader::{Reader, Trees},
-    rows::FileRow,
+    rows::{FileRow, Seen},
     store::{BlobStore, Inner, hold, is_small, now},
     tree,
 };
-use crate::disk;
 use pc2_protocols::{
     blob::{BlobSize, Groups, by_pieces, piece_of},
     id::BlobId,
@@ -30,33 +28,60 @@ use std::{
     io::{self, Read},
     ops::Range,
     os::unix::{ffi::OsStrExt as _, fs::FileExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// What is read of a piece at once: what a disk reads well.
 const READ_BYTES: usize = 256 * 1024;
 
-impl BlobStore {
-    /// Offers a file under a name that nothing else has, without reading it. Returns its size when that is durable.
+/// Rows of one batch. A batch is written as a whole, and other batches wait for it.
+const ROWS_AT_ONCE: usize = 128;
+
+/// A file that is to be offered without being read.
+pub struct Unread {
+    key: BlobId,
+    path: PathBuf,
+    seen: Seen,
+}
+
+impl Unread {
+    /// Looks at a file that will be asked for by a key, which nothing else has.
     ///
     /// # Errors
-    /// [`BlobError::SourceGone`], [`BlobError::NotAFile`], [`BlobError::TooLarge`], [`BlobError::OutOfRange`] for what is so small that it is hashed in no time;
-    /// [`BlobError::NoRoom`] for its trees, 0.4 % of it; what disk and database say.
-    pub fn offer_pieces(&self, key: BlobId, path: &Path, holder: Holder) -> Result<BlobSize, BlobError> {
+    /// [`BlobError::SourceGone`], [`BlobError::NotAFile`], [`BlobError::TooLarge`]; what the system says.
+    pub fn look(key: BlobId, path: &Path) -> Result<Self, BlobError> {
         let path = fs::canonicalize(path).map_err(BlobError::source(path))?;
         let (_, seen) = import::open(&path)?;
-        if is_small(seen.size) {
-            return Err(BlobError::OutOfRange);
-        }
+        Ok(Self { key, path, seen })
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn size(&self) -> BlobSize {
+        self.seen.size
+    }
+}
+
+impl BlobStore {
+    /// Offers files without reading them. Returns when that is durable.
+    ///
+    /// # Errors
+    /// [`BlobError::NoRoom`] for their trees, 0.4 % of them; what disk and database say. Some of the files may be offered then.
+    pub fn offer_unread(&self, holder: Holder, files: &[Unread]) -> Result<(), BlobError> {
         let inner = &self.inner;
-        let _claim = inner.claim(key);
-        inner.room(&inner.trees(), Proof::Pieces.bytes(seen.size))?;
-        inner.open_trees(key, seen.size)?;
-        disk::sync_dir(&inner.trees()).map_err(BlobError::io(&inner.trees()))?;
-        let bytes = path.as_os_str().as_bytes().to_vec();
-        let row = FileRow { id: key, path: bytes, seen, received: false, since: now(), proof: Proof::Pieces };
-        inner.commit(vec![BlobChange::PutFile(row), hold(key, holder)])?;
-        Ok(seen.size)
+        let large = files.iter().filter(|file| !is_small(file.seen.size));
+        inner.room(&inner.trees(), large.map(|file| tree::bytes(file.seen.size)).sum())?;
+        for files in files.chunks(ROWS_AT_ONCE) {
+            let mut changes = Vec::with_capacity(2 * files.len());
+            for Unread { key, path, seen } in files {
+                let path = path.as_os_str().as_bytes().to_vec();
+                let (id, seen, proof) = (*key, *seen, Proof::Pieces);
+                let row = FileRow { id, path, seen, received: false, since: now(), proof };
+                changes.extend([BlobChange::PutFile(row), hold(id, holder)]);
+            }
+            inner.commit(changes)?;
+        }
+        Ok(())
     }
 }
 
@@ -106,7 +131,7 @@ impl Reader {
     /// # Errors
     /// [`BlobError::SourceGone`] and [`BlobError::SourceChanged`]; [`BlobError::OutOfRange`] when the groups are not of one piece; what the system says.
     pub fn piece(&self, groups: &Groups) -> Result<Option<BlobId>, BlobError> {
-        let Trees::Pieces(trees) = &self.trees else { return Ok(None) };
+        let Trees::Pieces(trees) = &self.trees else { return Ok(self.said) };
         let first =
             groups.ranges().next().filter(|_| groups.fit(self.size())).ok_or(BlobError::OutOfRange)?;
         self.known(trees, piece_of(first.start)).map(Some)
@@ -144,13 +169,7 @@ impl Reader {
     /// What proves groups of one piece, and these groups as it counts them.
     pub(super) fn unit(&self, trees: &File, groups: &Groups) -> Result<(Unit, Groups), BlobError> {
         let first = groups.ranges().next().ok_or(BlobError::OutOfRange)?;
-        let piece = piece_of(first.start);
-        let unit = Unit::piece(piece, self.known(trees, piece)?, self.size());
-        let inside =
-            |range: Range<u32>| (piece_of(range.end.saturating_sub(1)) == piece).then(|| unit.inside(&range));
-        let inside = groups.ranges().map(inside).collect::<Option<_>>();
-        let inside = inside.and_then(|ranges| Groups::new(ranges).ok()).ok_or(BlobError::OutOfRange)?;
-        Ok((unit, inside))
+        Unit::of_groups(self.known(trees, piece_of(first.start))?, self.size(), groups)
     }
 
     /// Makes the tree of a group's piece again, if it leads to the hash that was said. `false`: it does not, or the file has one tree.

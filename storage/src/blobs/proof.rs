@@ -11,9 +11,12 @@
 //!
 //! Not here: how a tree proves ([`super::tree`]), whose word the hash of a piece is.
 
-use super::tree::{self, PAIR_BYTES, Pairs, Tree, Window};
+use super::{
+    BlobError,
+    tree::{self, PAIR_BYTES, Pairs, Tree, Window},
+};
 use pc2_protocols::{
-    blob::{BlobSize, by_pieces, piece_of},
+    blob::{BlobSize, Groups, by_pieces, piece_of},
     id::BlobId,
     limits::PIECE_GROUPS,
 };
@@ -56,6 +59,25 @@ impl Unit {
     pub(crate) fn piece(piece: u32, root: BlobId, size: BlobSize) -> Self {
         let first = piece.saturating_mul(PIECE_GROUPS);
         Self { root, size: size.of_piece(piece), first, pairs: pairs_of(piece) }
+    }
+
+    /// The piece of a blob in which groups are, if it has this hash; and the groups as it counts them.
+    ///
+    /// # Errors
+    /// [`BlobError::OutOfRange`] when they are not of one piece, or none.
+    pub(crate) fn of_groups(
+        root: BlobId,
+        size: BlobSize,
+        groups: &Groups,
+    ) -> Result<(Self, Groups), BlobError> {
+        let first = groups.ranges().next().filter(|_| groups.fit(size)).ok_or(BlobError::OutOfRange)?;
+        let piece = piece_of(first.start);
+        let unit = Self::piece(piece, root, size);
+        let inside = groups
+            .ranges()
+            .map(|range| (piece_of(range.end.saturating_sub(1)) == piece).then(|| unit.inside(&range)));
+        let inside = inside.collect::<Option<_>>().and_then(|ranges| Groups::new(ranges).ok());
+        Ok((unit, inside.ok_or(BlobError::OutOfRange)?))
     }
 
     /// Where it begins in the blob, in bytes.
@@ -188,8 +210,13 @@ pub(crate) fn read_root(trees: &File, piece: u32) -> io::Result<Option<BlobId>> 
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }
-    let [one, two] = bytes.as_chunks::<{ BlobId::LEN }>().0 else { return Ok(None) };
-    Ok((one == two && *one != [0; BlobId::LEN]).then(|| BlobId::from_bytes(*one)))
+    Ok(root_of(&bytes))
+}
+
+/// What these bytes say.
+pub(crate) fn root_of(bytes: &[u8; PAIR_BYTES]) -> Option<BlobId> {
+    let [one, two] = bytes.as_chunks::<{ BlobId::LEN }>().0 else { return None };
+    (one == two && *one != [0; BlobId::LEN]).then(|| BlobId::from_bytes(*one))
 }
 
 /// The hashes of all pieces, as far as they are known.

@@ -29,6 +29,8 @@ pub struct Reader {
     pub(super) seen: Seen,
     pub(super) data: File,
     pub(super) trees: Trees,
+    /// Its hash, where nobody was told before: it is small and was not read when it was offered.
+    pub(super) said: Option<BlobId>,
 }
 
 /// What proves it.
@@ -65,18 +67,22 @@ impl BlobStore {
             return Err(changed());
         }
         let size = now.size;
-        let reader = |data, trees| Reader { id, path: path.to_owned(), seen, data, trees };
-        if row.proof == Proof::Pieces {
-            let trees = self.inner.open_trees(id, size)?;
-            return Ok(reader(data, Trees::Pieces(trees)));
-        }
-        let pairs = if is_small(size) {
+        let reader = |data, trees, said| Reader { id, path: path.to_owned(), seen, data, trees, said };
+        let in_pieces = row.proof == Proof::Pieces;
+        if is_small(size) {
             let mut pairs = Vec::new();
-            if tree::hash(&data, size, &mut pairs).map_err(BlobError::source(path))? != id {
+            let root = tree::hash(&data, size, &mut pairs).map_err(BlobError::source(path))?;
+            if !in_pieces && root != id {
                 return Err(changed());
             }
-            Pairs::Memory(pairs)
-        } else {
+            let trees = Trees::Whole(tree::with(root, size, Pairs::Memory(pairs)));
+            return Ok(reader(data, trees, in_pieces.then_some(root)));
+        }
+        if in_pieces {
+            let trees = self.inner.open_trees(id, size)?;
+            return Ok(reader(data, Trees::Pieces(trees), None));
+        }
+        let pairs = {
             let damaged = || BlobError::TreeDamaged { path: path.to_owned() };
             let file = match File::open(self.inner.tree(id)) {
                 Ok(file) => file,
@@ -88,7 +94,7 @@ impl BlobStore {
             }
             Pairs::File { file, at: 0 }
         };
-        Ok(reader(data, Trees::Whole(tree::with(id, size, pairs))))
+        Ok(reader(data, Trees::Whole(tree::with(id, size, pairs)), None))
     }
 }
 

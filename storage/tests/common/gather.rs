@@ -3,7 +3,7 @@
 
 use super::blobs::{ME, Side, id_of, noise, size};
 use pc2_protocols::{blob::Groups, files::manifest::Member};
-use pc2_storage::blobs::{BlobError, Gathered, Gathering, Holder};
+use pc2_storage::blobs::{BlobError, Gathered, Gathering, Holder, Proof};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -50,7 +50,7 @@ pub(crate) fn open(to: &Side, members: &[Member]) -> Gathering {
 }
 
 pub(crate) fn open_as(to: &Side, holder: Holder, members: &[Member]) -> Gathering {
-    match to.store.gather(holder, members).expect("gathered") {
+    match to.store.gather(holder, members, Proof::Whole).expect("gathered") {
         Gathered::Open(gathering) => *gathering,
         Gathered::Placed(path) => panic!("it was put to {}", path.display()),
     }
@@ -69,7 +69,7 @@ pub(crate) fn take(
     }
     let answer = from.answer(members[number].blob, groups);
     let mut rest = &answer[..];
-    let new = gathering.accept(number, groups, &mut rest).expect("accepted");
+    let new = gathering.accept(number, None, groups, &mut rest).expect("accepted");
     assert!(rest.is_empty(), "an answer is read to its end");
     new
 }

@@ -148,7 +148,9 @@ struct Shown {
 
 fn shown(what: &Offered) -> Shown {
     let (kind, mime, files) = match what {
-        Offered::File { mime, .. } => (dto::OfferedKind::File, mime.clone(), 1),
+        Offered::File { mime, .. } | Offered::Pieces { mime, .. } => {
+            (dto::OfferedKind::File, mime.clone(), 1)
+        }
         Offered::Collection { count, .. } => (dto::OfferedKind::Folder, String::new(), u64::from(*count)),
     };
     Shown { what: kind, name: what.name().to_owned(), mime, size: what.size().bytes(), files }

@@ -23,7 +23,7 @@ fn offered(count: usize, total: u64) -> Offered {
 
 fn read(members: Vec<Member>) -> Result<Manifest, BadManifest> {
     let (count, total) = (members.len(), members.iter().map(|member| member.size.bytes()).sum());
-    Manifest::decode(&Manifest { members }.encode(), &offered(count, total))
+    Manifest::decode(&Manifest { members, pieces: false }.encode(), &offered(count, total))
 }
 
 #[test]
@@ -70,13 +70,13 @@ fn a_path_twice_and_a_file_inside_of_a_file_are_refused() {
 
 #[test]
 fn a_list_that_is_not_what_was_offered_is_refused() {
-    let bytes = Manifest { members: vec![member("a", 5)] }.encode();
+    let bytes = Manifest { members: vec![member("a", 5)], pieces: false }.encode();
     for other in [offered(2, 5), offered(1, 4)] {
         assert_eq!(Manifest::decode(&bytes, &other), Err(BadManifest::NotAsOffered));
     }
     assert_eq!(read(vec![]), Err(BadManifest::Count { got: 0 }));
     let terabyte = crate::limits::MAX_BLOB_BYTES;
-    let bytes = Manifest { members: vec![member("a", terabyte), member("b", 1)] }.encode();
+    let bytes = Manifest { members: vec![member("a", terabyte), member("b", 1)], pieces: false }.encode();
     assert_eq!(Manifest::decode(&bytes, &offered(2, terabyte)), Err(BadManifest::Total));
 }
 

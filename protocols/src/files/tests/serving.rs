@@ -227,3 +227,19 @@ fn what_ended_long_ago_is_forgotten_and_what_is_open_is_not() {
     assert_eq!(changes.iter().filter(removed).count(), 1);
     assert_eq!(changes.len(), 2);
 }
+
+#[test]
+fn of_a_file_in_pieces_no_question_is_answered_that_is_for_two_of_them() {
+    let (name, key) = ("film".to_owned(), BlobId::from_bytes([1; 32]));
+    let size = crate::blob::BlobSize::try_from(1 << 30).expect("not too large");
+    let what = Offered::Pieces { name, mime: String::new(), key, size };
+    let mut files = offering(&[(BOB, 7, what.clone())]);
+    let ask = |first, count| {
+        let groups = Groups::try_from(vec![(first, count)]).expect("groups");
+        Pull { groups, ..question(7, &what) }
+    };
+    assert_eq!(asked(&mut files, BOB, 1, ask(4_095, 1)), Ok(false));
+    assert_eq!(asked(&mut files, BOB, 2, ask(4_096, 512)), Ok(false));
+    assert_eq!(asked(&mut files, BOB, 3, ask(4_095, 2)), Err(Refusal::Invalid));
+    assert_eq!(asked(&mut files, CAROL, 4, ask(0, 1)), Err(Refusal::NotOffered));
+}

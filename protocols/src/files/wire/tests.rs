@@ -53,13 +53,13 @@ fn a_question_for_groups_of_two_pieces_is_not_of_one() {
     assert!(!of_one(vec![(4_095, 2)]) && !of_one(vec![(0, 1), (4_096, 1)]));
 }
 
-fn manifest() -> Manifest {
+fn members() -> Vec<Member> {
     let member = |path: &str, blob: u8, size: u64| Member {
         path: path.to_owned(),
         blob: BlobId::from_bytes([blob; 32]),
         size: BlobSize::try_from(size).expect("not too large"),
     };
-    Manifest::new(vec![member("b/ü.jpg", 17, (1 << 40) - 5), member("a.txt", 14, 5)]).expect("within bounds")
+    vec![member("b/ü.jpg", 17, (1 << 40) - 5), member("a.txt", 14, 5)]
 }
 
 #[test]
@@ -87,8 +87,12 @@ fn frames_are_written_and_read_byte_for_byte() {
         assert_eq!(Answer::decode(&inside(&frame)), Ok(answer), "{name}");
         read.push(name);
     }
-    assert_eq!(manifest().encode(), bytes("manifest"));
-    read.push("manifest");
+    let lists =
+        [("manifest", Manifest::new(members())), ("manifest in pieces", Manifest::in_pieces(members()))];
+    for (name, list) in lists {
+        assert_eq!(list.expect("within bounds").encode(), bytes(name));
+        read.push(name);
+    }
     let specification = include_str!("../../../../docs/protocol/files.md");
     for vector in &golden {
         let name = vector.text("name");

@@ -11,10 +11,11 @@ use super::{
     folders::{self, Folders},
     home::Home,
     large::Large,
-    list::{List, Names, Place, Stands},
+    list::{List, Names, Place, Stands, called},
+    said::Said,
 };
 use crate::blobs::{
-    BlobChange, BlobError, BlobStore, Holder, marks,
+    BlobChange, BlobError, BlobStore, Holder, Proof, marks,
     partial::missing_bytes,
     store::{Inner, is_small},
     tree,
@@ -42,7 +43,8 @@ pub enum Gathered {
 }
 
 impl BlobStore {
-    /// Begins to receive a collection, or goes on with it. The list is what the other side wrote, proven to be its list and no more than that; the
+    /// Begins to receive a collection, or goes on with it. With [`Proof::Pieces`] the files' blobs are keys that their sender asks by, and what proves a file is the
+    /// word of who sends it. The list is what the other side wrote, proven to be its list and no more than that; the
     /// same list has to be given every time.
     ///
     /// Reads what is there of small files: some seconds for a hundred thousand.
@@ -50,16 +52,17 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Busy`] while another [`Gathering`] of this holder lives; [`BlobError::BadList`]; [`BlobError::NoRoom`] when the disk, the reserve
     /// and what others were promised taken off, has no room for what is missing; what disk and database say.
-    pub fn gather(&self, holder: Holder, members: &[Member]) -> Result<Gathered, BlobError> {
+    pub fn gather(&self, holder: Holder, members: &[Member], proof: Proof) -> Result<Gathered, BlobError> {
         let inner = &self.inner;
         let pledge = inner.pledge(holder)?;
         let home = Home::of(inner, holder)?;
         if let Some(path) = home.placed()? {
             return Ok(Gathered::Placed(path));
         }
-        let (list, names) = List::new(members)?;
+        let (list, names) = List::new(holder, members, proof)?;
         let folders = Folders::below(home.folder()?, home.path());
-        let found = look_through(&folders, &list, &names)?;
+        let said = if proof == Proof::Pieces { Some(Said::open(&home)?) } else { None };
+        let found = look_through(&folders, &list, &names, said.as_ref())?;
         drop(names);
         inner.close_books_of(&folders, &list, &found, holder)?;
         let closed = inner.begun(&list, &found)?;
@@ -85,6 +88,7 @@ impl BlobStore {
             list,
             folders,
             home,
+            said,
             state: Mutex::new(state),
             large: Mutex::new(Large::left(closed)),
             done: Mutex::default(),
@@ -97,11 +101,17 @@ impl BlobStore {
     ///
     /// # Errors
     /// [`BlobError::Busy`] while a [`Gathering`] of this holder lives; what disk and database say.
-    pub fn abandon_gathering(&self, holder: Holder, members: &[Member]) -> Result<(), BlobError> {
+    pub fn abandon_gathering(
+        &self,
+        holder: Holder,
+        members: &[Member],
+        proof: Proof,
+    ) -> Result<(), BlobError> {
         let pledge = self.inner.pledge(holder)?;
         Home::of(&self.inner, holder)?.remove(&pledge)?;
-        let large = members.iter().take(MAX_COLLECTION_FILES).filter(|member| !is_small(member.size));
-        let mut ids: Vec<_> = large.map(|member| member.blob).collect();
+        let files = (0..).zip(members.iter().take(MAX_COLLECTION_FILES));
+        let large = files.filter(|(_, member)| !is_small(member.size));
+        let mut ids: Vec<_> = large.map(|(number, member)| called(holder, number, member, proof)).collect();
         ids.sort_unstable();
         ids.dedup();
         for ids in ids.chunks(GIVEN_UP_AT_ONCE) {
@@ -186,7 +196,12 @@ impl Inner {
 }
 
 /// Finds the files of the list that are there as they should be, and removes everything else.
-fn look_through(folders: &Folders, list: &List, names: &Names) -> Result<HashSet<u32>, BlobError> {
+fn look_through(
+    folders: &Folders,
+    list: &List,
+    names: &Names,
+    said: Option<&Said>,
+) -> Result<HashSet<u32>, BlobError> {
     let mut found = HashSet::new();
     let mut waiting = vec![0];
     while let Some(folder) = waiting.pop() {
@@ -201,7 +216,7 @@ fn look_through(folders: &Folders, list: &List, names: &Names) -> Result<HashSet
                 }
                 Some(Stands::File(number)) if matches!(kind, FileType::RegularFile | FileType::Unknown) => {
                     match list.file(number) {
-                        Some(file) if is_right(folders, list, file)? => {
+                        Some(file) if is_right(folders, list, number, file, said)? => {
                             found.insert(number);
                         }
                         _ => folders::clear_entry(&*open, name).map_err(told)?,
@@ -216,23 +231,41 @@ fn look_through(folders: &Folders, list: &List, names: &Names) -> Result<HashSet
 }
 
 /// Whether what stands in a file's place is that file.
-fn is_right(folders: &Folders, list: &List, file: &Place) -> Result<bool, BlobError> {
+fn is_right(
+    folders: &Folders,
+    list: &List,
+    number: u32,
+    file: &Place,
+    said: Option<&Said>,
+) -> Result<bool, BlobError> {
     if !folders.stands(list, file)? {
         return Ok(false);
     }
     if !is_small(file.size) {
         return Ok(true);
     }
-    Ok(small(folders, list, file)?.is_some())
+    let hash = match said {
+        Some(said) => said.of(number)?,
+        None => Some(file.id),
+    };
+    match hash {
+        Some(hash) => Ok(small(folders, list, file, hash)?.is_some()),
+        None => Ok(false),
+    }
 }
 
-/// The bytes of a small file, if they are its.
-pub(super) fn small(folders: &Folders, list: &List, file: &Place) -> Result<Option<Vec<u8>>, BlobError> {
+/// The bytes of a small file, if they have its hash.
+pub(super) fn small(
+    folders: &Folders,
+    list: &List,
+    file: &Place,
+    hash: BlobId,
+) -> Result<Option<Vec<u8>>, BlobError> {
     let Some(open) = folders.read(list, file)? else { return Ok(None) };
     let size = file.size.bytes();
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     match open.take(size.saturating_add(1)).read_to_end(&mut bytes) {
-        Ok(_) => Ok((tree::id(blake3::hash(&bytes)) == file.id).then_some(bytes)),
+        Ok(_) => Ok((tree::id(blake3::hash(&bytes)) == hash).then_some(bytes)),
         // A disk that does not read it does not have it.
         Err(error) => {
             tracing::warn!(%error, "a file of a folder being received cannot be read");

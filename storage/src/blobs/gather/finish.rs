@@ -84,7 +84,7 @@ impl Gathering {
         let first = self.list.file(file.first).ok_or(BlobError::OutOfRange)?;
         inner.room(self.folders.path(), file.size.bytes())?;
         let copied = if is_small(file.size) {
-            match small(&self.folders, &self.list, first)? {
+            match small(&self.folders, &self.list, first, first.id)? {
                 Some(bytes) => self.folders.write(&self.list, file, &bytes).map(|()| true)?,
                 None => false,
             }
@@ -163,6 +163,15 @@ impl Gathering {
         }
     }
 
+    /// The bytes that a file should have, as far as that is still known.
+    fn expected(&self, number: u32, file: &Place) -> Result<Expected, BlobError> {
+        let Some(said) = &self.said else { return Ok(Expected::whole(file.id, file.size)) };
+        Ok(match said.of(number)? {
+            Some(hash) => Expected::whole(hash, file.size),
+            None => Expected::of_size(file.id, file.size),
+        })
+    }
+
     /// Fills the hidden folder, and gives it its name.
     fn fill(
         &self,
@@ -176,7 +185,7 @@ impl Gathering {
             let source = self.folders.read(&self.list, file)?;
             let source = source.ok_or_else(|| BlobError::Incomplete { missing: file.size.bytes() })?;
             let to = copy.create(&self.list, file)?;
-            match pour(&source, &to, &Expected::whole(file.id, file.size)) {
+            match pour(&source, &to, &self.expected(number, file)?) {
                 Ok(()) => {}
                 Err(NotPoured::Other(_)) => {
                     return Err(BlobError::Incomplete { missing: self.lost(number, file)? });

@@ -265,6 +265,7 @@ pub(crate) fn each<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blobs::{Holder, Proof};
     use pc2_protocols::{blob::BlobSize, files::manifest::Member, id::BlobId};
     use std::{fs, os::unix::fs::symlink};
 
@@ -275,7 +276,8 @@ mod tests {
             blob: BlobId::from_bytes([number; 32]),
             size,
         };
-        List::new(&(0..).zip(paths).map(member).collect::<Vec<_>>()).expect("a list").0
+        let members: Vec<_> = (0..).zip(paths).map(member).collect();
+        List::new(Holder([1; 16]), &members, Proof::Whole).expect("a list").0
     }
 
     fn below(path: &Path) -> Folders {

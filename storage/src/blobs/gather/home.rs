@@ -188,7 +188,7 @@ impl Home {
             }
         }
         // Whoever finds a folder without a note receives it; whoever finds a note without a folder believes it: the note goes first.
-        for name in [".place", ".new", ""].map(|ending| format!("{}{ending}", self.name)) {
+        for name in [".place", ".new", ".said", ""].map(|ending| format!("{}{ending}", self.name)) {
             self.clear(&name)?;
         }
         Ok(())
@@ -196,6 +196,11 @@ impl Home {
 
     fn clear(&self, name: &str) -> Result<(), BlobError> {
         folders::clear(&self.all, name).map_err(|error| BlobError::io(&self.path())(error.into()))
+    }
+
+    /// Where it stands what was said of small files.
+    pub(crate) fn said_path(&self) -> PathBuf {
+        self.inner.gatherings().join(format!("{}.said", self.name))
     }
 
     fn note_path(&self) -> PathBuf {
@@ -239,7 +244,7 @@ impl BlobStore {
             let name = name.to_str().unwrap_or_default();
             let (stem, ending) = name.split_once('.').unwrap_or((name, ""));
             // What is not called as ours is not ours.
-            let ours = ["", "place", "new"].contains(&ending);
+            let ours = ["", "place", "new", "said"].contains(&ending);
             dead.extend(holder_of(stem).filter(|holder| ours && !alive.contains(holder)));
             Ok(())
         })?;

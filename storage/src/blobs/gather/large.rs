@@ -8,8 +8,10 @@
 //! else writes there and nothing large comes there earlier ([`super::begin`]).
 
 use super::{Gathering, Has, list::Place, prove};
-use crate::blobs::{After, Begun, BlobChange, BlobError, Partial, Target, finish::Expected, store::Inner};
-use pc2_protocols::blob::Groups;
+use crate::blobs::{
+    After, Begun, BlobChange, BlobError, Partial, Proof, Target, finish::Expected, proof::Unit, store::Inner,
+};
+use pc2_protocols::{blob::Groups, id::BlobId};
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
@@ -86,10 +88,27 @@ impl Gathering {
         Ok(Groups::new(within.filter(|range| !range.is_empty()).collect()).unwrap_or_default())
     }
 
+    /// What of a large file is not here, among some groups. Of one that nobody has begun since the collection was opened that is all of them.
+    pub(super) fn large_lacking(&self, number: u32, groups: Range<u32>) -> Vec<Range<u32>> {
+        let open = self.large().open.get(&number).map(|(partial, _)| Arc::clone(partial));
+        let Some(partial) = open else { return vec![groups] };
+        let mut lacking = Vec::new();
+        let mut from = groups.start;
+        while from < groups.end {
+            let missing = partial.missing(from, groups.end.saturating_sub(from));
+            let Some(last) = missing.ranges().last() else { break };
+            from = last.end;
+            let within = missing.ranges().map(|range| range.start..range.end.min(groups.end));
+            lacking.extend(within.filter(|range| !range.is_empty()));
+        }
+        lacking
+    }
+
     pub(super) fn large_accept(
         &self,
         number: u32,
         file: &Place,
+        piece: Option<BlobId>,
         groups: &Groups,
         encoded: impl Read,
     ) -> Result<u64, BlobError> {
@@ -99,11 +118,18 @@ impl Gathering {
             Ok(Opened::Partial(partial)) => partial,
             // Nothing of it is needed, or it is asked for again; what comes behind it in the stream is needed.
             Ok(Opened::There) | Err(BlobError::Busy) => {
-                return prove(file.id, file.size, groups, encoded, |_| {}).map(|()| 0);
+                let (unit, groups) = match piece {
+                    Some(piece) => Unit::of_groups(piece, file.size, groups)?,
+                    None => (Unit::whole(file.id, file.size), groups.clone()),
+                };
+                return prove(&unit, &groups, encoded, |_| {}).map(|()| 0);
             }
             Err(error) => return Err(error),
         };
-        let new = partial.accept(groups, encoded)?;
+        let new = match piece {
+            Some(piece) => partial.accept_piece(piece, groups, encoded)?,
+            None => partial.accept(groups, encoded)?,
+        };
         if partial.is_whole() {
             self.settle(number, file, &partial)?;
         }
@@ -136,7 +162,11 @@ impl Gathering {
         let was_held = self.store.is_held_by(file.id, self.holder).inspect_err(|_| {
             self.pledge.give_back(promised);
         })?;
-        let partial = match self.store.begin(file.id, file.size, self.holder) {
+        let begun = match file.proof {
+            Proof::Whole => self.store.begin(file.id, file.size, self.holder),
+            Proof::Pieces => self.store.begin_pieces(file.id, file.size, self.holder),
+        };
+        let partial = match begun {
             Ok(Begun::Partial(partial)) => Arc::new(*partial),
             Ok(Begun::Here { .. }) => {
                 large.closed.remove(&number);

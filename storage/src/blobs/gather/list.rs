@@ -9,7 +9,7 @@
 //!
 //! Not here: the disk ([`super::folders`]).
 
-use crate::blobs::{BadPath, CleanName, clean_path, store::is_small, tree};
+use crate::blobs::{BadPath, CleanName, Holder, Proof, clean_path, store::is_small, tree};
 use pc2_protocols::{blob::BlobSize, files::manifest::Member, id::BlobId, limits::MAX_COLLECTION_FILES};
 use std::{
     borrow::Cow,
@@ -80,8 +80,10 @@ pub(crate) struct Place {
     pub(crate) folder: u32,
     /// Under which name.
     pub(crate) name: CleanName,
-    /// Its bytes.
+    /// Its bytes, as the store of this node calls them.
     pub(crate) id: BlobId,
+    /// What proves them.
+    pub(crate) proof: Proof,
     /// How many.
     pub(crate) size: BlobSize,
     /// The first file with the same bytes: this one, or one before it.
@@ -93,7 +95,7 @@ pub(crate) struct Place {
 impl Place {
     /// Bytes it takes on a disk, with its books while it is received.
     pub(crate) fn room(&self) -> u64 {
-        let tree = if is_small(self.size) { 0 } else { tree::bytes(self.size) };
+        let tree = if is_small(self.size) { 0 } else { self.proof.bytes(self.size) };
         self.size.bytes().saturating_add(tree).next_multiple_of(BLOCK)
     }
 }
@@ -127,7 +129,7 @@ impl List {
     ///
     /// # Errors
     /// [`BadList`]; nothing of such a collection can be received.
-    pub(crate) fn new(members: &[Member]) -> Result<(Self, Names), BadList> {
+    pub(crate) fn new(holder: Holder, members: &[Member], proof: Proof) -> Result<(Self, Names), BadList> {
         let got = members.len();
         if got > MAX_COLLECTION_FILES {
             return Err(BadList::TooMany { got });
@@ -151,12 +153,12 @@ impl List {
             let number = u32::try_from(at).unwrap_or(u32::MAX);
             let name =
                 free(&mut names, &mut forms, folder, name, number).ok_or(BadList::TooManyAlike { at })?;
-            let (id, size) = (member.blob, member.size);
-            if size == BlobSize::EMPTY && id != tree::id(blake3::hash(&[])) {
+            let (id, size) = (called(holder, number, member, proof), member.size);
+            if proof == Proof::Whole && size == BlobSize::EMPTY && id != tree::id(blake3::hash(&[])) {
                 return Err(BadList::Size { at });
             }
             let first = *first_of.entry(id).or_insert(number);
-            list.files.push(Place { folder, name, id, size, first, alike: 0 });
+            list.files.push(Place { folder, name, id, proof, size, first, alike: 0 });
             let of_first = list.files.get_mut(first as usize).ok_or(BadList::Size { at })?;
             if of_first.size != size {
                 return Err(BadList::Size { at });
@@ -207,6 +209,19 @@ impl List {
     }
 }
 
+/// What the store of this node calls a file of a list. Where nobody has hashed the files it is a name of our own making: the other side chose the keys, which could be
+/// hashes of files that are here.
+pub(crate) fn called(holder: Holder, number: u32, member: &Member, proof: Proof) -> BlobId {
+    match proof {
+        Proof::Whole => member.blob,
+        Proof::Pieces => {
+            let mut hash = blake3::Hasher::new();
+            hash.update(b"pc2 file of a collection").update(&holder.0).update(&number.to_be_bytes());
+            tree::id(hash.finalize())
+        }
+    }
+}
+
 /// Takes the first free form of a name. `forms` says where to go on for names that were taken before: a list of a hundred thousand
 /// files of one name is worked out in as many steps.
 fn free(
@@ -252,10 +267,14 @@ mod tests {
         Member { path: path.into(), blob: tree::id(blake3::hash(bytes)), size }
     }
 
+    fn listed(members: &[Member]) -> Result<(List, Names), BadList> {
+        List::new(Holder([1; 16]), members, Proof::Whole)
+    }
+
     /// Where the files of a list stand.
     fn places(paths: &[&str]) -> Vec<String> {
         let members: Vec<_> = paths.iter().map(|path| member(path, path.as_bytes())).collect();
-        let (list, names) = List::new(&members).expect("a list");
+        let (list, names) = listed(&members).expect("a list");
         let path = |(number, file): (u32, &Place)| {
             assert_eq!(names.find(&list, file.folder, file.name.as_str()), Some(Stands::File(number)));
             let (mut path, mut folder) = (file.name.to_string(), file.folder);
@@ -273,6 +292,23 @@ mod tests {
     fn an_ordinary_list_stands_as_it_is() {
         let paths = ["a.txt", "b/c.txt", "b/d/e", "Makefile"];
         assert_eq!(places(&paths), paths);
+    }
+
+    #[test]
+    fn files_that_nobody_hashed_have_names_of_our_own_making_whatever_their_keys_are() {
+        let members = [member("a", b"x"), member("b", b"x"), member("c", b"")];
+        let ids = |holder: u8, proof| {
+            let (list, _) = List::new(Holder([holder; 16]), &members, proof).expect("a list");
+            list.files().map(|(_, file)| (file.id, file.first)).collect::<Vec<_>>()
+        };
+        let ours = ids(1, Proof::Pieces);
+        assert_eq!(ours.iter().map(|(_, first)| *first).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(ours, ids(1, Proof::Pieces), "the same after a restart");
+        for (others, differ) in
+            [(ids(2, Proof::Pieces), "another holder"), (ids(1, Proof::Whole), "the keys")]
+        {
+            assert!(ours.iter().zip(&others).all(|(one, other)| one.0 != other.0), "{differ}");
+        }
     }
 
     #[test]
@@ -302,7 +338,7 @@ mod tests {
     fn as_many_files_of_one_name_as_a_list_may_have_are_worked_out() {
         let members: Vec<_> =
             (0..MAX_COLLECTION_FILES).map(|number| member("same", &number.to_le_bytes())).collect();
-        let (list, _) = List::new(&members).expect("a list");
+        let (list, _) = listed(&members).expect("a list");
         assert_eq!(list.files().last().expect("files").1.name.as_str(), "same (131072)");
     }
 
@@ -312,17 +348,17 @@ mod tests {
         let long = |number: usize| format!("{}{number:05}", "x".repeat(250));
         let twice: Vec<_> =
             (0..2_000).map(|number| member(&long(number / 2), &number.to_le_bytes())).collect();
-        assert!(matches!(List::new(&twice).map(|_| ()), Ok(())), "a thousand forms are enough");
+        assert!(matches!(listed(&twice).map(|_| ()), Ok(())), "a thousand forms are enough");
         let twice: Vec<_> =
             (0..2_100).map(|number| member(&long(number / 2), &number.to_le_bytes())).collect();
-        assert!(matches!(List::new(&twice).map(|_| ()), Err(BadList::TooManyAlike { .. })));
+        assert!(matches!(listed(&twice).map(|_| ()), Err(BadList::TooManyAlike { .. })));
         let deep = |number: usize| format!("{number}/{}f", "a/".repeat(31));
         let deep: Vec<_> = (0..5_000).map(|number| member(&deep(number), b"")).collect();
-        assert_eq!(List::new(&deep).map(|_| ()), Err(BadList::TooManyFolders));
+        assert_eq!(listed(&deep).map(|_| ()), Err(BadList::TooManyFolders));
         let many = vec![member("a", b""); MAX_COLLECTION_FILES + 1];
-        assert_eq!(List::new(&many).map(|_| ()), Err(BadList::TooMany { got: MAX_COLLECTION_FILES + 1 }));
+        assert_eq!(listed(&many).map(|_| ()), Err(BadList::TooMany { got: MAX_COLLECTION_FILES + 1 }));
         assert!(matches!(
-            List::new(&[member(&"a/".repeat(40), b"")]).map(|_| ()),
+            listed(&[member(&"a/".repeat(40), b"")]).map(|_| ()),
             Err(BadList::Path { at: 0, why: BadPath::TooDeep { .. } })
         ));
     }
@@ -330,12 +366,12 @@ mod tests {
     #[test]
     fn files_with_the_same_bytes_know_the_first_of_them() {
         let members = [member("a", b"x"), member("b", b"y"), member("c", b"x"), member("d", b"")];
-        let (list, _) = List::new(&members).expect("a list");
+        let (list, _) = listed(&members).expect("a list");
         let firsts: Vec<_> = list.files().map(|(_, file)| (file.first, file.alike)).collect();
         assert_eq!(firsts, [(0, 2), (1, 1), (0, 0), (3, 1)]);
         assert_eq!((list.total(), list.file(0).map(Place::room)), (3, Some(4_096)));
         let lie = |size| Member { size: BlobSize::try_from(size).expect("small"), ..member("c", b"x") };
-        assert_eq!(List::new(&[member("a", b"x"), lie(2)]).map(|_| ()), Err(BadList::Size { at: 1 }));
-        assert_eq!(List::new(&[lie(0)]).map(|_| ()), Err(BadList::Size { at: 0 }));
+        assert_eq!(listed(&[member("a", b"x"), lie(2)]).map(|_| ()), Err(BadList::Size { at: 1 }));
+        assert_eq!(listed(&[lie(0)]).map(|_| ()), Err(BadList::Size { at: 0 }));
     }
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | which file stands where | `list` |
 //! | the folders of it, without following links | `folders` |
+//! | what was said of small files that nobody hashed before | `said` |
 //! | where it is, where it went, giving it up | `home` |
 //! | beginning, and going on after a crash | `begin` |
 //! | taking what comes: small files at once | here |
@@ -29,12 +30,14 @@ mod folders;
 mod home;
 mod large;
 mod list;
+mod said;
 
 pub use begin::Gathered;
 pub use list::BadList;
 
 use super::{
-    BlobError, BlobStore, Finished, Holder, claims::Pledge, partial::refused, store::is_small, tree,
+    BlobError, BlobStore, Finished, Holder, claims::Pledge, partial::refused, proof::Unit, store::is_small,
+    tree,
 };
 use bao_tree::io::{BaoContentItem, sync::DecodeResponseIter};
 use folders::Folders;
@@ -45,6 +48,7 @@ use pc2_protocols::{
     blob::{BlobSize, Groups},
     id::BlobId,
 };
+use said::Said;
 use std::{
     io::Read,
     ops::Range,
@@ -58,6 +62,8 @@ pub struct Gathering {
     list: List,
     folders: Folders,
     home: Home,
+    /// What was said of small files, where nobody hashed them before.
+    said: Option<Said>,
     state: Mutex<State>,
     large: Mutex<Large>,
     done: Mutex<Option<Finished>>,
@@ -104,6 +110,18 @@ impl Gathering {
         self.place(member).is_some_and(|(_, file)| self.is_there(file.first, file))
     }
 
+    /// What of some groups of a file is not here, in order. Nothing is begun by this.
+    #[must_use]
+    pub fn lacking(&self, member: usize, groups: Range<u32>) -> Vec<Range<u32>> {
+        match self.place(member) {
+            Some((number, file)) if file.first == number && !is_small(file.size) && !self.has(member) => {
+                self.large_lacking(number, groups)
+            }
+            _ if self.has(member) => Vec::new(),
+            _ => vec![groups],
+        }
+    }
+
     /// What of some groups of a file has to be asked for: nothing when it is there, or has the bytes of another that is asked for. A small file is
     /// asked for as a whole when `groups` has its first group, and otherwise not at all. At most as many ranges as one request may have:
     /// after they came there may be more.
@@ -126,30 +144,41 @@ impl Gathering {
     }
 
     /// Takes the answer to a question for groups of a file: proves and keeps them. Returns how many bytes are new. `encoded` is read to
-    /// the answer's end and not beyond, also when nothing of it is new; it should be buffered.
+    /// the answer's end and not beyond, also when nothing of it is new; it should be buffered. `piece` is the hash that their sender says the groups' piece
+    /// has, where nobody hashed the files before.
     ///
     /// # Errors
     /// As [`Partial::accept`](super::Partial::accept); [`BlobError::OutOfRange`] also when a part of a small file was asked for. Of a large file
     /// the groups before the error are kept.
-    pub fn accept(&self, member: usize, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
+    pub fn accept(
+        &self,
+        member: usize,
+        piece: Option<BlobId>,
+        groups: &Groups,
+        encoded: impl Read,
+    ) -> Result<u64, BlobError> {
         let (_, file) = self.place(member).ok_or(BlobError::OutOfRange)?;
         let number = file.first;
         let file = self.list.file(number).ok_or(BlobError::OutOfRange)?;
-        if !groups.fit(file.size) {
+        if !groups.fit(file.size) || piece.is_some() != self.said.is_some() {
             return Err(BlobError::OutOfRange);
         }
         if groups.is_empty() {
             return Ok(0);
         }
         if !is_small(file.size) {
-            return self.large_accept(number, file, groups, encoded);
+            return self.large_accept(number, file, piece, groups, encoded);
         }
         if *groups != Groups::whole(file.size) {
             return Err(BlobError::OutOfRange);
         }
         self.store.inner.room(self.folders.path(), file.size.bytes())?;
+        if let (Some(said), Some(piece)) = (&self.said, piece) {
+            said.take(number, piece)?;
+        }
         let mut bytes = Vec::with_capacity(usize::try_from(file.size.bytes()).unwrap_or_default());
-        prove(file.id, file.size, groups, encoded, |group| bytes.extend_from_slice(group))?;
+        let unit = Unit::whole(piece.unwrap_or(file.id), file.size);
+        prove(&unit, groups, encoded, |group| bytes.extend_from_slice(group))?;
         if !self.take(number) {
             return Ok(0);
         }
@@ -231,22 +260,21 @@ impl Gathering {
 
 /// Reads an answer to its end and hands out its groups, proven and in order. Memory: one group.
 fn prove(
-    id: BlobId,
-    size: BlobSize,
+    unit: &Unit,
     groups: &Groups,
     encoded: impl Read,
     mut proven: impl FnMut(&[u8]),
 ) -> Result<(), BlobError> {
     let chunks = tree::chunks(groups);
-    let mut to = groups.ranges().next().map_or(0, |first| size.span(&first).start);
-    for item in DecodeResponseIter::new(tree::root(id), tree::shape(size), encoded, &chunks) {
+    let mut to = groups.ranges().next().map_or(0, |first| unit.size.span(&first).start);
+    for item in DecodeResponseIter::new(tree::root(unit.root), tree::shape(unit.size), encoded, &chunks) {
         match item {
             Ok(BaoContentItem::Parent(_)) => {}
             Ok(BaoContentItem::Leaf(leaf)) => {
                 proven(&leaf.data);
                 to = leaf.offset + leaf.data.len() as u64;
             }
-            Err(error) => return Err(refused(error, to)),
+            Err(error) => return Err(refused(error, unit.start().saturating_add(to))),
         }
     }
     Ok(())
