@@ -18,6 +18,7 @@
 pub(crate) mod content;
 pub(crate) mod home;
 pub(crate) mod lines;
+mod names;
 pub(crate) mod offer;
 mod pace;
 mod part;

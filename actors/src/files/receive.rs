@@ -8,7 +8,7 @@
 
 use super::{
     home::Home,
-    offer,
+    names,
     part::{Open, starts},
 };
 use pc2_protocols::{
@@ -48,8 +48,8 @@ impl Places {
         part: Part,
         before: Option<&Open>,
     ) -> Result<(Option<Open>, Opened), OpenError> {
-        let holder = offer::holder(id);
-        let (blob, size) = (offer::blob(id, what), what.blob().1);
+        let holder = names::holder(id);
+        let (blob, size) = (names::blob(id, what), what.blob().1);
         match part {
             Part::File | Part::Manifest => {
                 let ours = self.store.is_held_by(blob, holder).map_err(cannot)?;
@@ -97,7 +97,7 @@ impl Places {
     fn list(&self, id: TransferId, what: &Offered, before: Option<&Open>) -> Result<Vec<u8>, OpenError> {
         let (blob, size) = what.blob();
         if let Some(Open::Blob(partial)) = before {
-            let path = offer::list_path(&self.data, offer::holder(id));
+            let path = names::list_path(&self.data, names::holder(id));
             let folder = path.parent().unwrap_or(&self.data);
             fs::create_dir_all(folder).map_err(|error| disk(folder, &error))?;
             let name = clean_name(&path.file_name().unwrap_or_default().to_string_lossy());
@@ -135,7 +135,7 @@ impl Places {
         let name = clean_name(what.name());
         let finished = match open {
             Some(Open::Blob(partial) | Open::Pieces(partial)) => partial.finish(&target, &name, After::Offer),
-            Some(Open::Here(_)) => self.store.copy(offer::blob(id, what), &target, &name, offer::holder(id)),
+            Some(Open::Here(_)) => self.store.copy(names::blob(id, what), &target, &name, names::holder(id)),
             Some(Open::Members { gathering, .. }) => gathering.finish(&target, &name),
             None => return Err(OpenError::Incomplete),
         };
@@ -144,10 +144,10 @@ impl Places {
 
     /// Lets go of what has arrived of a transfer that is not wanted any more.
     pub(crate) fn give_up(&self, id: TransferId, what: &Offered) -> Result<(), BlobError> {
-        let holder = offer::holder(id);
-        let blob = offer::blob(id, what);
+        let holder = names::holder(id);
+        let blob = names::blob(id, what);
         if what.is_collection() {
-            let list = fs::read(offer::list_path(&self.data, holder)).unwrap_or_default();
+            let list = fs::read(names::list_path(&self.data, holder)).unwrap_or_default();
             if let Ok(manifest) = Manifest::decode(&list, what) {
                 self.store.abandon_gathering(holder, manifest.members(), proof(&manifest))?;
             }
@@ -173,10 +173,10 @@ impl Places {
         alive: &[TransferId],
         before: UnixMillis,
     ) -> Result<u64, BlobError> {
-        let alive: BTreeSet<Holder> = alive.iter().map(|id| offer::holder(*id)).collect();
+        let alive: BTreeSet<Holder> = alive.iter().map(|id| names::holder(*id)).collect();
         self.store.sweep_gatherings(&alive.iter().copied().collect::<Vec<_>>())?;
         let lists: BTreeSet<PathBuf> =
-            alive.iter().map(|holder| offer::list_path(&self.data, *holder)).collect();
+            alive.iter().map(|holder| names::list_path(&self.data, *holder)).collect();
         let folder = self.data.join("blobs").join("lists");
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -195,8 +195,8 @@ impl Places {
 
     /// A transfer is over, whichever way it went: what was held for it is held no longer. What is in its place stays there.
     pub(crate) fn let_go(&self, id: TransferId, what: &Offered) -> Result<(), BlobError> {
-        let holder = offer::holder(id);
-        let path = offer::list_path(&self.data, holder);
+        let holder = names::holder(id);
+        let path = names::list_path(&self.data, holder);
         if what.is_collection()
             && let Ok(list) = fs::read(&path)
         {
@@ -210,7 +210,7 @@ impl Places {
             }
             fs::remove_file(&path).map_err(|source| BlobError::Io { path, source })?;
         }
-        self.store.release(offer::blob(id, what), holder)
+        self.store.release(names::blob(id, what), holder)
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::{
     lines::{Io, Stream},
-    offer,
+    names,
     pipe::Outlet,
     plane::Parts,
     requests::Say,
@@ -170,7 +170,7 @@ impl Writer {
         member: bool,
     ) -> Result<Arc<Reader>, ServeError> {
         let store = &self.parts.places.store;
-        if member && !store.is_held_by(blob, offer::holder(id)).map_err(served)? {
+        if member && !store.is_held_by(blob, names::holder(id)).map_err(served)? {
             return Err(ServeError::NotOffered);
         }
         let reader = match self.last.take().filter(|last| last.id() == blob) {

@@ -7,7 +7,7 @@
 //! | offering a file that stands elsewhere: hashing it, never copying it | `import` |
 //! | offering it at once, and hashing it piece by piece as it is asked for | `pieces` |
 //! | reading it with the proof of what is read | `reader` |
-//! | receiving: proving, writing, surviving | `partial`, `files`, `marks` |
+//! | receiving: proving, writing, surviving | `accept`, `partial`, `files`, `marks` |
 //! | from whole to a file under a name | `finish`, `place`, `name` |
 //! | a folder of files, received as a whole | `gather` |
 //! | giving back what nobody needs | `sweep` |
@@ -19,6 +19,7 @@
 //!
 //! Not here: who may have which blob, what is asked of whom, and how it travels.
 
+mod accept;
 mod check;
 mod claims;
 mod error;

@@ -12,7 +12,7 @@
 //! **What fails.** A stream that is not the blob, or ends: what came before stays, nothing of it does. A disk that fails
 //! a sync: nobody knows what it has, so this [`Partial`] takes nothing more; begun again it goes on from the marks.
 //!
-//! Not here: which groups are asked of whom; moving what is whole to where it belongs ([`super::finish`]).
+//! Not here: proving what comes ([`super::accept`]); which groups are asked of whom; moving what is whole to where it belongs ([`super::finish`]).
 
 use super::{
     BlobChange, BlobError, Holder, Proof,
@@ -20,21 +20,20 @@ use super::{
     files::{self, Files},
     finish::Expected,
     marks::{self, Marks},
-    proof::{self, Unit},
+    proof,
     rows::PartialRow,
     store::{BlobStore, Inner, hold, is_small, now},
     tree::{self, PAIR_BYTES},
 };
-use bao_tree::io::{BaoContentItem, DecodeError, sync::DecodeResponseIter};
 use pc2_protocols::{
-    blob::{BlobSize, Groups, piece_of},
+    blob::{BlobSize, Groups},
     id::BlobId,
     limits::BLOB_GROUP_BYTES,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::{self, Read},
+    io,
     os::unix::fs::FileExt as _,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -86,7 +85,7 @@ pub(crate) struct Core {
     pub(crate) proof: Proof,
     pub(crate) files: Files,
     /// The hashes of its pieces, as far as its sender has said them; none where one tree proves it.
-    roots: Mutex<Vec<Option<BlobId>>>,
+    pub(super) roots: Mutex<Vec<Option<BlobId>>>,
     /// What the disk has for certain. Held while a batch is made to survive, so that one is at a time.
     durable: Mutex<Marks>,
     state: Mutex<State>,
@@ -225,83 +224,6 @@ impl Partial {
         Groups::new(self.core.state().there.missing(from, most)).unwrap_or_default()
     }
 
-    /// Takes the answer to a question for `groups`: proves and writes one group after the other. Returns how many bytes are
-    /// new. `encoded` is read in pieces of 64 bytes and of a group, and not beyond the answer's end: it should be buffered.
-    ///
-    /// # Errors
-    /// [`BlobError::NotTheFile`] at the first thing that is not proven; [`BlobError::Stream`] when `encoded` fails or ends early;
-    /// [`BlobError::NoRoom`]; [`BlobError::OutOfRange`]; [`BlobError::Failed`] once a sync failed. Groups before the error are kept.
-    pub fn accept(&self, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
-        let core = &*self.core;
-        if core.proof != Proof::Whole {
-            return Err(BlobError::OutOfRange);
-        }
-        self.take(Unit::whole(core.id, core.size), groups, encoded)
-    }
-
-    /// Takes the answer to a question for `groups` of one piece, which its sender says has this hash. What was said first of a piece holds.
-    ///
-    /// # Errors
-    /// As [`Self::accept`]; [`BlobError::NotTheFile`] also when another hash of this piece was said before, [`BlobError::OutOfRange`] when the groups are
-    /// not of one piece.
-    pub fn accept_piece(&self, root: BlobId, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
-        let core = &*self.core;
-        if core.proof != Proof::Pieces {
-            return Err(BlobError::OutOfRange);
-        }
-        let (unit, inside) = Unit::of_groups(root, core.size, groups)?;
-        core.trust(&unit)?;
-        self.take(unit, &inside, encoded)
-    }
-
-    /// Takes groups, counted from the first of what the tree proves.
-    fn take(&self, unit: Unit, groups: &Groups, encoded: impl Read) -> Result<u64, BlobError> {
-        let core = &*self.core;
-        if !groups.fit(unit.size) {
-            return Err(BlobError::OutOfRange);
-        }
-        if core.state().closed {
-            return Err(BlobError::Failed);
-        }
-        if groups.is_empty() {
-            return Ok(0);
-        }
-        core.room(groups.bytes(unit.size))?;
-        let shape = tree::shape(unit.size);
-        let chunks = tree::chunks(groups);
-        let start = unit.start();
-        let first = groups.ranges().next().map_or(0, |first| unit.size.span(&first).start);
-        let mut proven_to = start.saturating_add(first);
-        let mut new: u64 = 0;
-        for item in DecodeResponseIter::new(tree::root(unit.root), shape, encoded, &chunks) {
-            let due = match item {
-                Ok(BaoContentItem::Parent(parent)) => {
-                    let Some(place) = shape.post_order_offset(parent.node) else { continue };
-                    let mut pair = [0; PAIR_BYTES];
-                    let (left, right) = pair.split_at_mut(PAIR_BYTES / 2);
-                    left.copy_from_slice(parent.pair.0.as_bytes());
-                    right.copy_from_slice(parent.pair.1.as_bytes());
-                    let place = place.value().saturating_mul(PAIR_BYTES as u64);
-                    core.note_pair(unit.pairs.saturating_add(place), pair)?
-                }
-                Ok(BaoContentItem::Leaf(leaf)) => {
-                    let at = start.saturating_add(leaf.offset);
-                    let (bytes, due) = core.write(at, &leaf.data)?;
-                    new += bytes;
-                    proven_to = at.saturating_add(leaf.data.len() as u64);
-                    due
-                }
-                Err(error) => return Err(refused(error, proven_to)),
-            };
-            if due {
-                self.begin_batch()?;
-                // A disk that filled up meanwhile is not filled to the last byte.
-                core.room(0)?;
-            }
-        }
-        Ok(new)
-    }
-
     /// Makes everything that came so far survive. For the end of a session; while it goes on it happens by itself.
     ///
     /// # Errors
@@ -320,7 +242,7 @@ impl Partial {
 
     /// Lets a thread make survive what came, if nobody else began to meanwhile. Waits for the batch before: a disk that is slower than the line
     /// is what the line has to wait for.
-    fn begin_batch(&self) -> Result<(), BlobError> {
+    pub(super) fn begin_batch(&self) -> Result<(), BlobError> {
         let mut batch = self.batch();
         if !self.core.is_due(&self.core.state()) {
             return Ok(());
@@ -364,6 +286,11 @@ struct Fresh {
 }
 
 impl Core {
+    /// Whether nothing is taken any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// Takes nothing any more.
     pub(crate) fn close(&self) {
         self.state().closed = true;
@@ -376,21 +303,6 @@ impl Core {
     /// How many bytes have not come.
     pub(crate) fn missing_bytes(&self) -> u64 {
         missing_bytes(self.size, &self.state().there)
-    }
-
-    /// Takes the hash of a piece for what it is, if nobody said another one before.
-    fn trust(&self, unit: &Unit) -> Result<(), BlobError> {
-        let piece = piece_of(unit.first);
-        {
-            let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = usize::try_from(piece).ok().and_then(|piece| roots.get_mut(piece));
-            match known.ok_or(BlobError::OutOfRange)? {
-                Some(known) if *known == unit.root => return Ok(()),
-                Some(_) => return Err(BlobError::NotTheFile { at: unit.start() }),
-                unknown => *unknown = Some(unit.root),
-            }
-        }
-        self.note_pair(proof::root_at(piece), proof::root_bytes(unit.root)).map(|_due_with_the_next| ())
     }
 
     /// The bytes that it should have, when all of it is there.
@@ -408,7 +320,7 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn room(&self, bytes: u64) -> Result<(), BlobError> {
+    pub(super) fn room(&self, bytes: u64) -> Result<(), BlobError> {
         let inner = self.inner();
         inner.room(&inner.partials(), bytes)
     }
@@ -422,7 +334,7 @@ impl Core {
 
     /// Keeps a proven pair for the tree's file. They come before the groups they prove, so a group that is noted has all of its own
     /// noted. Returns whether a batch is due.
-    fn note_pair(&self, place: u64, pair: [u8; PAIR_BYTES]) -> Result<bool, BlobError> {
+    pub(super) fn note_pair(&self, place: u64, pair: [u8; PAIR_BYTES]) -> Result<bool, BlobError> {
         let Some(books) = &self.files.books else { return Ok(false) };
         let mut state = self.state();
         state.pairs.insert(place, pair);
@@ -436,7 +348,7 @@ impl Core {
     }
 
     /// Writes a proven group, unless it is there. Returns how many bytes are new, and whether a batch is due.
-    fn write(&self, at: u64, data: &[u8]) -> Result<(u64, bool), BlobError> {
+    pub(super) fn write(&self, at: u64, data: &[u8]) -> Result<(u64, bool), BlobError> {
         let group = u32::try_from(at / BLOB_GROUP_BYTES).map_err(|_| BlobError::OutOfRange)?;
         if self.state().there.has(group) {
             return Ok((0, false));
@@ -513,18 +425,6 @@ fn write_pairs(tree: &File, pairs: &BTreeMap<u64, [u8; PAIR_BYTES]>) -> io::Resu
         run.1.extend_from_slice(pair);
     }
     tree.write_all_at(&run.1, run.0)
-}
-
-pub(crate) fn refused(error: DecodeError, proven_to: u64) -> BlobError {
-    match error {
-        DecodeError::ParentHashMismatch(_) | DecodeError::LeafHashMismatch(_) => {
-            BlobError::NotTheFile { at: proven_to }
-        }
-        DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_) => {
-            BlobError::Stream(io::ErrorKind::UnexpectedEof.into())
-        }
-        DecodeError::Io(error) => BlobError::Stream(error),
-    }
 }
 
 pub(crate) fn missing_bytes(size: BlobSize, there: &Marks) -> u64 {

@@ -36,7 +36,7 @@ pub use begin::Gathered;
 pub use list::BadList;
 
 use super::{
-    BlobError, BlobStore, Finished, Holder, claims::Pledge, partial::refused, proof::Unit, store::is_small,
+    BlobError, BlobStore, Finished, Holder, accept::refused, claims::Pledge, proof::Unit, store::is_small,
     tree,
 };
 use bao_tree::io::{BaoContentItem, sync::DecodeResponseIter};
