@@ -40,6 +40,7 @@ fn transfer(account: NodeId, id: TransferId, number: u8) -> TransferRow {
         folder: None,
         liars: vec![],
         owed: None,
+        have: None,
     }
 }
 

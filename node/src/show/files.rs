@@ -27,7 +27,10 @@ pub(crate) fn transfer(transfer: &dto::Transfer, who: &str, rate: Option<u64>) -
         TransferState::Transferring => {
             format!("Receiving from {who}: {} · {name}", progress(transfer, rate))
         }
-        TransferState::Paused => format!("{name} is paused."),
+        TransferState::Paused => match percent(transfer) {
+            Some(done) => format!("{name} is paused at {done}%."),
+            None => format!("{name} is paused."),
+        },
         TransferState::WaitingForPeer => format!("{name} waits until {who} is online."),
         TransferState::WaitingForRoom => {
             format!("{name} waits for room: the disk of this node is full. It goes on by itself.")

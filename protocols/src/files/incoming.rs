@@ -68,6 +68,7 @@ impl Files {
             folder: None,
             liars: Vec::new(),
             owed: None,
+            have: None,
         };
         self.transfers.insert(id, Transfer::new(row));
         step.write(id);

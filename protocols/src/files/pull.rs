@@ -139,6 +139,12 @@ impl Live {
         if self.part == Part::Manifest { 0 } else { self.have }
     }
 
+    /// The same, if it was looked how many these are.
+    pub(super) fn here(&self) -> Option<u64> {
+        let looked = self.part != Part::Manifest && !matches!(self.phase, Phase::Opening { .. });
+        looked.then_some(self.have)
+    }
+
     /// The questions under way.
     pub(super) fn runs(&self) -> impl Iterator<Item = (PullId, &Run)> {
         self.runs.iter().map(|(pull, run)| (*pull, run))

@@ -250,6 +250,9 @@ impl Files {
             self.pulls.remove(&pull);
             step.after(Out::StopPull { pull });
         }
+        if let Some(transfer) = self.transfers.get_mut(&id) {
+            transfer.row.have = live.here().or(transfer.row.have);
+        }
         step.touch(id);
     }
 

@@ -169,6 +169,9 @@ pub struct TransferRow {
     pub liars: Vec<NodeId>,
     /// What the other side has still to be told.
     pub owed: Option<Word>,
+    /// Theirs: bytes that were here when it was last left, for those who look. The truth has the blob store.
+    #[serde(default)]
+    pub have: Option<u64>,
 }
 
 /// Offers of a contact that are accepted without asking.
@@ -305,6 +308,7 @@ mod tests {
                 folder: Some(ByteBuf::from(vec![0xff; crate::limits::MAX_TARGET_BYTES])),
                 liars: holders,
                 owed: Some(Word::Received),
+                have: Some(u64::MAX),
             };
             let bytes = codec::encode(&row);
             assert!(bytes.len() < 16 * 1024, "{}", bytes.len());

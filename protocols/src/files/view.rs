@@ -8,7 +8,7 @@
 use super::{
     machine::Transfer,
     offer::FileOffer,
-    pull::Phase,
+    pull::{Live, Phase},
     rows::{Decided, Direction, Failure, TransferId},
 };
 use crate::{
@@ -34,6 +34,8 @@ pub struct TransferView {
     pub ended: Option<UnixMillis>,
     /// Where it stands.
     pub state: State,
+    /// Theirs, and wanted: bytes of it that are here, as of when it was last looked.
+    pub have: Option<u64>,
 }
 
 /// Where a transfer stands.
@@ -100,7 +102,14 @@ impl Transfer {
             expires: self.row.expires,
             ended: self.row.ended,
             state: self.state(now, reachable),
+            have: self.have(),
         }
+    }
+
+    fn have(&self) -> Option<u64> {
+        let wanted = matches!(self.row.decided, Decided::Wanted { .. });
+        let have = self.live.as_ref().and_then(Live::here).or(self.row.have);
+        have.filter(|_| wanted)
     }
 
     fn state(&self, now: Mono, reachable: bool) -> State {

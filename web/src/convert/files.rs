@@ -38,7 +38,7 @@ pub(crate) fn transfer(view: &TransferView) -> dto::Transfer {
         expires: view.expires.0,
         ended: view.ended.map(|ended| ended.0),
         state,
-        bytes,
+        bytes: bytes.or(view.have),
         path,
         why,
         retryable,

@@ -39,7 +39,8 @@ out! {
         pub ended: Option<u64>,
         /// Where it stands.
         pub state: TransferState,
-        /// `transferring`: bytes that are here and proven, or that were sent since the node started. `preparing`: bytes hashed.
+        /// `transferring`: bytes that are here and proven, or that were sent since the node started. `preparing`: bytes hashed. Received, and in another
+        /// state before the end: bytes that are here, as of when it was last looked; nothing if it was not yet.
         pub bytes: Option<u64>,
         /// Received and `done`: where it was put.
         pub path: Option<String>,

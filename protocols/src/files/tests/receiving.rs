@@ -104,6 +104,12 @@ fn a_pause_keeps_what_is_there() {
     world.run(Duration::from_secs(60));
     assert_eq!(world.state(BOB, id), State::Paused);
     assert_eq!(world.person(BOB).pulled, pulled);
+    let Reply::Transfers(views) = world.call(BOB, Command::List).expect("listed") else { panic!("a list") };
+    assert_eq!(
+        views[0].have,
+        Some(pulled * bench::GROUP),
+        "how much is here is told though the node was restarted"
+    );
     world.call(BOB, Command::Resume { id }).expect("resumed");
     world.until_done(BOB, id);
     assert_eq!(world.person(BOB).pulled, 50 * MEGABYTE);

@@ -215,6 +215,7 @@ fn what_ended_long_ago_is_forgotten_and_what_is_open_is_not() {
             folder: None,
             liars: vec![],
             owed: None,
+            have: None,
         };
         rows.transfers.insert(id, row);
     }

@@ -918,7 +918,7 @@ export type StoredRecord = {
 
 /** A file or folder on its way, or there. */
 export type Transfer = {
-  /** `transferring`: bytes that are here and proven, or that were sent since the node started. `preparing`: bytes hashed. */
+  /** `transferring`: bytes that are here and proven, or that were sent since the node started. `preparing`: bytes hashed. Received, and in another state before the end: bytes that are here, as of when it was last looked; nothing if it was not yet. */
   bytes: number | null
   /** Which way it goes. */
   direction: TransferDirection

@@ -1,6 +1,6 @@
 /** What is said about files, in conversations and on their own screen: read with these, so that the first load stays small. */
 import { sentence } from './api'
-import type { Transfer } from './api-types'
+import type { Path, Transfer } from './api-types'
 import { until } from './format'
 import { duration, secondsLeft } from './pace'
 import { size } from './sizes'
@@ -105,6 +105,11 @@ export const words = {
     more: 'Show more',
     from: 'from',
     to: 'to',
+    way: {
+      direct: 'directly',
+      punched: 'directly, through both routers',
+      relayed: 'through a relay',
+    } satisfies Record<Path, string>,
   },
 
   limits: {
