@@ -43,6 +43,7 @@ pub(crate) fn transfer(transfer: &dto::Transfer, who: &str, rate: Option<u64>) -
         },
         TransferState::Declined if out => format!("{who} does not want {name}."),
         TransferState::Declined => format!("{name} of {who} was declined."),
+        TransferState::Cancelled if out => format!("{who} does not want {name} any more."),
         TransferState::Cancelled => format!("{name} was cancelled."),
         TransferState::Withdrawn if out => format!("{name} was taken back."),
         TransferState::Withdrawn => format!("{who} took {name} back."),

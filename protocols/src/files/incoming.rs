@@ -116,7 +116,7 @@ impl Files {
             other => return Err(over(other)),
         };
         let had_some = matches!(transfer.row.decided, Decided::Failed(_));
-        transfer.row.owed = Some(Word::Declined);
+        transfer.row.owed = Some(if decided == Decided::Declined { Word::Declined } else { Word::Cancelled });
         self.end(id, decided, step);
         if had_some {
             step.after(Out::Close { id, keep: false });

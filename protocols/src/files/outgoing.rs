@@ -200,6 +200,7 @@ impl Files {
         let (id, decided) = match word {
             Word::Withdrawn => (TransferId::incoming(from, offer), Decided::Withdrawn),
             Word::Declined => (TransferId::outgoing(from, offer), Decided::Declined),
+            Word::Cancelled => (TransferId::outgoing(from, offer), Decided::Cancelled),
             Word::Received => (TransferId::outgoing(from, offer), Decided::Done { path: None }),
             Word::TooMany => (TransferId::outgoing(from, offer), Decided::Failed(Failure::TooMany)),
         };

@@ -70,7 +70,7 @@ pub enum Decided {
     },
     /// The one it was offered to does not want it.
     Declined,
-    /// Theirs: we wanted it, and then no longer.
+    /// The one it was offered to wanted it, and then no longer.
     Cancelled,
     /// The one who offered took it back.
     Withdrawn,

@@ -69,7 +69,7 @@ pub enum State {
     },
     /// The one it was offered to does not want it.
     Declined,
-    /// Wanted, and then no longer.
+    /// The one it was offered to wanted it, and then no longer.
     Cancelled,
     /// Taken back by who offered it.
     Withdrawn,

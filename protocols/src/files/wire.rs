@@ -64,12 +64,14 @@ pub struct Pull {
 pub enum Word {
     /// From who offered: it is taken back.
     Withdrawn,
-    /// From who was offered it: not wanted, or not any more.
+    /// From who was offered it: not wanted.
     Declined,
     /// From who was offered it: all of it has arrived.
     Received,
     /// From who was offered it: too many offers wait there for a decision already. Offer it again later.
     TooMany,
+    /// From who was offered it: it was wanted, and is no longer.
+    Cancelled,
 }
 
 /// The answer to a [`Request`].

@@ -124,7 +124,7 @@ fn what_is_cancelled_is_thrown_away_and_told() {
     world.run(Duration::from_secs(1));
     world.call(BOB, Command::Cancel { id }).expect("cancelled");
     assert_eq!(world.state(BOB, id), State::Cancelled);
-    assert_eq!(world.state(ALICE, TransferId::outgoing(node(BOB), offer_id(7))), State::Declined);
+    assert_eq!(world.state(ALICE, TransferId::outgoing(node(BOB), offer_id(7))), State::Cancelled);
     let pulled = world.person(BOB).pulled;
     world.run(Duration::from_secs(60));
     assert_eq!(world.person(BOB).pulled, pulled);

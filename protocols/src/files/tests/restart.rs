@@ -91,11 +91,11 @@ fn nothing_that_nobody_asked_for_does_anything() {
     for input in inputs {
         world.input(ALICE, input);
     }
-    for word in [Word::Withdrawn, Word::Declined, Word::Received, Word::TooMany] {
+    for word in [Word::Withdrawn, Word::Declined, Word::Received, Word::TooMany, Word::Cancelled] {
         world.input(ALICE, In::Heard { from: node(BOB), token, offer: offer_id(1), word });
     }
     assert!(world.person(ALICE).rows.transfers.is_empty() && world.person(ALICE).shown.is_empty());
-    assert_eq!(world.person(ALICE).refused, [Refusal::NotOffered; 4]);
+    assert_eq!(world.person(ALICE).refused, [Refusal::NotOffered; 5]);
     for command in [Command::Pause { id }, Command::Retry { id }, Command::Withdraw { id }] {
         assert_eq!(world.call(ALICE, command), Err(CommandError::Unknown));
     }

@@ -25,6 +25,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("request tell declined", tell(Word::Declined)),
         ("request tell received", tell(Word::Received)),
         ("request tell too many", tell(Word::TooMany)),
+        ("request tell cancelled", tell(Word::Cancelled)),
     ]
 }
 
