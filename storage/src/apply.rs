@@ -17,7 +17,7 @@ use crate::{
 };
 use pc2_protocols::{
     dht, files,
-    id::NodeId,
+    id::{ConversationId, MsgId, NodeId},
     mailbox,
     messenger::rows::{self, MessageRow, MessageState, SessionValue},
     relay,
@@ -85,6 +85,10 @@ fn messenger(stage: &mut Stage<'_>, change: &rows::Change) -> Result<(), StageEr
         C::SetState { account, conversation, hlc, id, state } => {
             set_state(stage, &tables::MESSAGES.key(&(*account, *conversation, *hlc, *id)), *state)
         }
+        C::SetRead { account, conversation, ids } => {
+            ids.iter().try_for_each(|id| set_read(stage, (*account, *conversation), *id))
+        }
+        C::PutSettings(row) => tables::CHAT_SETTINGS.put(stage, &row.account, row),
         C::PutOutbox(row) => tables::OUTBOX.put(stage, &(row.account, row.conversation, row.order), row),
         C::RemoveOutbox { account, conversation, order } => {
             tables::OUTBOX.remove(stage, &(*account, *conversation, *order))
@@ -182,6 +186,18 @@ fn set_state(stage: &mut Stage<'_>, key: &[u8], state: MessageState) -> Result<(
         stage.put(tables::MESSAGES.name(), key, &value)?;
     }
     Ok(())
+}
+
+/// The other side has read a message: of the account's own only.
+fn set_read(stage: &mut Stage<'_>, at: (NodeId, ConversationId), id: MsgId) -> Result<(), StageError> {
+    let Some(hlc) = marks::read(stage, at, id)?.and_then(|marks| marks.place) else { return Ok(()) };
+    let key = tables::MESSAGES.key(&(at.0, at.1, hlc, id));
+    let row = legible(tables::MESSAGES.get_at(stage, stage.sealer(), &key))?;
+    if row.is_some_and(|row| row.sender == at.0) {
+        set_state(stage, &key, MessageState::Read)
+    } else {
+        Ok(())
+    }
 }
 
 /// How far a message has come. Given up can still turn out to have been delivered; received is the end of it.

@@ -267,6 +267,7 @@ mod tests {
             asked_by_mail: None,
             let_go: false,
             early: Vec::new(),
+            unread_ids: Vec::new(),
         };
         tables::CONVERSATIONS.put(&mut stage, &(ACCOUNT, chat()), &conversation).expect("staged");
         stage.keep();

@@ -290,6 +290,8 @@ fn snapshot(opened: &Opened, account: NodeId) -> Result<Snapshot, ReadError> {
         let row = row?;
         snapshot.sessions.insert(row.session, row);
     }
+    snapshot.settings =
+        tables::CHAT_SETTINGS.get(tree, sealer, &account)?.map(|row| row.settings).unwrap_or_default();
     snapshot.session_values = session_values(tables::SESSION_VALUES.rows_under(tree, sealer, &account))?;
     for row in tables::INVITATIONS.rows_under(tree, sealer, &account) {
         let row = row?;

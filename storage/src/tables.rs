@@ -19,8 +19,8 @@ use pc2_protocols::{
         content::Hlc,
         marks::Marks,
         rows::{
-            ChainRow, ContactRow, ConversationRow, DeviceRow, InvitationRow, MessageRow, OutboxRow,
-            SessionRow,
+            ChainRow, ChatSettingsRow, ContactRow, ConversationRow, DeviceRow, InvitationRow, MessageRow,
+            OutboxRow, SessionRow,
         },
     },
     net::Peer,
@@ -82,6 +82,8 @@ pub(crate) static SEARCH_LATE: Table<(NodeId, ConversationId, Hlc, MsgId), LateR
     Table::new(0x1e, "late for search");
 pub(crate) static WALLETS: Table<(NodeId, WalletAddress), WalletRow> = Table::new(0x40, "wallets");
 pub(crate) static API_KEYS: Table<[u8; 32], ApiKeyRow> = Table::new(0x41, "API keys");
+/// What an account tells others of what its person does.
+pub(crate) static CHAT_SETTINGS: Table<NodeId, ChatSettingsRow> = Table::new(0x43, "chat settings");
 pub(crate) static SECURITY: Table<(NodeId, u64), SecurityRow> = Table::new(0x42, "security log");
 
 /// Key of the one row of a table that has one.
@@ -122,6 +124,7 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &WALLETS,
     &API_KEYS,
     &SECURITY,
+    &CHAT_SETTINGS,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.

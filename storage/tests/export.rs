@@ -58,6 +58,7 @@ fn conversation() -> ConversationRow {
         let_go: false,
         asked_by_mail: None,
         early: vec![],
+        unread_ids: vec![],
     }
 }
 

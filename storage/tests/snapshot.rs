@@ -93,6 +93,7 @@ fn change() -> impl Strategy<Value = Change> {
                 let_go: false,
                 asked_by_mail: None,
                 early: vec![],
+                unread_ids: vec![MsgId::from_bytes([3; 16])],
             })
         }),
         (chat(), device(), any::<u64>()).prop_map(|(conversation, device, through)| {

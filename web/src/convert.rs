@@ -12,7 +12,7 @@ use pc2_protocols::{
         ContactView, Delivery,
         content::{Body, Hlc},
         marks::{Entry, Marks, Place},
-        rows::{MessageRow, MessageState, Standing},
+        rows::{ChatSettings, MessageRow, MessageState, Standing},
     },
 };
 
@@ -29,6 +29,7 @@ pub(crate) fn contact(view: ContactView) -> dto::Contact {
         alias: view.alias,
         name,
         online: view.online,
+        typing: view.typing,
         unread: view.unread,
         waiting: view.waiting,
         delivery: delivery(view.delivery),
@@ -160,6 +161,11 @@ fn hex(text: &str) -> Option<MsgId> {
     Some(MsgId::from_bytes(number.to_be_bytes()))
 }
 
+/// What the owner tells contacts.
+pub(crate) const fn chat_settings(settings: ChatSettings) -> dto::ChatSettings {
+    dto::ChatSettings { read_receipts: settings.receipts, typing: settings.typing }
+}
+
 const fn standing(standing: Standing) -> dto::Standing {
     match standing {
         Standing::Requested => dto::Standing::Requested,
@@ -241,6 +247,7 @@ mod tests {
             alias: None,
             name: Some(String::new()),
             online: false,
+            typing: false,
             unread: 0,
             waiting: 0,
             delivery: Delivery::Idle,

@@ -46,7 +46,9 @@ pub use files::{
     AcceptTransfer, AutoAccept, BlobProof, BlobTrouble, MessageBody, OfferFiles, OfferedKind, SetAuto,
     SetRates, Transfer, TransferDirection, TransferList, TransferSettings, TransferState,
 };
-pub use incoming::{AddContact, EditMessage, PutRecord, Rename, SendMessage, SetName, SetReaction, UseLink};
+pub use incoming::{
+    AddContact, EditMessage, PutRecord, Rename, SendMessage, SetChatSettings, SetName, SetReaction, UseLink,
+};
 pub use network::{
     Mailboxes, Mapping, Network, Path, Peer, PinState, PinnedHolder, ProbedAddress, Reach, Reachability,
     Relaying, Reservation, ServedPerson, SetLevel, SetShares, Shares, Transport,
@@ -166,6 +168,8 @@ out! {
         pub label: String,
         /// They say that they are here. Contacts only.
         pub online: bool,
+        /// They are writing to the owner right now. Only if both tell of it.
+        pub typing: bool,
         /// Entries not yet read.
         pub unread: u64,
         /// Own messages that wait.
@@ -220,6 +224,14 @@ out! {
         pub deleted: bool,
         /// When it was written.
         pub at: u64,
+    }
+
+    /// What the owner tells contacts of what they do; who does not tell is not told either.
+    pub struct ChatSettings {
+        /// That messages were read.
+        pub read_receipts: bool,
+        /// That a message is being written.
+        pub typing: bool,
     }
 
     /// An invitation that works once.

@@ -293,6 +293,7 @@ mod tests {
                 "GET /api/contacts/{did}",
                 "GET /api/conversations/{did}/messages",
                 "GET /api/search",
+                "GET /api/chat/settings",
             ],
         ),
         (
@@ -310,6 +311,8 @@ mod tests {
                 "DELETE /api/conversations/{did}/messages/{id}",
                 "PUT /api/conversations/{did}/messages/{id}/reaction",
                 "POST /api/conversations/{did}/read",
+                "POST /api/conversations/{did}/typing",
+                "PUT /api/chat/settings",
             ],
         ),
         (

@@ -305,6 +305,7 @@ mod tests {
             name: None,
             label: "Bob".to_owned(),
             online: true,
+            typing: false,
             unread: 0,
             waiting: 0,
             delivery: dto::Delivery::Idle,

@@ -222,9 +222,17 @@ impl<P: CryptoProvider> Messenger<P> {
 
     /// Everything received in a conversation has been seen.
     pub(super) fn mark_read(&mut self, peer: NodeId, step: &mut Step) -> Result<Reply, CommandError> {
+        let id = self.random_id();
         let Some(thread) = self.threads.get_mut(&peer) else { return Err(CommandError::UnknownPeer) };
         if thread.conversation.unread > 0 {
-            thread.conversation_mut().unread = 0;
+            let conversation = thread.conversation_mut();
+            conversation.unread = 0;
+            let ids = std::mem::take(&mut conversation.unread_ids);
+            // Who has not said yes to them, or has blocked them, tells them nothing.
+            if !ids.is_empty() && self.settings.receipts && thread.is_accepted() && thread.outbox.has_room(0)
+            {
+                thread.compose(self.account, id, Body::Read { ids }, step);
+            }
             step.touch(peer);
         }
         Ok(Reply::Done)

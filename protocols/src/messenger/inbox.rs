@@ -5,7 +5,7 @@
 //! content; nothing else of theirs is opened, so that their ciphertext stays good for later.
 
 use super::{
-    Out,
+    Event, Out,
     chain::Place,
     compose::report_new,
     content::{Body, Content},
@@ -64,6 +64,7 @@ impl<P: CryptoProvider> Messenger<P> {
                 self.repair_asked(from, token, device, first, to, step);
             }
             Request::Presence { online } => self.presence_heard(from, online, token, step),
+            Request::Typing => self.typing_heard(from, token, step),
         }
     }
 
@@ -175,7 +176,7 @@ impl<P: CryptoProvider> Messenger<P> {
         plaintext: &[u8],
         step: &mut Step,
     ) -> Outcome {
-        let account = self.account;
+        let (account, settings) = (self.account, self.settings);
         let thread = self.thread_mut(from);
         let asking = thread.standing() == Some(Standing::Asking);
         let too_much = match &content.body {
@@ -202,6 +203,12 @@ impl<P: CryptoProvider> Messenger<P> {
         match &content.body {
             Body::Text { .. } | Body::File { .. } => {
                 conversation.unread = conversation.unread.saturating_add(1);
+                if settings.receipts {
+                    conversation.unread_ids.push(content.id);
+                    let over = conversation.unread_ids.len().saturating_sub(Content::MAX_READ);
+                    conversation.unread_ids.drain(..over);
+                }
+                thread.typing.ended();
                 thread.note_entry(&content, false, step.now.unix);
             }
             Body::Accepted { name } => thread.accepted_by_them(name, step),
@@ -209,6 +216,14 @@ impl<P: CryptoProvider> Messenger<P> {
             // Of what they did not write nothing changes: `note_amended` and the marks beside the message look whose it is.
             Body::Edit { target, text } => thread.note_amended(*target, false, content.hlc, Some(text)),
             Body::Delete { target } => thread.note_amended(*target, false, content.hlc, None),
+            // Who does not tell is not told.
+            Body::Read { ids } if settings.receipts => {
+                let conversation = thread.conversation.conversation;
+                step.write(Change::SetRead { account, conversation, ids: ids.clone() });
+                for id in ids {
+                    step.publish(Event::MessageAmended { account, conversation, id: *id });
+                }
+            }
             Body::Reaction { .. } | Body::Read { .. } => {}
         }
         thread.forget_early();

@@ -12,7 +12,7 @@ use super::{
     contacts::Request as ContactRequest,
     content::Body,
     repair::{Asked, Range},
-    rows::{Change, DeviceRow, InvitationRow, Snapshot, Standing},
+    rows::{Change, ChatSettings, ChatSettingsRow, DeviceRow, InvitationRow, Snapshot, Standing},
     session::CryptoProvider,
     step::Step,
     thread::Thread,
@@ -40,6 +40,8 @@ pub struct Messenger<P: CryptoProvider> {
     pub(super) provider: P,
     /// The account's mailboxes, of which contacts get passes.
     pub(super) mailbox: MailboxKeys,
+    /// What it tells others.
+    pub(super) settings: ChatSettings,
     /// The holders that the account pinned, once told.
     pub(super) pins: Option<Vec<NodeId>>,
     pub(super) rng: ChaCha20Rng,
@@ -106,6 +108,7 @@ impl<P: CryptoProvider> Messenger<P> {
             name: String::new(),
             provider,
             mailbox,
+            settings: snapshot.settings,
             pins: None,
             rng,
             ops: OpIds::new(Component::Messenger, generation),
@@ -177,10 +180,34 @@ impl<P: CryptoProvider> Messenger<P> {
                 return self.send_entry(call, conversation, id, amendment.body(target), step);
             }
             Command::MarkRead { conversation } => self.mark_read(conversation.peer(), step),
+            Command::Typing { conversation } => {
+                self.typing(conversation.peer(), step);
+                return step.tell(call, Reply::Done);
+            }
+            Command::Settings => return step.tell(call, Reply::Settings(self.settings)),
+            Command::SetSettings { receipts, typing } => {
+                Ok(self.set_settings(ChatSettings { receipts, typing }, step))
+            }
             Command::Contacts => return step.tell(call, Reply::Contacts(self.views())),
             Command::Invite => self.invite(step),
         };
         step.reply(call, result);
+    }
+
+    fn set_settings(&mut self, settings: ChatSettings, step: &mut Step) -> Reply {
+        self.settings = settings;
+        step.write(Change::PutSettings(ChatSettingsRow { account: self.account, settings }));
+        for (peer, thread) in &mut self.threads {
+            if !settings.typing {
+                thread.typing.ended();
+            }
+            // What came while nobody was told stays untold.
+            if !settings.receipts && !thread.conversation.unread_ids.is_empty() {
+                thread.conversation_mut().unread_ids.clear();
+            }
+            step.touch(*peer);
+        }
+        Reply::Settings(settings)
     }
 
     fn answered(&mut self, op: OpId, result: Result<Vec<u8>, NetError>, step: &mut Step) {
@@ -273,6 +300,7 @@ impl<P: CryptoProvider> Messenger<P> {
             self.tell_presence(peer, &mut step);
             let connected = self.connected.contains(&peer);
             let Some(thread) = self.threads.get_mut(&peer) else { continue };
+            thread.typing.expire(step.now.mono);
             thread.take_changes(self.account, &mut step.changes);
             for id in thread.outbox.parcels.take_withdrawn() {
                 step.withdraw(self.account, id);

@@ -84,6 +84,7 @@ impl<P: CryptoProvider> Messenger<P> {
         self.connected.remove(&node);
         if let Some(thread) = self.threads.get_mut(&node) {
             thread.presence = Presence::default();
+            thread.typing.ended();
             thread.post.connection(false);
             thread.receipts.try_now();
             step.touch(node);

@@ -19,7 +19,10 @@ use crate::{
     time::UnixMillis,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+
+mod snapshot;
+
+pub use snapshot::Snapshot;
 
 /// How an account stands to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +121,9 @@ pub struct ConversationRow {
     /// the [`Marks`](super::marks::Marks).
     #[serde(default)]
     pub early: Vec<Early>,
+    /// The newest entries received and not yet read here, while others are told what was read: at most [`Content::MAX_READ`].
+    #[serde(default)]
+    pub unread_ids: Vec<MsgId>,
 }
 
 /// Messages that were asked for by mailbox.
@@ -308,6 +314,24 @@ pub struct InvitationRow {
     pub expires: UnixMillis,
 }
 
+/// What an account tells others of what its person does. Who does not tell is not told either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChatSettings {
+    /// What was read.
+    pub receipts: bool,
+    /// That somebody is writing.
+    pub typing: bool,
+}
+
+/// The same, of one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatSettingsRow {
+    /// Whose.
+    pub account: NodeId,
+    /// What was chosen.
+    pub settings: ChatSettings,
+}
+
 /// The device of an account on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRow {
@@ -352,6 +376,17 @@ pub enum Change {
         /// The new state.
         state: MessageState,
     },
+    /// They have read these messages of ours; those that are not here, or are not ours, stay as they are.
+    SetRead {
+        /// Whose.
+        account: NodeId,
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        ids: Vec<MsgId>,
+    },
+    /// Insert or replace.
+    PutSettings(ChatSettingsRow),
     /// Insert or replace.
     PutOutbox(Box<OutboxRow>),
     /// It arrived or was given up.
@@ -383,73 +418,4 @@ pub enum Change {
         /// Its secret.
         token: Vec<u8>,
     },
-}
-
-/// Everything a messenger of one account starts from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Snapshot {
-    /// The device, once there is one.
-    pub device: Option<DeviceRow>,
-    /// By peer.
-    pub contacts: BTreeMap<NodeId, ContactRow>,
-    /// By conversation.
-    pub conversations: BTreeMap<ConversationId, ConversationRow>,
-    /// By conversation and device.
-    pub chains: BTreeMap<(ConversationId, DeviceId), ChainRow>,
-    /// By conversation and order.
-    pub outbox: BTreeMap<(ConversationId, u64), OutboxRow>,
-    /// By name.
-    pub sessions: BTreeMap<SessionId, SessionRow>,
-    /// By session (or the device) and key.
-    pub session_values: BTreeMap<(Option<SessionId>, Vec<u8>), Vec<u8>>,
-    /// By token.
-    pub invitations: BTreeMap<Vec<u8>, InvitationRow>,
-}
-
-impl Snapshot {
-    /// Makes one change, as storage does. History changes leave it as it is.
-    pub fn apply(&mut self, change: &Change) {
-        match change {
-            Change::PutDevice(row) => self.device = Some(row.clone()),
-            Change::PutContact(row) => {
-                self.contacts.insert(row.peer, row.clone());
-            }
-            Change::RemoveContact { peer, .. } => {
-                self.contacts.remove(peer);
-            }
-            Change::PutConversation(row) => {
-                self.conversations.insert(row.conversation, row.clone());
-            }
-            Change::PutChain(row) => {
-                self.chains.insert((row.conversation, row.device), row.clone());
-            }
-            Change::PutMessage(_) | Change::SetState { .. } => {}
-            Change::PutOutbox(row) => {
-                self.outbox.insert((row.conversation, row.order), OutboxRow::clone(row));
-            }
-            Change::RemoveOutbox { conversation, order, .. } => {
-                self.outbox.remove(&(*conversation, *order));
-            }
-            Change::PutSession(row) => {
-                self.sessions.insert(row.session, row.clone());
-            }
-            Change::RemoveSession { session, .. } => {
-                self.sessions.remove(session);
-                self.session_values.retain(|(of, _), _| *of != Some(*session));
-            }
-            Change::PutSessionValue(SessionValue { session, key, value, .. }) => {
-                let place = (*session, key.clone());
-                match value {
-                    Some(value) => self.session_values.insert(place, value.to_vec()),
-                    None => self.session_values.remove(&place),
-                };
-            }
-            Change::PutInvitation(row) => {
-                self.invitations.insert(row.token.clone(), row.clone());
-            }
-            Change::RemoveInvitation { token, .. } => {
-                self.invitations.remove(token);
-            }
-        }
-    }
 }

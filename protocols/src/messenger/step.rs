@@ -69,6 +69,11 @@ impl Step {
         self.answers.push(Out::Net(NetCommand::Respond { token, payload }));
     }
 
+    /// The answer to a peer's request that speaks of nothing stored.
+    pub(super) fn answer(&mut self, token: RequestToken, payload: Vec<u8>) {
+        self.answers.push(Out::Net(NetCommand::Respond { token, payload }));
+    }
+
     /// A parcel that says or carries what must be durable before.
     pub(super) fn deposit(&mut self, parcel: Parcel) {
         self.barrier = true;

@@ -36,6 +36,7 @@ mod mailboxes;
 mod pins;
 mod repair_by_mail;
 mod restart;
+mod told;
 
 /// One node of the bench: the machine, its disk, and what it said to its person.
 struct Node {
@@ -373,6 +374,11 @@ impl Node {
                 if let Some(row) = self.history.get_mut(&(*conversation, hlc.0, *id)) {
                     row.state = *state;
                 }
+            }
+            Change::SetRead { ids, .. } => {
+                let rows = self.history.values_mut().filter(|row| row.sender == row.account);
+                rows.filter(|row| ids.contains(&row.content.id))
+                    .for_each(|row| row.state = MessageState::Read);
             }
             _ => {}
         }

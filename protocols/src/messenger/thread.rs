@@ -15,6 +15,7 @@ use super::{
     rows::{Change, ContactRow, ConversationRow, Early, LastEntry, Standing},
     session::CryptoSession,
     sessions::Sessions,
+    typing::Typing,
 };
 use crate::{
     id::{ConversationId, DeviceId, MsgId, NodeId},
@@ -43,6 +44,8 @@ pub(super) struct Thread<S> {
     pub(super) receipts: Receipts,
     /// Who has told whom of being here. Not stored.
     pub(super) presence: Presence,
+    /// Who is writing to whom. Not stored.
+    pub(super) typing: Typing,
     /// What is missing of their chains, and when to ask. Not stored.
     pub(super) gap: Gap,
     /// The view that was published last. Not stored.
@@ -67,6 +70,7 @@ impl<S: CryptoSession> Thread<S> {
             post: Post::default(),
             receipts: Receipts::default(),
             presence: Presence::default(),
+            typing: Typing::default(),
             gap: Gap::default(),
             shown: None,
             wake: None,
@@ -219,7 +223,7 @@ impl<S: CryptoSession> Thread<S> {
     pub(super) fn deadline(&self) -> Option<Mono> {
         let direct = [self.lane.deadline(), self.gap.deadline(), self.presence.deadline()];
         let by_mailbox = [self.post_deadline(), self.receipt_deadline()];
-        direct.into_iter().chain(by_mailbox).flatten().min()
+        direct.into_iter().chain(by_mailbox).chain([self.typing.deadline()]).flatten().min()
     }
 
     /// The rows changed since it was last asked.
@@ -263,5 +267,6 @@ fn fresh_conversation(account: NodeId, conversation: ConversationId, device: Dev
         asked_by_mail: None,
         let_go: false,
         early: Vec::new(),
+        unread_ids: Vec::new(),
     }
 }

@@ -37,6 +37,7 @@ impl<S: CryptoSession> Thread<S> {
             alias: contact.alias.clone(),
             name: contact.name.clone(),
             online: connected && self.presence.theirs && self.is_accepted(),
+            typing: connected && self.typing.theirs() && self.is_accepted(),
             unread: self.conversation.unread,
             waiting: self.outbox.entries(),
             delivery: self.delivery(),

@@ -42,6 +42,8 @@ pub enum Request {
         /// Here, or about to leave.
         online: bool,
     },
+    /// I am writing to you. Sent to accepted contacts over a connection that stands, by those only who chose to; counts for some seconds.
+    Typing,
 }
 
 /// One thing to be processed by the recipient.
@@ -99,7 +101,7 @@ pub enum Answer {
         /// Sequence numbers that are gone.
         gone: Vec<u64>,
     },
-    /// To `Presence`: seen.
+    /// To `Presence` and `Typing`: seen.
     Seen,
     /// The request as a whole was not acted on.
     Refused {
@@ -168,7 +170,7 @@ impl Request {
             Self::Repair { from, to, .. } => {
                 *from >= 1 && to.checked_sub(*from).is_some_and(|more| more < limits::MAX_REPAIR)
             }
-            Self::Presence { .. } => true,
+            Self::Presence { .. } | Self::Typing => true,
         };
         if fits { Ok(request) } else { Err(over_limit()) }
     }

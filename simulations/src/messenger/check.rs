@@ -166,6 +166,19 @@ impl Checks {
                         return Err(Violation::DeliveredTooEarly(format!("{id:?} of {node}")));
                     }
                 }
+                Change::SetRead { conversation, ids: read, .. } => {
+                    let peer = ids.iter().position(|id| *id == conversation.peer());
+                    if !read.iter().all(|id| peer.is_some_and(|peer| self.was_stored(peer, *id))) {
+                        return Err(Violation::DeliveredTooEarly(format!(
+                            "{read:?} of {node} count as read"
+                        )));
+                    }
+                    if !disk.rows.settings.receipts {
+                        return Err(Violation::HeardUnheard(format!(
+                            "{node} hears of reading and tells nothing"
+                        )));
+                    }
+                }
                 Change::SetState { id, state: MessageState::Stored, .. }
                     if !self.in_mailbox.contains(&(*id, node)) =>
                 {

@@ -6,7 +6,7 @@ use pc2_protocols::{
         Out,
         content::Hlc,
         marks::Marks,
-        rows::{Change, MessageRow, Snapshot},
+        rows::{Change, MessageRow, MessageState, Snapshot},
     },
 };
 use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
@@ -55,10 +55,21 @@ impl Disk {
             }
             Change::SetState { conversation, hlc, id, state, .. } => {
                 if let Some(row) = self.history.get_mut(&(*conversation, *hlc, *id)) {
-                    row.state = *state;
+                    // As in storage: who has read it has it.
+                    if row.state != MessageState::Read {
+                        row.state = *state;
+                    }
                 }
             }
-            Change::PutDevice(_)
+            Change::SetRead { ids, .. } => {
+                for place in ids.iter().filter_map(|id| self.places.get(id)).flatten() {
+                    if let Some(row) = self.history.get_mut(place).filter(|row| row.sender == row.account) {
+                        row.state = MessageState::Read;
+                    }
+                }
+            }
+            Change::PutSettings(_)
+            | Change::PutDevice(_)
             | Change::PutContact(_)
             | Change::RemoveContact { .. }
             | Change::PutConversation(_)

@@ -92,6 +92,16 @@ impl<K: Keys> World<K> {
             (_, 4..6) => Command::Invite,
             (_, 6..8) => Command::MarkRead { conversation: ConversationId::direct(peer) },
             (_, 8..9) => Command::Contacts,
+            (Some(Standing::Accepted), 10..13) => {
+                let (receipts, typing) = (self.chance(700), self.chance(700));
+                Command::SetSettings { receipts, typing }
+            }
+            (Some(Standing::Accepted), 13..20) => {
+                Command::MarkRead { conversation: ConversationId::direct(peer) }
+            }
+            (Some(Standing::Accepted), 20..24) => {
+                Command::Typing { conversation: ConversationId::direct(peer) }
+            }
             (_, 9..10) => Command::Rename { peer, alias: Some("somebody".to_owned()) },
             (None, _) => self.ask(other, peer),
             (Some(Standing::Asking), 10..60) => Command::Accept { peer },

@@ -207,3 +207,27 @@ pub(crate) async fn mark_read(app: &App, call: Call) -> Result<Response, Problem
     app.messenger(Command::MarkRead { conversation: ConversationId::direct(call.did()?) }).await?;
     Ok(answer::empty(StatusCode::ACCEPTED))
 }
+
+/// `POST /api/conversations/{did}/typing`. Forgotten at once where it may not be told.
+pub(crate) async fn typing(app: &App, call: Call) -> Result<Response, Problem> {
+    app.messenger(Command::Typing { conversation: ConversationId::direct(call.did()?) }).await?;
+    Ok(answer::empty(StatusCode::ACCEPTED))
+}
+
+/// `GET /api/chat/settings`.
+pub(crate) async fn settings(app: &App, _call: Call) -> Result<Response, Problem> {
+    told(StatusCode::OK, app.messenger(Command::Settings).await?)
+}
+
+/// `PUT /api/chat/settings`.
+pub(crate) async fn set_settings(app: &App, call: Call) -> Result<Response, Problem> {
+    let dto::SetChatSettings { read_receipts: receipts, typing } = call.json()?;
+    told(StatusCode::ACCEPTED, app.messenger(Command::SetSettings { receipts, typing }).await?)
+}
+
+fn told(status: StatusCode, reply: Reply) -> Result<Response, Problem> {
+    match reply {
+        Reply::Settings(settings) => Ok(answer::json(status, &convert::chat_settings(settings))),
+        _ => Err(Problem::internal(&"the messenger answered about settings with something else")),
+    }
+}

@@ -62,6 +62,14 @@ incoming! {
         pub emoji: Option<String>,
     }
 
+    /// What the owner tells contacts of what they do.
+    pub struct SetChatSettings {
+        /// That messages were read.
+        pub read_receipts: bool,
+        /// That a message is being written.
+        pub typing: bool,
+    }
+
     /// A value to be published.
     pub struct PutRecord {
         /// The value; at most 7.5 KiB.

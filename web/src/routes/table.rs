@@ -232,6 +232,19 @@ pub(crate) static ROUTES: &[Route] = &[
     )
     .done(202),
     at(
+        Method::POST,
+        "/api/conversations/{did}/typing",
+        CHAT_WRITE,
+        "A message is being written; told to contacts only, if both tell of it",
+        by!(messages::typing),
+    )
+    .done(202),
+    at(Method::GET, "/api/chat/settings", CHAT_READ, "What contacts are told", by!(messages::settings))
+        .gives(200, "ChatSettings"),
+    at(Method::PUT, "/api/chat/settings", CHAT_WRITE, "Choose that", by!(messages::set_settings))
+        .takes("SetChatSettings")
+        .gives(202, "ChatSettings"),
+    at(
         Method::GET,
         "/api/network",
         NETWORK_READ,

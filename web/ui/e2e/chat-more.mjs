@@ -1,5 +1,6 @@
 /**
- * Two people with real nodes and a long history: searching, going to a message far back, the browser staying light.
+ * Two people with real nodes and a long history: searching, going to a message far back, the browser staying light. Then what they tell each other
+ * of what they do.
  *
  *   PC2_BIN=target/debug/pc2 node --test e2e/chat-more.mjs
  */
@@ -132,6 +133,83 @@ test('A long conversation', { timeout: 300_000 }, async (t) => {
       const wide = await phone.page.evaluate(() => document.documentElement.scrollWidth > innerWidth)
       assert.equal(wide, false)
       await phone.context.close()
+    })
+
+    assert.deepEqual(complaints, [])
+  } finally {
+    await browser.close()
+    for (const each of nodes) await each.kill()
+    remove()
+  }
+})
+
+test('What people tell each other of what they do', { timeout: 200_000 }, async (t) => {
+  const { root, remove } = place()
+  const browser = await openBrowser()
+  const nodes = []
+  const node = async (name) => nodes[nodes.push(await Node.make(pc2, name, root)) - 1]
+  try {
+    const atAlices = await (await node('Alice')).start()
+    const atBobs = await (await node('Bob')).start(atAlices.address)
+    const alice = await person(browser, 'Alice')
+    const bob = await person(browser, 'Bob')
+    await signIn(alice, atAlices)
+    await signIn(bob, atBobs)
+    const { link } = await ask(alice, 'POST', '/api/invitations')
+    await ask(bob, 'POST', '/api/contacts', { invitation: link, text: 'Hello Alice' })
+    await row(alice, 'Bob').click({ timeout: SOON })
+    await row(bob, 'Alice').click({ timeout: SOON })
+    await hears(alice, 'Bob', 'Hello Alice')
+    await alice.page.getByText('Online', { exact: true }).first().waitFor({ timeout: 3 * SOON })
+    await bob.page.getByText('Online', { exact: true }).first().waitFor({ timeout: 3 * SOON })
+    const receipts = { name: 'That you read their messages' }
+    const typing = { name: 'That you are writing' }
+
+    await t.test('unless they choose to, nobody is told that they write or read', async () => {
+      await compose(bob, 'Alice').pressSequentially('a secret draft')
+      await say(alice, 'Bob', 'did you see this?')
+      await hears(bob, 'Alice', 'did you see this?')
+      await log(alice, 'Bob').getByText('Delivered').last().waitFor({ timeout: SOON })
+      assert.equal(await alice.page.getByText('Writing…').count(), 0)
+      await compose(bob, 'Alice').fill('')
+    })
+
+    await t.test('both switch it on in the settings', async () => {
+      for (const who of [alice, bob]) {
+        await who.page.goto(`${new URL(who.page.url()).origin}/#/settings/told`)
+        for (const name of [receipts, typing]) {
+          const box = who.page.getByRole('checkbox', name)
+          await box.check({ timeout: SOON })
+        }
+        await inspect(who, 'what contacts are told')
+        await who.page.waitForFunction(async () => {
+          const { read_receipts, typing } = await (await fetch('/api/chat/settings')).json()
+          return read_receipts && typing
+        })
+      }
+      await alice.page.goto(`${atAlices.origin}/#/chat/${atBobs.who.did}`)
+      await bob.page.goto(`${atBobs.origin}/#/chat/${atAlices.who.did}`)
+      await compose(alice, 'Bob').waitFor({ timeout: SOON })
+    })
+
+    await t.test('that Bob writes is shown, and ends with what he wrote', async () => {
+      await compose(bob, 'Alice').pressSequentially('on my way')
+      await alice.page.getByText('Writing…').first().waitFor({ timeout: SOON })
+      await inspect(alice, 'writing')
+      await compose(bob, 'Alice').press('Enter')
+      await hears(alice, 'Bob', 'on my way')
+      await alice.page.getByText('Writing…').first().waitFor({ state: 'detached', timeout: SOON })
+    })
+
+    await t.test('that Bob read it is shown once he looked, and stays after a reload', async () => {
+      await bob.page.goto(`${atBobs.origin}/#/transfers`)
+      await say(alice, 'Bob', 'and this?')
+      await log(alice, 'Bob').getByText('Delivered').last().waitFor({ timeout: SOON })
+      await bob.page.goto(`${atBobs.origin}/#/chat/${atAlices.who.did}`)
+      await log(alice, 'Bob').getByText('Read', { exact: true }).last().waitFor({ timeout: SOON })
+      await inspect(alice, 'read')
+      await alice.page.reload()
+      await log(alice, 'Bob').getByText('Read', { exact: true }).last().waitFor({ timeout: SOON })
     })
 
     assert.deepEqual(complaints, [])

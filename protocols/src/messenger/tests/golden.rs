@@ -51,6 +51,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("request deliver without invitation", Request::Deliver { items: vec![start("", None)] }),
         ("request repair", Request::Repair { device: DEVICE, from: 7, to: 9 }),
         ("request presence", Request::Presence { online: true }),
+        ("request typing", Request::Typing),
     ]
 }
 

@@ -101,6 +101,14 @@ export type Changed = {
   what: string
 }
 
+/** What the owner tells contacts of what they do; who does not tell is not told either. */
+export type ChatSettings = {
+  /** That messages were read. */
+  read_receipts: boolean
+  /** That a message is being written. */
+  typing: boolean
+}
+
 /** One check of the node. */
 export type Check = {
   /** What to do; `null` when it is well. */
@@ -139,6 +147,8 @@ export type Contact = {
   since: number
   /** How the owner stands to them. */
   standing: Standing
+  /** They are writing to the owner right now. Only if both tell of it. */
+  typing: boolean
   /** Entries not yet read. */
   unread: number
   /** Own messages that wait. */
@@ -762,6 +772,14 @@ export type SessionList = {
 export type SetAuto = {
   /** Up to how many bytes; `null`: ask. */
   max_bytes?: number | null
+}
+
+/** What the owner tells contacts of what they do. */
+export type SetChatSettings = {
+  /** That messages were read. */
+  read_receipts: boolean
+  /** That a message is being written. */
+  typing: boolean
 }
 
 /** How much the node is to do for the network. */

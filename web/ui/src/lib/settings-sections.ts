@@ -1,4 +1,5 @@
 /** The sections of the settings, in their order. A line here is all it takes to add one; each is loaded when it is opened. */
+import Eye from '@lucide/svelte/icons/eye'
 import IdCard from '@lucide/svelte/icons/id-card'
 import KeyRound from '@lucide/svelte/icons/key-round'
 import Keyboard from '@lucide/svelte/icons/keyboard'
@@ -9,6 +10,7 @@ export interface Section extends Pick<App, 'id' | 'label' | 'icon' | 'load'> {}
 
 export const sections: readonly Section[] = [
   { id: 'you', label: words.you, icon: IdCard, load: () => import('../screens/settings/You.svelte') },
+  { id: 'told', label: words.told, icon: Eye, load: () => import('../screens/settings/Privacy.svelte') },
   { id: 'doors', label: words.doors, icon: KeyRound, load: () => import('../screens/Doors.svelte') },
   { id: 'keys', label: words.keys, icon: Keyboard, load: () => import('../screens/settings/Keys.svelte') },
 ]

@@ -64,7 +64,7 @@ export const words = {
     unblock: 'Unblock',
   },
 
-  presence: { online: 'Online', offline: 'Offline' },
+  presence: { online: 'Online', offline: 'Offline', typing: 'Writing…' },
 
   /** What waiting means right now; null when there is nothing to say. */
   hint(person: Contact): string | null {
