@@ -59,8 +59,8 @@ pub use crate::{
     net::{Counters, Direction, NetworkView, Path, PeerView, PlaceView, RelayingView, Transport},
 };
 pub use pc2_storage::{
-    AccessChange, AccessRows, ApiKeyRow, SecurityEvent, SecurityRow, WalletAddress, WalletRow, WebRole,
-    WebSessionRow, WriterState,
+    AccessChange, AccessRows, ApiKeyRow, SecurityEvent, SecurityRow, Usage, WalletAddress, WalletRow,
+    WebRole, WebSessionRow, WriterState,
     blobs::{Checked, Trouble, Wrong},
 };
 
@@ -311,6 +311,21 @@ impl NodeHandle {
     pub async fn untouched(&self) -> Result<bool, CallError<Infallible>> {
         let (reader, account) = (self.inner.reader.clone(), self.inner.account);
         self.inner.reads.run(move || reader.untouched(account)).await
+    }
+
+    /// What the data directory takes on the disk. Counted anew each time, which takes some seconds when there is much.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn usage(&self) -> Result<Usage, CallError<Infallible>> {
+        let reader = self.inner.reader.clone();
+        self.inner.reads.run(move || reader.usage()).await
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        &self.inner.dir
     }
 
     /// Changes that, all of it or nothing; returns when the disk has it.

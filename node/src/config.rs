@@ -5,6 +5,7 @@
 
 use crate::cli::UpArgs;
 use pc2_protocols::{level::LevelChoice, net::RelayShare, relay::Shares};
+use pc2_web::dto::StartSettings;
 use serde::{Deserialize, Serialize};
 use std::{fs, io, net::SocketAddr, path::Path};
 
@@ -139,6 +140,25 @@ pub(crate) struct ValidConfig {
     pub(crate) shares: Option<Shares>,
     /// The rest, checked.
     pub(crate) config: Config,
+}
+
+impl ValidConfig {
+    /// What the page shows of it.
+    pub(crate) fn told(&self, file: &Path) -> StartSettings {
+        let config = &self.config;
+        StartSettings {
+            config_file: file.display().to_string(),
+            web: self.web.to_string(),
+            web_names: config.web_names.clone(),
+            listen: config.listen.clone(),
+            bootstrap: config.bootstrap.clone(),
+            mdns: config.mdns,
+            upnp: config.upnp,
+            level: self.level.map(|level| level.to_string()),
+            shares: self.shares.is_some(),
+            log: config.log.clone(),
+        }
+    }
 }
 
 impl Config {

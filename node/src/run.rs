@@ -76,6 +76,7 @@ fn once(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keeper: Arc::<Keeping>::clone(&keeping),
         carried: keeping.carried(),
+        settings: config.told(&home.config()),
     };
     let web = runtime.block_on(pc2_web::serve(running.handle(), web_config, running.io()))?;
     keeping.has_carried()?;

@@ -39,6 +39,7 @@ mod storage;
 mod table;
 mod tables;
 mod untouched;
+mod usage;
 mod value;
 mod writer;
 
@@ -56,5 +57,6 @@ pub use reader::Reader;
 pub use restore::Restored;
 pub(crate) use storage::Opened;
 pub use storage::Storage;
+pub use usage::Usage;
 pub use value::{MAX_VALUE_BYTES, Value, ValueTooLarge};
 pub use writer::{QUEUE_BATCHES, QueueFull, WriteError, Writer, WriterState};

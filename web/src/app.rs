@@ -9,6 +9,7 @@
 use crate::{
     answer, assets,
     auth::Auth,
+    dto,
     guard::{Guard, Target},
     keeper::Keeper,
     kept::{Kept, KeptError},
@@ -60,6 +61,8 @@ pub(crate) struct App {
     pub(crate) version: String,
     /// The identity file, the phrase and the setup.
     pub(crate) keeper: Arc<dyn Keeper>,
+    /// What the node was started with.
+    pub(crate) settings: dto::StartSettings,
     /// One permit for each key that is derived from a passphrase: it takes 64 MiB.
     pub(crate) derivations: Semaphore,
     /// Turns true when the server stops.
@@ -99,6 +102,7 @@ impl App {
             changing: sync::Mutex::new(()),
             version: config.version,
             keeper: config.keeper,
+            settings: config.settings,
             derivations: Semaphore::new(1),
             closing: watch::Sender::new(false),
             sessions: watch::Sender::new(0),

@@ -35,6 +35,7 @@ mod event;
 mod files;
 mod incoming;
 mod network;
+mod settings;
 mod setup;
 
 pub use access::{
@@ -54,6 +55,7 @@ pub use network::{
     Relaying, Reservation, ServedPerson, SetLevel, SetShares, Shares, Transport,
 };
 
+pub use settings::{StartSettings, Storage};
 pub use setup::{
     ConfirmPhrase, Hidden, PhraseWords, Proof, RestorePhrase, Restoring, SetPassphrase, SetSetup, Setup,
     SetupStep,

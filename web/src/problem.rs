@@ -210,8 +210,8 @@ impl Problem {
         Self::new(StatusCode::PRECONDITION_REQUIRED, "prove_first", message)
     }
 
-    pub(crate) fn not_proved() -> Self {
-        let message = "this is not the passphrase, or the link was used already or is older than 15 minutes";
+    /// What was to prove who asks does not.
+    pub(crate) fn not_proved(message: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "not_proved", message)
     }
 

@@ -280,6 +280,8 @@ mod tests {
                 "GET /api/setup",
                 "PUT /api/setup",
                 "POST /api/setup/restore",
+                "GET /api/storage",
+                "GET /api/settings",
             ],
         ),
         ("command line", &["POST /api/login-link"]),

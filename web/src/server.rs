@@ -5,6 +5,7 @@
 
 use crate::{
     app::{App, LoginLink, requests},
+    dto,
     keeper::{CarriedSession, Keeper},
     kept::Kept,
     secret::NoRandomness,
@@ -56,6 +57,8 @@ pub struct WebConfig {
     pub version: String,
     /// Who keeps the identity file, the phrase and the setup.
     pub keeper: Arc<dyn Keeper>,
+    /// What the node was started with, to be shown.
+    pub settings: dto::StartSettings,
     /// A browser that was signed in before another identity took this place: it stays so.
     pub carried: Option<CarriedSession>,
 }

@@ -10,6 +10,7 @@ pub(crate) mod network;
 pub(crate) mod proof;
 pub(crate) mod records;
 pub(crate) mod session;
+pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod transfers;
 pub(crate) mod uploads;

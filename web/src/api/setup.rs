@@ -139,14 +139,15 @@ async fn proved(app: &Arc<App>, from: IpAddr, proof: Proof) -> Result<(), Proble
     if !app.keeper.setup().finished {
         return Ok(());
     }
-    let good = match proof {
+    let (good, otherwise) = match proof {
         Proof { link: Some(link), .. } => {
             let secret = link.show().trim().rsplit('/').next().unwrap_or_default();
             let now = app.now();
-            app.auth().use_link(secret, now)
+            (app.auth().use_link(secret, now), "this link was used already or is older than 15 minutes")
         }
         Proof { passphrase: Some(passphrase), link: None } if app.keeper.sealed() => {
-            derived(app, move |keeper| keeper.opens(passphrase.show())).await?
+            let opens = derived(app, move |keeper| keeper.opens(passphrase.show())).await?;
+            (opens, "this is not the passphrase")
         }
         Proof { .. } => return Err(Problem::prove_first()),
     };
@@ -154,7 +155,7 @@ async fn proved(app: &Arc<App>, from: IpAddr, proof: Proof) -> Result<(), Proble
         return Ok(());
     }
     app.refused().await;
-    Err(Problem::not_proved())
+    Err(Problem::not_proved(otherwise))
 }
 
 fn in_pace(app: &App, from: IpAddr) -> Result<(), Problem> {

@@ -5,8 +5,8 @@
 use super::{Route, at};
 use crate::{
     api::{
-        contacts, content, doors, identity, mailboxes, messages, network, proof, records, session, setup,
-        transfers, uploads,
+        contacts, content, doors, identity, mailboxes, messages, network, proof, records, session, settings,
+        setup, transfers, uploads,
     },
     events, openapi,
     roles::{
@@ -134,6 +134,10 @@ pub(crate) static ROUTES: &[Route] = &[
     )
     .takes("RestorePhrase")
     .gives(202, "Restoring"),
+    at(Method::GET, "/api/storage", Doors, "What takes how much of the disk", by!(settings::storage))
+        .gives(200, "Storage"),
+    at(Method::GET, "/api/settings", Doors, "What the node was started with", by!(settings::at_start))
+        .gives(200, "StartSettings"),
     at(Method::GET, "/api/contacts", CHAT_READ, "Contacts, requests and blocked people", by!(contacts::list))
         .gives(200, "ContactList"),
     at(Method::POST, "/api/contacts", CHAT_WRITE, "Ask somebody to become a contact", by!(contacts::add))

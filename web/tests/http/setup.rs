@@ -182,3 +182,19 @@ fn words_are_not_guessed_at_speed() {
     let tried = (0..200).map(|_| ask("POST", "/api/identity/phrase/confirm", guess.clone()).status);
     assert_eq!(tried.collect::<Vec<_>>().last(), Some(&429));
 }
+
+#[test]
+fn the_owner_sees_what_takes_the_disk_and_what_the_node_was_started_with() {
+    let site = Site::open();
+    let ask = owner(&site);
+    let before = ask("GET", "/api/storage", Value::Null).json();
+    assert_eq!(before["folder"], json!(site.data().display().to_string()));
+    assert_eq!(before["complete"], true);
+    assert!(before["free"].as_u64() > Some(0) && before["database"].as_u64() > Some(0), "{before}");
+    ask("POST", "/api/contacts", json!({ "did": STRANGER, "text": "x".repeat(900) }));
+    let after = ask("GET", "/api/storage", Value::Null).json();
+    assert!(after["messages"].as_u64() > before["messages"].as_u64().map(|bytes| bytes + 900), "{after}");
+    let settings = ask("GET", "/api/settings", Value::Null).json();
+    assert_eq!((&settings["mdns"], &settings["level"]), (&json!(false), &Value::Null));
+    assert_eq!(settings["web_names"], json!(["pc2.example.org"]));
+}

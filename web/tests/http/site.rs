@@ -6,7 +6,7 @@ use pc2_protocols::{
     crypto::{keys::IdentityKeys, phrase::Phrase},
     net::{Address, Peer},
 };
-use pc2_web::{WebConfig, WebServer, serve};
+use pc2_web::{WebConfig, WebServer, dto::StartSettings, serve};
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
@@ -221,6 +221,18 @@ fn listen(running: &Running, port: u16, keeper: &Arc<TestKeeper>) -> Result<WebS
         version: "1.2.3".to_owned(),
         keeper: Arc::<TestKeeper>::clone(keeper),
         carried: None,
+        settings: StartSettings {
+            config_file: "/nowhere/config.toml".to_owned(),
+            web: "127.0.0.1:0".to_owned(),
+            web_names: vec!["pc2.example.org".to_owned()],
+            listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
+            bootstrap: Vec::new(),
+            mdns: false,
+            upnp: false,
+            level: None,
+            shares: false,
+            log: "info".to_owned(),
+        },
     };
     running.io().block_on(serve(running.handle(), config, running.io()))
 }

@@ -922,6 +922,58 @@ export type SnippetPiece = {
 /** How the owner stands to a person. */
 export type Standing = 'requested' | 'asking' | 'accepted' | 'blocked'
 
+/** What the node was started with: by `config.toml`, the environment and its words. Another start changes it. */
+export type StartSettings = {
+  /** Nodes that it joins the network by. */
+  bootstrap: string[]
+  /** Where it is set. */
+  config_file: string
+  /** The level that every start begins with; `null`: as last chosen. */
+  level: string | null
+  /** Where other nodes reach this one. */
+  listen: string[]
+  /** What is logged. */
+  log: string
+  /** It looks for nodes in the local network. */
+  mdns: boolean
+  /** Every start begins with shares that are named there; otherwise with those last chosen. */
+  shares: boolean
+  /** It asks the router to pass its port on. */
+  upnp: boolean
+  /** Where the page listens. */
+  web: string
+  /** Names of the page besides the loopback ones. */
+  web_names: string[]
+}
+
+/** What takes how many bytes of the disk. */
+export type Storage = {
+  /** Databases and identities that were moved aside. */
+  aside: number
+  /** Kept free for a start on a full disk. */
+  ballast: number
+  /** Everything was counted; otherwise it is at least this. */
+  complete: boolean
+  /** All files of the database, with the room it keeps for itself. */
+  database: number
+  /** The last export. */
+  export: number
+  /** The data directory. */
+  folder: string
+  /** Free in its file system; `null` when the system does not say. */
+  free: number | null
+  /** Of the database: what is kept for people who are offline. */
+  mailboxes: number
+  /** Of the database: conversations. */
+  messages: number
+  /** Files that were received and lie in the owner's folder. */
+  received: number
+  /** Of the database: what is kept for the network. */
+  records: number
+  /** Files on their way, and the proofs of those that are offered. */
+  transfers: number
+}
+
 /** A value that was published. */
 export type StoredRecord = {
   /** How many were asked. */
