@@ -41,6 +41,8 @@ static MESSAGES: &[&dyn AnyTable] = &[
     &tables::LINKS,
     &tables::OUTBOX,
     &tables::BY_ID,
+    &tables::SEARCH_PAGES,
+    &tables::SEARCH_LATE,
     &tables::PARCELS,
 ];
 

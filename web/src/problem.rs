@@ -3,7 +3,9 @@
 //! Every error of the node that can reach a caller becomes one here, each by name: a new kind of error does not
 //! compile until somebody decided what it means to a caller. Nothing internal (paths, `Debug` forms) gets out.
 
-use crate::{answer, dto, keeper::KeeperError, kept::KeptError, wallet::SignatureError};
+mod setup;
+
+use crate::{answer, dto, kept::KeptError, wallet::SignatureError};
 use pc2_actors::api::{CallError, ContentError, OfferError};
 use pc2_protocols::{
     dht, files, identity, mailbox,
@@ -178,43 +180,6 @@ impl Problem {
         Self::new(StatusCode::GONE, "link_not_good", message)
     }
 
-    pub(crate) fn setup_over() -> Self {
-        Self::new(StatusCode::CONFLICT, "setup_over", "the setup of this node is over")
-    }
-
-    pub(crate) fn identity_in_use() -> Self {
-        let message = "this node's identity is in use already: somebody was asked, has written, or may sign in; \
-            restore the other one into an empty data directory (`pc2 --data DIR restore`)";
-        Self::new(StatusCode::CONFLICT, "identity_in_use", message)
-    }
-
-    pub(crate) fn phrase_not_kept() -> Self {
-        let message = "this node does not keep the recovery phrase: it was shown once, where the identity was made, \
-            and cannot be computed back";
-        Self::new(StatusCode::NOT_FOUND, "phrase_not_kept", message)
-    }
-
-    pub(crate) fn wrong_words() -> Self {
-        let message = "these are not the words at those places; look at the phrase once more";
-        Self::new(StatusCode::CONFLICT, "wrong_words", message)
-    }
-
-    pub(crate) fn bad_passphrase(min: usize, max: usize) -> Self {
-        let message = format!("a passphrase has {min} to {max} characters");
-        Self::new(StatusCode::BAD_REQUEST, "bad_passphrase", message)
-    }
-
-    pub(crate) fn prove_first() -> Self {
-        let message = "prove that it is you: with the passphrase of the identity file, if it has one, \
-            or with a fresh link from `pc2 login-link`";
-        Self::new(StatusCode::PRECONDITION_REQUIRED, "prove_first", message)
-    }
-
-    /// What was to prove who asks does not.
-    pub(crate) fn not_proved(message: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "not_proved", message)
-    }
-
     pub(crate) fn wrong_host(named: &str) -> Self {
         let named: String = named.chars().take(100).collect();
         let message =
@@ -329,16 +294,6 @@ impl From<KeptError> for Problem {
             Error::BadLabel => (StatusCode::BAD_REQUEST, "bad_label"),
         };
         Self::new(status, code, error)
-    }
-}
-
-impl From<KeeperError> for Problem {
-    fn from(error: KeeperError) -> Self {
-        match error {
-            KeeperError::DiskFull => CallError::<std::convert::Infallible>::DiskFull.into(),
-            KeeperError::UnderWay => Self::new(StatusCode::CONFLICT, "restore_under_way", error),
-            KeeperError::Failed(cause) => Self::internal(&cause),
-        }
     }
 }
 
