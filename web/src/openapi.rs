@@ -72,6 +72,51 @@ mod tests {
         assert_eq!(described, there);
     }
 
+    /// `docs/events.md` by type of event: what it says, and its example.
+    fn documented_events() -> Vec<(String, String, Value)> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/events.md");
+        let text = fs::read_to_string(path).expect("the events are documented");
+        let sections = text.split("\n## `").skip(1).map(|section| {
+            let (name, rest) = section.split_once('`').expect("a name");
+            let (words, rest) = rest.split_once("```json").expect("an example");
+            let example = rest.split("```").next().expect("its end");
+            let example = serde_json::from_str(example).unwrap_or_else(|error| panic!("{name}: {error}"));
+            (name.to_owned(), words.to_owned(), example)
+        });
+        sections.collect()
+    }
+
+    #[test]
+    fn every_event_is_documented_with_an_example_that_is_one() {
+        let schema = &document::schemas()["Frame"];
+        let kinds = schema["oneOf"].as_array().expect("one of several").iter();
+        let there: BTreeSet<String> = kinds
+            .clone()
+            .map(|kind| kind["properties"]["type"]["const"].as_str().expect("a type").to_owned())
+            .collect();
+        let documented = documented_events();
+        let named: BTreeSet<String> = documented.iter().map(|(name, ..)| name.clone()).collect();
+        assert_eq!(named, there, "docs/events.md has a section for each type of event, and no other");
+        for (name, words, example) in documented {
+            assert_eq!(example["type"], *name);
+            let frame: crate::dto::Frame =
+                serde_json::from_value(example.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(
+                serde_json::to_value(&frame).expect("JSON"),
+                example,
+                "{name}: a field is missing or made up"
+            );
+            let kind = kinds.clone().find(|kind| kind["properties"]["type"]["const"] == *name);
+            let data = kind.and_then(|kind| kind["properties"]["data"]["$ref"].as_str());
+            let data =
+                data.and_then(|reference| reference.rsplit('/').next()).map(|data| format!("`{data}`"));
+            assert!(
+                data.is_none_or(|data| words.contains(&data)),
+                "{name}: the type of its data is not named"
+            );
+        }
+    }
+
     #[test]
     fn every_type_that_a_route_names_is_described() {
         let schemas = document::schemas();

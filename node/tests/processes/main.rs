@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod bot;
 mod files;
 mod identity;
 mod pinned;

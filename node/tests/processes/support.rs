@@ -70,6 +70,11 @@ impl Node {
         self.directory.path()
     }
 
+    /// Where its page and API are.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.web)
+    }
+
     /// The process id.
     pub(crate) fn pid(&self) -> u32 {
         self.process.as_ref().expect("the node runs").id()
