@@ -16,10 +16,10 @@ const FLAGS = [
   '--no-first-run',
 ]
 
-export function openBrowser() {
+export function openBrowser(flags = []) {
   const executablePath = PLACES.find((path) => path && existsSync(path))
   if (!executablePath) throw new Error('no Chromium was found; install it, or set CHROMIUM to where it is')
-  return chromium.launch({ executablePath, args: FLAGS })
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags] })
 }
 
 /** Everything that went wrong on all pages, as sentences. Empty at the end of a good test. */

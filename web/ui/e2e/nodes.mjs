@@ -65,7 +65,8 @@ export class Node {
       try {
         this.who = await (await fetch(`${this.origin}/whoami`)).json()
         // From then on it can be driven by commands, too.
-        if (JSON.parse(readFileSync(join(this.dir, 'api.json'))).pid === child.pid) return this
+        const { pid, token } = JSON.parse(readFileSync(join(this.dir, 'api.json')))
+        if (pid === child.pid) return Object.assign(this, { token })
       } catch {
         // Not yet.
       }
