@@ -23,6 +23,7 @@ static BY_ITSELF: &[&dyn AnyTable] = &[
     &tables::TOMBSTONES,
     &tables::CONTRIBUTION,
     &tables::RATES,
+    &tables::CHAT_SETTINGS,
     &tables::SECURITY,
 ];
 
