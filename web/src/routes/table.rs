@@ -102,24 +102,12 @@ pub(crate) static ROUTES: &[Route] = &[
     at(Method::POST, "/api/identity/phrase", Doors, "Show the recovery phrase", by!(setup::phrase))
         .may_take("Proof")
         .gives(200, "PhraseWords"),
-    at(
-        Method::POST,
-        "/api/identity/phrase/confirm",
-        Doors,
-        "Tell the words that are asked back",
-        by!(setup::confirm),
-    )
-    .takes("ConfirmPhrase")
-    .gives(200, "Setup"),
-    at(
-        Method::PUT,
-        "/api/identity/passphrase",
-        Doors,
-        "Protect the identity file by another passphrase, or by none",
-        by!(setup::set_passphrase),
-    )
-    .takes("SetPassphrase")
-    .gives(200, "Setup"),
+    at(Method::POST, "/api/identity/phrase/confirm", Doors, "Tell words of it", by!(setup::confirm))
+        .takes("ConfirmPhrase")
+        .gives(200, "Setup"),
+    at(Method::PUT, "/api/identity/passphrase", Doors, "Set the passphrase", by!(setup::set_passphrase))
+        .takes("SetPassphrase")
+        .gives(200, "Setup"),
     at(Method::GET, "/api/setup", Doors, "How far the setup of this node is", by!(setup::show))
         .gives(200, "Setup"),
     at(Method::PUT, "/api/setup", Doors, "Go on in the setup, or end it", by!(setup::set_step))
