@@ -4,7 +4,7 @@
 //! long ago, or of an earlier run of the node, `resync` says so and what follows is new again. A `ping` every
 //! 20 seconds tells both sides that the line lives.
 //!
-//! Each is told what it may see: a program what its key's scopes let it read, an admin how the node does. When a session or a key ends or its rights change,
+//! Each is told what it may see: a program what its key's scopes let it read, an admin how the node does, the owner what happens at the doors. When a session or a key ends or its rights change,
 //! the stream is closed at once.
 //!
 //! A stream holds no queue of its own: it reads the node's ring at its own pace, one frame under way. Who
@@ -15,7 +15,7 @@ use crate::{
     convert, dto,
     problem::Problem,
     request::Call,
-    roles::{Area, Caller},
+    roles::{Access, Area, Caller},
 };
 use futures::{SinkExt, StreamExt};
 use pc2_actors::{
@@ -111,6 +111,9 @@ impl Stream {
                 changed = sessions.changed() => {
                     if changed.is_err() || !self.may_stay() {
                         return Ok(Message::close_with(SIGNED_OUT, "signed out"));
+                    }
+                    if Access::Doors.allows(&self.caller, false).is_ok() {
+                        send(socket, number, dto::Event::Doors).await?;
                     }
                 }
                 said = socket.next() => match said {

@@ -52,6 +52,12 @@ pub(crate) async fn show(app: &App, call: Call) -> Result<Response, Problem> {
     Ok(answer::json(StatusCode::OK, &network))
 }
 
+/// `GET /api/network/level`: of the network only how this node is reached.
+pub(crate) async fn level(app: &App, call: Call) -> Result<Response, Problem> {
+    let reach = reached(app, Command::Show).await?;
+    Ok(answer::json(StatusCode::OK, &reach_shown(reach, &labels(app, &call.caller).await?)))
+}
+
 /// `PUT /api/network/level`.
 pub(crate) async fn set_level(app: &App, call: Call) -> Result<Response, Problem> {
     let dto::SetLevel { level } = call.json()?;

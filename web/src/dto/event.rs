@@ -43,6 +43,8 @@ pub enum Event {
     Network(Changed),
     /// A part of the node failed or recovered; `GET /api/doctor` has the picture.
     Health(Changed),
+    /// Somebody signed in or out, or what they may changed; `GET /api/security-log` has what happened. For the owner.
+    Doors,
     /// Events were missed: read again what you show.
     Resync,
 }

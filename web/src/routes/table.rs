@@ -245,6 +245,14 @@ pub(crate) static ROUTES: &[Route] = &[
     )
     .gives(200, "Network"),
     at(
+        Method::GET,
+        "/api/network/level",
+        NETWORK_READ,
+        "How the node is reached, and what it does for others",
+        by!(network::level),
+    )
+    .gives(200, "Reach"),
+    at(
         Method::PUT,
         "/api/network/level",
         LENDING_WRITE,

@@ -297,6 +297,26 @@ fn an_admin_learns_nothing_of_the_owners_people_from_the_network_or_from_events(
 }
 
 #[test]
+fn the_owner_is_told_that_something_happened_at_the_doors_and_nobody_else_is() {
+    let site = Site::open();
+    let owner = site.sign_in();
+    let wallet = Wallet::new(14);
+    add(&site, &wallet, "admin");
+    let admin = wallet.cookie(&site);
+    let follow = |cookie: &str| {
+        let mut events = site.events("", &[("cookie", cookie)]).expect("a stream");
+        assert_eq!(events.next().expect("a greeting")["type"], "hello");
+        events
+    };
+    let (mut told, mut untold) = (follow(&owner), follow(&admin));
+    add(&site, &Wallet::new(15), "member");
+    assert_eq!(told.next().expect("an event")["type"], "doors");
+    site.command("PUT", "/api/network/level", &json!({ "level": "1" }).to_string());
+    assert_eq!(told.next().expect("an event")["type"], "network");
+    assert_eq!(untold.next().expect("an event")["type"], "network");
+}
+
+#[test]
 fn sessions_are_seen_and_ended_by_those_whose_they_are() {
     let site = Site::open();
     let (one, two) = (Wallet::new(14), Wallet::new(15));

@@ -17,7 +17,7 @@ if (!pc2) {
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }
 /** Where windows can be, beside the dock. */
-const AREA = { x: 76, y: 0, width: 1124, height: 800 }
+const AREA = { x: 84, y: 0, width: 1116, height: 800 }
 const HALF = AREA.width / 2
 
 const frame = ({ page }, app) => page.getByRole('region', { name: app, exact: true }).first()
@@ -27,7 +27,7 @@ async function box(who, app) {
   await frame(who, app).evaluate((place) => Promise.all(place.getAnimations().map(({ finished }) => finished)))
   return frame(who, app).boundingBox()
 }
-const inFront = async (who) => (await who.page.getByRole('navigation', { name: 'Apps' }).locator('[aria-current]').textContent())?.trim()
+const inFront = async (who) => (await who.page.getByRole('navigation', { name: 'Apps' }).locator('[aria-current] .label').textContent())?.trim()
 
 /** Pulls from one place to another as a hand does, in steps. */
 async function drag({ page }, from, to, letGo = true) {
@@ -98,7 +98,7 @@ test('The desktop', { timeout: 300_000 }, async (t) => {
       await drag(alice, from, { x: from.x - 50, y: from.y + 60 })
       near(await box(alice, 'Network'), { ...before, x: before.x - 50, y: before.y + 60 }, 'moved')
       const places = {
-        left: [{ x: 77, y: 400 }, { ...AREA, width: HALF }],
+        left: [{ x: 85, y: 400 }, { ...AREA, width: HALF }],
         right: [{ x: 1_199, y: 400 }, { ...AREA, x: AREA.x + HALF, width: HALF }],
         quarter: [{ x: 1_199, y: 790 }, { x: AREA.x + HALF, y: 400, width: HALF, height: 400 }],
         all: [{ x: 600, y: 2 }, AREA],
@@ -115,7 +115,7 @@ test('The desktop', { timeout: 300_000 }, async (t) => {
     await t.test('Esc in the middle of a move takes it back', async () => {
       const before = await box(alice, 'Network')
       const from = await grip(alice, 'Network')
-      await drag(alice, from, { x: 77, y: 400 }, false)
+      await drag(alice, from, { x: 85, y: 400 }, false)
       await page.locator('.ghost').waitFor()
       await page.keyboard.press('Escape')
       await page.locator('.ghost').waitFor({ state: 'detached' })
@@ -265,6 +265,64 @@ test('The desktop', { timeout: 300_000 }, async (t) => {
       await inspect(alice, 'unread behind')
       await close(alice, 'Network')
       await page.getByRole('link', { name: /unread message/ }).first().waitFor({ state: 'detached', timeout: SOON })
+    })
+
+    await t.test('what happens meanwhile is told: messages, requests, sign-ins; and is let go of', async () => {
+      const bell = page.getByRole('button', { name: /^Notices/ })
+      const panel = page.getByRole('dialog', { name: 'Notices' })
+      await bell.click()
+      await panel.getByRole('link', { name: /Finding out how you are reached/ }).waitFor()
+      await page.keyboard.press('Escape')
+      await open(alice, 'Network')
+      await bar(alice, 'Network').press('Enter')
+      await say(bob, 'Alice', 'the boat')
+      await say(bob, 'Alice', 'is ready')
+      await page.getByRole('button', { name: /1 new notice$/ }).waitFor({ timeout: SOON })
+      const atCarols = await (await node('Carol')).start(atAlices.address)
+      await atCarols.command('contact', 'add', atAlices.who.did, '--text', 'We met at the harbour')
+      await page.getByRole('button', { name: /2 new notices$/ }).waitFor({ timeout: SOON })
+      const elsewhere = await person(browser, 'Alice elsewhere')
+      await signIn(elsewhere, atAlices)
+      await elsewhere.context.close()
+      await page.getByRole('button', { name: /3 new notices$/ }).waitFor({ timeout: SOON })
+      await bell.click()
+      await panel.getByText('Signed in by a link').waitFor()
+      await panel.getByText('Carol wants to become your contact').waitFor()
+      await inspect(alice, 'notices')
+      await panel.getByRole('link', { name: /2 messages from Bob.*is ready/ }).click()
+      await panel.waitFor({ state: 'detached' })
+      assert.equal(await inFront(alice), 'Chat')
+      await hears(alice, 'Bob', 'is ready')
+      assert.equal(await page.getByRole('button', { name: /new notice/ }).count(), 0, 'all of them were seen')
+      await bell.press('Enter')
+      await panel.getByRole('button', { name: 'Clear' }).click()
+      await panel.getByText('Nothing new').waitFor()
+      await inspect(alice, 'no notices')
+      await page.keyboard.press('Escape')
+      assert.ok(await bell.evaluate((button) => button === document.activeElement))
+      await close(alice, 'Network')
+    })
+
+    await t.test('the dock says in words how the node is: reached, gone, restarting', async () => {
+      const says = (text) => bob.page.getByRole('navigation', { name: 'Apps' }).getByText(text, { exact: true }).waitFor({ timeout: SOON })
+      await says('Finding out')
+      bob.away = true
+      await atBobs.stop()
+      await says('Restarting')
+      await bob.page.getByText('Your PC2 stops or starts anew').waitFor({ timeout: SOON })
+      await inspect(bob, 'restarting')
+      await atBobs.start(atAlices.address)
+      await says('Finding out')
+      await atBobs.kill()
+      await says('No answer')
+      // Longer than a moment, so it is told.
+      await new Promise((done) => setTimeout(done, 4_000))
+      await atBobs.start(atAlices.address)
+      await says('Finding out')
+      bob.away = false
+      await bob.page.getByRole('button', { name: /^Notices/ }).click()
+      await bob.page.getByText('Your PC2 answers again').first().waitFor()
+      await bob.page.keyboard.press('Escape')
     })
 
     await t.test('nothing open says what to do', async () => {

@@ -85,12 +85,21 @@ export class Node {
   }
 
   /** As if the power failed: SIGKILL, nothing is put in order. */
-  async kill() {
+  kill() {
+    return this.#end('SIGKILL')
+  }
+
+  /** As an update does: it puts things in order and says goodbye. */
+  stop() {
+    return this.#end('SIGTERM')
+  }
+
+  async #end(signal) {
     const child = this.#process
     this.#process = null
     if (!child || child.exitCode !== null) return
     const gone = new Promise((done) => child.once('exit', done))
-    child.kill('SIGKILL')
+    child.kill(signal)
     await gone
   }
 

@@ -231,6 +231,9 @@ export type Frame = {
     type: 'health'
   }
   | {
+    type: 'doors'
+  }
+  | {
     type: 'resync'
   }
 )

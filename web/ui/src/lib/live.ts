@@ -11,12 +11,14 @@ const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 15_000
 /** The node pings every 20 s by a `ping` frame; silence of three means that the line is dead, whatever TCP thinks. */
 const SILENCE_MS = 65_000
+/** As WebSockets number it. */
+const GOING_AWAY = 1001
 
 export interface LiveHandlers {
   /** The line stands. `fresh`: what was read before may be out of date and is to be read again. */
   up(fresh: boolean): void
-  /** The line is down; the next try is at `retryAt` (epoch ms), or null while trying. */
-  down(retryAt: number | null): void
+  /** The line is down; the next try is at `retryAt` (epoch ms), or null while trying. `stops`: the node said before that it would. */
+  down(retryAt: number | null, stops: boolean): void
   event(frame: Frame): void
   /** The node refuses us, or cannot be asked. True: try again. */
   mayRetry(): Promise<boolean>
@@ -36,6 +38,7 @@ export class Live {
   #silence: ReturnType<typeof setTimeout> | undefined
   #last: number | null = null
   #stopped = true
+  #goodbye = false
 
   constructor(handlers: LiveHandlers) {
     this.#handlers = handlers
@@ -68,7 +71,7 @@ export class Live {
   }
 
   #open(): void {
-    this.#handlers.down(null)
+    this.#handlers.down(null, this.#goodbye)
     const url = new URL('/ws', location.href)
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:'
     if (this.#last !== null) url.searchParams.set('after', String(this.#last))
@@ -76,7 +79,8 @@ export class Live {
     this.#socket = socket
     this.#listen()
     socket.onmessage = (message) => this.#frame(JSON.parse(String(message.data)) as Frame)
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
+      this.#goodbye ||= code === GOING_AWAY
       if (this.#socket === socket) void this.#lost()
     }
   }
@@ -86,6 +90,7 @@ export class Live {
     this.#last = frame.n
     if (frame.type === 'hello') {
       this.#attempt = 0
+      this.#goodbye = false
       this.#handlers.up(!frame.data.resumed)
     } else if (frame.type !== 'ping') {
       this.#handlers.event(frame)
@@ -110,7 +115,7 @@ export class Live {
     this.#socket = null
     if (this.#stopped) return
     const wait = waitMs(this.#attempt++, Math.random())
-    this.#handlers.down(Date.now() + wait)
+    this.#handlers.down(Date.now() + wait, this.#goodbye)
     this.#timer = setTimeout(() => void this.#again(), wait)
   }
 

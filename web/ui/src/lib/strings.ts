@@ -23,6 +23,19 @@ export const words = {
     search: 'Search',
     searchHint: `Go to, or do (${MOD} K)`,
     more: 'More',
+    notices: 'Notices',
+    unseen: (n: number) => plural(n, 'new notice', 'new notices'),
+    /** How the node is, short enough for the dock. */
+    status: {
+      label: 'Your PC2',
+      connecting: 'Connecting',
+      away: 'No answer',
+      stops: 'Restarting',
+      unknown: 'Finding out',
+      public: 'Reachable',
+      relayed: 'By relay',
+      private: 'Not reached',
+    },
   },
 
   window: {
@@ -171,6 +184,7 @@ export const words = {
 
   offline: {
     lost: 'Your PC2 does not answer. What you write is kept.',
+    stops: 'Your PC2 stops or starts anew. What you write is kept.',
     soon: (seconds: number) => `Trying again in ${seconds} s`,
     trying: 'Trying…',
     now: 'Try now',

@@ -25,7 +25,7 @@ class Desk {
   /** Where a window would go that is being moved. */
   ghost = $state.raw<Rect | null>(null)
   /** A dialog that belongs to no window. */
-  overlay = $state<'commands' | 'connect' | 'keys' | null>(null)
+  overlay = $state<'commands' | 'connect' | 'keys' | 'notices' | null>(null)
   readonly #shown = $derived(this.windows.filter(({ away }) => !away))
   /** The app in front; null when none is open. */
   readonly front = $derived(this.#shown.at(-1)?.app ?? null)

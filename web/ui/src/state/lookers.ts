@@ -2,9 +2,13 @@
  * What of the page is loaded only when somebody looks at it, and wants to hear what the session hears. The session tells all of it, and knows none:
  * so it does not come along with the first load.
  */
+import type { Frame } from '../lib/api-types'
+
 export interface Looker {
   /** What it shows may have changed at the node. */
   changed?(): void
+  /** An event, before anybody else knows it. */
+  event?(frame: Frame): void
   /** Somebody signed out: nothing of theirs may stay. */
   clear(): void
 }
@@ -13,4 +17,6 @@ const lookers = new Set<Looker>()
 
 export const addLooker = (looker: Looker) => void lookers.add(looker)
 
-export const tellLookers = (what: keyof Looker) => lookers.forEach((looker) => looker[what]?.())
+export const tellLookers = (what: 'changed' | 'clear') => lookers.forEach((looker) => looker[what]?.())
+
+export const tellEvent = (frame: Frame) => lookers.forEach((looker) => looker.event?.(frame))

@@ -7,12 +7,13 @@ import { Live } from '../lib/live'
 import { contacts } from './contacts.svelte'
 import { invitations } from './invitations.svelte'
 import { kept } from './kept'
-import { tellLookers } from './lookers'
+import { tellEvent, tellLookers } from './lookers'
 import { hrefs, place } from './route.svelte'
 import { threads } from './thread.svelte'
 import { transfers } from './transfers.svelte'
 
-export type Line = { up: true } | { up: false; retryAt: number | null }
+/** `stops`: the node said goodbye, so most likely it starts anew. */
+export type Line = { up: true } | { up: false; retryAt: number | null; stops: boolean }
 
 class Session {
   phase = $state<'starting' | 'unreachable' | 'signed-out' | 'guest' | 'setup' | 'signed-in'>('starting')
@@ -23,14 +24,14 @@ class Session {
   wallet = $state<string | null>(null)
   /** Why the one-time link did not work. */
   linkProblem = $state<string | null>(null)
-  line = $state.raw<Line>({ up: false, retryAt: null })
+  line = $state.raw<Line>({ up: false, retryAt: null, stops: false })
   /** The line has stood before: now its loss is worth a banner. */
   wasUp = $state(false)
   /** The node was there and is not: what was said about others being online is no longer known. */
   readonly away = $derived(!this.line.up && this.wasUp)
   #live = new Live({
     up: (fresh) => this.#up(fresh),
-    down: (retryAt) => (this.line = { up: false, retryAt }),
+    down: (retryAt, stops) => (this.line = { up: false, retryAt, stops }),
     event: (frame) => this.#event(frame),
     mayRetry: () => this.#mayRetry(),
   })
@@ -142,6 +143,7 @@ class Session {
   }
 
   #event(frame: Frame): void {
+    tellEvent(frame)
     switch (frame.type) {
       case 'contact':
         // Somebody new may have come by the link that is shown: the next one shown is another.

@@ -17,6 +17,8 @@ export interface Toast {
 
 class Toasts {
   list = $state<Toast[]>([])
+  /** Told of each one, where what happened is kept. */
+  heard: ((toast: Toast) => void) | null = null
   #count = 0
   #timers = new Map<number, ReturnType<typeof setTimeout>>()
 
@@ -68,6 +70,7 @@ class Toasts {
     const [oldest] = this.list
     if (this.list.length >= 3 && oldest) this.dismiss(oldest)
     this.list.push(added)
+    this.heard?.(added)
     this.#time(added)
   }
 
