@@ -13,7 +13,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -59,6 +59,8 @@ mod tests {
         let policy = response.headers().get(header::CONTENT_SECURITY_POLICY).expect("a policy");
         let policy = policy.to_str().expect("text");
         assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"));
+        // Without these the page could not be installed, nor open while the node is away.
+        assert!(policy.contains("manifest-src 'self';") && policy.contains("worker-src 'self';"));
         assert_eq!(response.headers().get(header::CACHE_CONTROL).expect("a rule"), "no-store");
     }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
@@ -28,6 +29,31 @@ function precompress(): Plugin {
   }
 }
 
+/** What the page names itself: without it nothing is seen. */
+const named = (html: string): string[] =>
+  [...html.matchAll(/ (?:src|href)="\/([\w./-]+\.(?:js|css))"/g)].map(([, name = '']) => name)
+
+/** Writes the service worker: `src/sw.js`, with the files of this build. */
+function serviceWorker(): Plugin {
+  let root = ''
+  return {
+    name: 'pc2-service-worker',
+    apply: 'build',
+    configResolved(config) {
+      root = config.root
+    },
+    writeBundle({ dir = '' }) {
+      const html = readFileSync(join(dir, 'index.html'), 'utf8')
+      const files = ['/', ...named(html).map((name) => `/${name}`)]
+      const hash = createHash('sha256').update(html)
+      // Those without a hash in their names.
+      for (const name of named(html).filter((name) => !name.startsWith('assets/'))) hash.update(readFileSync(join(dir, name)))
+      const given = `const VERSION = '${hash.digest('hex').slice(0, 16)}'\nconst FILES = ${JSON.stringify(files)}\n`
+      writeFileSync(join(dir, 'sw.js'), given + readFileSync(join(root, 'src/sw.js'), 'utf8'))
+    },
+  }
+}
+
 /** A phone on a bad line waits for all of it. Source: docs/benchmarks.md. */
 const FIRST_LOAD_BYTES = 40 * 1024
 /** The same, with what comes while the node is asked who is there: the desktop and the list of chats. */
@@ -40,10 +66,12 @@ function firstLoad(): Plugin {
     name: 'pc2-first-load',
     apply: 'build',
     writeBundle({ dir = '' }, bundle) {
-      const files = new Set<string>(['index.html'])
+      const files = new Set<string>(['index.html', ...named(readFileSync(join(dir, 'index.html'), 'utf8'))])
+      const walked = new Set<string>()
       const add = (name: string) => {
         const chunk = bundle[name]
-        if (files.has(name) || chunk?.type !== 'chunk') return
+        if (chunk?.type !== 'chunk' || walked.has(name)) return
+        walked.add(name)
         for (const file of [name, ...(chunk.viteMetadata?.importedCss ?? [])]) files.add(file)
         chunk.imports.forEach(add)
       }
@@ -62,7 +90,7 @@ function firstLoad(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [svelte(), precompress(), firstLoad()],
+  plugins: [svelte(), serviceWorker(), precompress(), firstLoad()],
   build: {
     target: 'es2022',
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],

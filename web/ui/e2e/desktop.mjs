@@ -1,5 +1,5 @@
 /**
- * The desktop itself: windows by pointer and by keyboard, what a reload brings back, a phone, and how soon a slow one sees its chats.
+ * The desktop itself: windows by pointer and by keyboard, the command box, what a reload brings back, and a phone.
  *
  *   PC2_BIN=target/debug/pc2 node --test e2e/desktop.mjs      the binary must carry its page (no PC2_UI=off)
  */
@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { complaints, inspect, openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
-import { ask, close, compose, dock, hears, open, row, say, signIn, SOON } from './page.mjs'
+import { ask, bar, close, compose, dock, frame, hears, inFront, open, PHONE, row, say, signIn, SOON } from './page.mjs'
 
 const pc2 = process.env.PC2_BIN
 if (!pc2) {
@@ -15,20 +15,15 @@ if (!pc2) {
   process.exit(1)
 }
 
-const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }
 /** Where windows can be, beside the dock. */
 const AREA = { x: 84, y: 0, width: 1116, height: 800 }
 const HALF = AREA.width / 2
 
-const frame = ({ page }, app) => page.getByRole('region', { name: app, exact: true }).first()
-const bar = ({ page }, app) => page.getByRole('button', { name: `Move or resize ${app}` })
 /** Where a window is, once it stands still. */
 async function box(who, app) {
   await frame(who, app).evaluate((place) => Promise.all(place.getAnimations().map(({ finished }) => finished)))
   return frame(who, app).boundingBox()
 }
-const inFront = async (who) => (await who.page.getByRole('navigation', { name: 'Apps' }).locator('[aria-current] .label').textContent())?.trim()
-
 /** Pulls from one place to another as a hand does, in steps. */
 async function drag({ page }, from, to, letGo = true) {
   await page.mouse.move(from.x, from.y)
@@ -267,64 +262,6 @@ test('The desktop', { timeout: 300_000 }, async (t) => {
       await page.getByRole('link', { name: /unread message/ }).first().waitFor({ state: 'detached', timeout: SOON })
     })
 
-    await t.test('what happens meanwhile is told: messages, requests, sign-ins; and is let go of', async () => {
-      const bell = page.getByRole('button', { name: /^Notices/ })
-      const panel = page.getByRole('dialog', { name: 'Notices' })
-      await bell.click()
-      await panel.getByRole('link', { name: /Finding out how you are reached/ }).waitFor()
-      await page.keyboard.press('Escape')
-      await open(alice, 'Network')
-      await bar(alice, 'Network').press('Enter')
-      await say(bob, 'Alice', 'the boat')
-      await say(bob, 'Alice', 'is ready')
-      await page.getByRole('button', { name: /1 new notice$/ }).waitFor({ timeout: SOON })
-      const atCarols = await (await node('Carol')).start(atAlices.address)
-      await atCarols.command('contact', 'add', atAlices.who.did, '--text', 'We met at the harbour')
-      await page.getByRole('button', { name: /2 new notices$/ }).waitFor({ timeout: SOON })
-      const elsewhere = await person(browser, 'Alice elsewhere')
-      await signIn(elsewhere, atAlices)
-      await elsewhere.context.close()
-      await page.getByRole('button', { name: /3 new notices$/ }).waitFor({ timeout: SOON })
-      await bell.click()
-      await panel.getByText('Signed in by a link').waitFor()
-      await panel.getByText('Carol wants to become your contact').waitFor()
-      await inspect(alice, 'notices')
-      await panel.getByRole('link', { name: /2 messages from Bob.*is ready/ }).click()
-      await panel.waitFor({ state: 'detached' })
-      assert.equal(await inFront(alice), 'Chat')
-      await hears(alice, 'Bob', 'is ready')
-      assert.equal(await page.getByRole('button', { name: /new notice/ }).count(), 0, 'all of them were seen')
-      await bell.press('Enter')
-      await panel.getByRole('button', { name: 'Clear' }).click()
-      await panel.getByText('Nothing new').waitFor()
-      await inspect(alice, 'no notices')
-      await page.keyboard.press('Escape')
-      assert.ok(await bell.evaluate((button) => button === document.activeElement))
-      await close(alice, 'Network')
-    })
-
-    await t.test('the dock says in words how the node is: reached, gone, restarting', async () => {
-      const says = (text) => bob.page.getByRole('navigation', { name: 'Apps' }).getByText(text, { exact: true }).waitFor({ timeout: SOON })
-      await says('Finding out')
-      bob.away = true
-      await atBobs.stop()
-      await says('Restarting')
-      await bob.page.getByText('Your PC2 stops or starts anew').waitFor({ timeout: SOON })
-      await inspect(bob, 'restarting')
-      await atBobs.start(atAlices.address)
-      await says('Finding out')
-      await atBobs.kill()
-      await says('No answer')
-      // Longer than a moment, so it is told.
-      await new Promise((done) => setTimeout(done, 4_000))
-      await atBobs.start(atAlices.address)
-      await says('Finding out')
-      bob.away = false
-      await bob.page.getByRole('button', { name: /^Notices/ }).click()
-      await bob.page.getByText('Your PC2 answers again').first().waitFor()
-      await bob.page.keyboard.press('Escape')
-    })
-
     await t.test('nothing open says what to do', async () => {
       await close(alice, 'Transfers')
       await close(alice, 'Chat')
@@ -370,33 +307,6 @@ test('The desktop', { timeout: 300_000 }, async (t) => {
       await phone.page.getByRole('option', { name: 'Keyboard' }).tap()
       await phone.page.getByRole('heading', { name: 'Keyboard' }).waitFor()
       await phone.context.close()
-    })
-
-    await t.test('how soon a slow phone sees its chats is told', async (t) => {
-      // Not by `person`: what looks at each request switches the browser's cache off.
-      const context = await browser.newContext(PHONE)
-      const page = await context.newPage()
-      await signIn({ page }, atAlices)
-      await page.addInitScript(() => {
-        const look = () => (document.querySelector('a[data-did]') ? (globalThis.seenAt = performance.now()) : requestAnimationFrame(look))
-        look()
-      })
-      const cdp = await context.newCDPSession(page)
-      // As Lighthouse takes a phone: slow 4G, a processor four times slower. Timings are no tests; these are told.
-      const line = { offline: false, latency: 150, downloadThroughput: (1.6 * 1024 * 1024) / 8, uploadThroughput: (750 * 1024) / 8 }
-      await cdp.send('Network.enable')
-      await cdp.send('Network.emulateNetworkConditions', line)
-      for (const rate of [1, 4]) {
-        await cdp.send('Emulation.setCPUThrottlingRate', { rate })
-        for (const how of ['for the first time', 'again']) {
-          if (how !== 'again') await cdp.send('Network.clearBrowserCache')
-          await page.goto('about:blank')
-          await page.goto(`${atAlices.origin}/#/chat`, { waitUntil: 'commit' })
-          await page.waitForFunction(() => globalThis.seenAt)
-          t.diagnostic(`${how}, processor / ${rate}: ${Math.round(await page.evaluate(() => globalThis.seenAt))} ms`)
-        }
-      }
-      await context.close()
     })
 
     assert.deepEqual(complaints, [])

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 /** What a message must do within a second on an idle machine gets more on a busy one. */
 export const SOON = 15_000
 
+export const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }
+
 export const compose = ({ page }, name) => page.getByRole('textbox', { name: `Message to ${name}` })
 export const log = ({ page }, name) => page.getByRole('log', { name: `Messages with ${name}` })
 export const row = ({ page }, name) =>
@@ -50,3 +52,7 @@ export const ask = ({ page }, method, path, body) =>
     },
     [method, path, body ?? null],
   )
+
+export const frame = ({ page }, app) => page.getByRole('region', { name: app, exact: true }).first()
+export const bar = ({ page }, app) => page.getByRole('button', { name: `Move or resize ${app}` })
+export const inFront = async (who) => (await who.page.getByRole('navigation', { name: 'Apps' }).locator('[aria-current] .label').textContent())?.trim()

@@ -11,6 +11,7 @@ export const words = {
   requests: 'Show requests',
   keys: 'Show what the keys do',
   reconnect: 'Try to reach your PC2 now',
+  looks: { system: 'Colours as the system has them', light: 'Light colours', dark: 'Dark colours', more: 'High contrast', less: 'No high contrast' },
   copyDid: 'Copy your DID',
   signOut: 'Sign out',
   windows: {

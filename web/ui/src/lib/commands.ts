@@ -1,9 +1,11 @@
 /** Everything that can be gone to or done from the command box, and what of it a few letters mean. */
 import AppWindow from '@lucide/svelte/icons/app-window'
+import Contrast from '@lucide/svelte/icons/contrast'
 import Copy from '@lucide/svelte/icons/copy'
 import Inbox from '@lucide/svelte/icons/inbox'
 import Keyboard from '@lucide/svelte/icons/keyboard'
 import LogOut from '@lucide/svelte/icons/log-out'
+import SunMoon from '@lucide/svelte/icons/sun-moon'
 import UserRoundPlus from '@lucide/svelte/icons/user-round-plus'
 import Wifi from '@lucide/svelte/icons/wifi'
 import { contacts } from '../state/contacts.svelte'
@@ -16,6 +18,7 @@ import { copyText } from './clipboard'
 import { words } from './command-words'
 import { shortDid } from './format'
 import { fits, plain } from './fuzzy'
+import { look, setLook } from './look'
 import { sections } from './settings-sections'
 import { words as common } from './strings'
 
@@ -69,8 +72,19 @@ function acts(): Omit<Command, 'group'>[] {
     ...(me ? [{ id: 'did', label: words.copyDid, icon: Copy, run: () => void copyDid(me.did) }] : []),
     ...(session.away ? [{ id: 'reconnect', label: words.reconnect, icon: Wifi, run: () => session.reconnect() }] : []),
     ...windowActs(),
+    ...looks(),
     { id: 'keys', label: words.keys, hint: '?', icon: Keyboard, run: () => (desk.overlay = 'keys') },
     { id: 'sign-out', label: words.signOut, icon: LogOut, run: () => void session.signOut().catch((error) => toasts.problem(error)) },
+  ]
+}
+
+/** The looks that the page does not have now. */
+function looks(): Omit<Command, 'group'>[] {
+  const now = look()
+  const themes = (['system', 'light', 'dark'] as const).filter((theme) => theme !== now.theme)
+  return [
+    ...themes.map((theme) => ({ id: theme, label: words.looks[theme], icon: SunMoon, run: () => setLook({ ...now, theme }) })),
+    { id: 'contrast', label: now.more ? words.looks.less : words.looks.more, icon: Contrast, run: () => setLook({ ...now, more: !now.more }) },
   ]
 }
 

@@ -11,6 +11,8 @@ export const words = {
   offered: (name: string, file: string) => `${name} offers ${file}`,
   lost: 'Your PC2 did not answer',
   back: 'Your PC2 answers again',
+  insecure: 'This page came over plain HTTP',
+  insecureHint: 'Some of what it could do is missing',
   health: 'A part of your PC2',
   status: {
     connecting: 'Connecting with your PC2…',

@@ -17,6 +17,8 @@ export const words = {
   typing: 'That you are writing',
   typingHint: 'While both are online, and never kept. Only then you see that they are writing.',
   keys: 'Keyboard',
+  appearance: 'Appearance',
+  browser: 'This browser',
   signOut: 'Sign out',
   signOutHint: 'To come back you need a wallet that you added, or a new one-time link.',
 }

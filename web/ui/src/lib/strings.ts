@@ -188,6 +188,7 @@ export const words = {
     soon: (seconds: number) => `Trying again in ${seconds} s`,
     trying: 'Trying…',
     now: 'Try now',
+    newer: 'Your PC2 has a newer page.',
   },
 
   copy: { copy: 'Copy', copied: 'Copied', failed: `Select the text and press ${MOD} C` },

@@ -23,6 +23,7 @@ export type What =
   | { kind: 'transfer'; transfer: Transfer }
   | { kind: 'doors'; entry: SecurityEntry }
   | { kind: 'line'; up: boolean }
+  | { kind: 'insecure' }
   | { kind: 'health'; text: string }
   | { kind: 'toast'; text: string; tone: Toast['tone'] }
 
@@ -75,6 +76,11 @@ class Notices {
   /** The line to the node went down for longer than a moment, or is back. */
   line(up: boolean): void {
     this.#add(`line/${++this.#count}`, null, { kind: 'line', up }, up)
+  }
+
+  /** The page came in the clear, and the browser withholds some of what it could do. */
+  insecure(): void {
+    this.#add('insecure', hrefs.settings('browser'), { kind: 'insecure' })
   }
 
   seeAll(): void {

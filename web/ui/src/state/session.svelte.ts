@@ -1,7 +1,7 @@
 /**
  * Who is signed in, and the line to the node: where events come in and find their place.
  */
-import { api, ApiError } from '../lib/api'
+import { api, ApiError, call } from '../lib/api'
 import type { Frame, Identity, Role } from '../lib/api-types'
 import { Live } from '../lib/live'
 import { contacts } from './contacts.svelte'
@@ -84,6 +84,16 @@ class Session {
     this.#readAgain()
     this.#live.start(events)
     this.phase = 'signed-in'
+  }
+
+  /** The node did not answer as the page was opened: tried again until it does. */
+  async retry(): Promise<void> {
+    try {
+      await call('GET', '/whoami')
+    } catch {
+      return
+    }
+    if (this.phase === 'unreachable') await this.start()
   }
 
   reconnect(): void {
