@@ -38,18 +38,6 @@ export const words = {
     },
   },
 
-  window: {
-    arrange: (app: string) => `Move or resize ${app}`,
-    arrangeHint: `Drag it, or use the arrow keys: with Shift they resize, with ${MOD} they snap`,
-    away: (app: string) => `Minimise ${app}`,
-    awayShort: 'Minimise',
-    full: (app: string) => `Maximise ${app}`,
-    fullShort: 'Maximise',
-    free: (app: string) => `Make ${app} smaller`,
-    freeShort: 'Its own size',
-    close: (app: string) => `Close ${app}`,
-  },
-
   people: {
     title: 'Chats',
     list: 'Conversations',
