@@ -13,7 +13,7 @@ TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"targ
 comma := ,
 BENCH_LAB = $(if $(filter files,$(or $(ONLY),files)),relay-files$(comma)wan-files)$(if $(filter files-relay,$(ONLY)),relay-files)$(if $(filter files-wan,$(ONLY)),wan-files)
 
-.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui test-api bench torture sim sim-records sim-mailboxes netlab netlab-short order demo dev
+.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui test-api screens bench torture sim sim-records sim-mailboxes netlab netlab-short order demo dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -57,6 +57,10 @@ test-ui: $(UI)/node_modules/.package-lock.json
 test-api: ## every route asked for what its document allows, and for what not, by schemathesis (needs python3-venv; not part of `make test`)
 	$(CARGO) build -p pc2
 	bash web/tests/api.sh "$(TARGET)/debug/pc2" "$(TARGET)"
+
+screens: $(UI)/node_modules/.package-lock.json ## the pictures in docs/screens, of each screen: light, dark and on a phone
+	$(CARGO) build -p pc2
+	cd $(UI) && PC2_BIN="$(TARGET)/debug/pc2" node e2e/screens.mjs "$(CURDIR)/docs/screens"
 
 bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory a part, ONLY=files those about files
 	$(CARGO) build --release -p pc2

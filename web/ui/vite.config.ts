@@ -29,6 +29,28 @@ function precompress(): Plugin {
   }
 }
 
+const PACKAGE = /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//
+const LICENCE = /^licen[cs]e(\.(md|txt))?$/i
+
+/** Writes licences.txt: what others wrote of the page that was bundled, and under which licence. A package without the text of one fails the build. */
+function licences(): Plugin {
+  return {
+    name: 'pc2-licences',
+    apply: 'build',
+    writeBundle({ dir = '' }, bundle) {
+      const modules = Object.values(bundle).flatMap((file) => (file.type === 'chunk' ? Object.keys(file.modules) : []))
+      const packages = new Set(modules.flatMap((id) => PACKAGE.exec(id)?.[1] ?? []))
+      const texts = [...packages].sort().map((path) => {
+        const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as Record<string, string>
+        const text = readdirSync(path).find((file) => LICENCE.test(file))
+        if (text === undefined) this.error(`${name} comes without the text of its licence`)
+        return `${name} ${version} (${license})\n\n${readFileSync(join(path, text ?? ''), 'utf8').trim()}\n`
+      })
+      writeFileSync(join(dir, 'licences.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`))
+    },
+  }
+}
+
 /** What the page names itself: without it nothing is seen. */
 const named = (html: string): string[] =>
   [...html.matchAll(/ (?:src|href)="\/([\w./-]+\.(?:js|css))"/g)].map(([, name = '']) => name)
@@ -90,7 +112,7 @@ function firstLoad(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [svelte(), serviceWorker(), precompress(), firstLoad()],
+  plugins: [svelte(), serviceWorker(), licences(), precompress(), firstLoad()],
   build: {
     target: 'es2022',
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],

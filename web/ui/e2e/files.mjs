@@ -87,7 +87,7 @@ test('Alice sends Bob files', { timeout: 300_000 }, async (t) => {
       await close(bob, 'Transfers')
       await bob.page.keyboard.press('Escape')
       await bob.page.getByText('Choose a conversation').waitFor()
-      await ask(alice, 'PUT', '/api/transfers/rates', { up: 320 * 1024, down: null })
+      await ask(alice, 'PUT', '/api/transfers/rates', { up: 160 * 1024, down: null })
     })
 
     await t.test('two files dropped on a conversation are offered, and are counted where Bob decides', async () => {

@@ -209,6 +209,21 @@ test('Around the windows', { timeout: 300_000 }, async (t) => {
       await plain.context.close()
     })
 
+    await t.test('about says what is true: version, node, licences', async () => {
+      await page.goto(`${atAlices.origin}/#/settings/about`)
+      const { version, node_id } = await ask(alice, 'GET', '/api/identity')
+      await page.getByText(version, { exact: true }).waitFor()
+      await page.getByText(node_id, { exact: true }).waitFor()
+      await inspect(alice, 'about')
+      const answer = await page.evaluate(async () => {
+        const answer = await fetch(document.querySelector('a[href="/licences.txt"]').href)
+        return { type: answer.headers.get('content-type'), text: await answer.text() }
+      })
+      assert.match(answer.type, /^text\/plain/)
+      for (const name of ['svelte', '@lucide/svelte', 'uqr']) assert.match(answer.text, new RegExp(`^${name} \\d`, 'm'))
+      assert.match(answer.text, /THE SOFTWARE IS PROVIDED "AS IS"/)
+    })
+
     await t.test('how soon a slow phone sees its chats is told', async (t) => {
       // Not by `person`: what looks at each request switches the browser's cache off.
       const context = await browser.newContext(PHONE)

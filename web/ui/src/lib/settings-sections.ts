@@ -4,6 +4,7 @@ import Fingerprint from '@lucide/svelte/icons/fingerprint-pattern'
 import HardDrive from '@lucide/svelte/icons/hard-drive'
 import HeartHandshake from '@lucide/svelte/icons/heart-handshake'
 import IdCard from '@lucide/svelte/icons/id-card'
+import Info from '@lucide/svelte/icons/info'
 import KeyRound from '@lucide/svelte/icons/key-round'
 import Keyboard from '@lucide/svelte/icons/keyboard'
 import MonitorSmartphone from '@lucide/svelte/icons/monitor-smartphone'
@@ -23,4 +24,5 @@ export const sections: readonly Section[] = [
   { id: 'storage', label: words.storage, icon: HardDrive, load: () => import('../screens/settings/Storage.svelte') },
   { id: 'keys', label: words.keys, icon: Keyboard, load: () => import('../screens/settings/Keys.svelte') },
   { id: 'browser', label: words.browser, icon: MonitorSmartphone, load: () => import('../screens/settings/Browser.svelte') },
+  { id: 'about', label: words.about, icon: Info, load: () => import('../screens/settings/About.svelte') },
 ]

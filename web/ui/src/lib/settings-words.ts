@@ -19,6 +19,7 @@ export const words = {
   keys: 'Keyboard',
   appearance: 'Appearance',
   browser: 'This browser',
+  about: 'About',
   signOut: 'Sign out',
   signOutHint: 'To come back you need a wallet that you added, or a new one-time link.',
 }

@@ -9,7 +9,7 @@ const plural = (n: number, one: string, many: string) => `${n} ${n === 1 ? one :
 export const words = {
   app: 'PC2',
 
-  start: { title: 'Opening your PC2…', unreachable: 'Your PC2 does not answer' },
+  start: { title: 'Opening your PC2…', unreachable: 'Your PC2 does not answer', hint: 'Is it running? This page goes on by itself as soon as it does.' },
 
   apps: {
     title: 'Apps',

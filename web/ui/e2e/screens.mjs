@@ -1,0 +1,126 @@
+/**
+ * Makes the pictures in docs/screens: each screen light, dark and on a phone, of real nodes that talk. Only when asked: `make screens`.
+ *
+ *   PC2_BIN=target/debug/pc2 node e2e/screens.mjs ../../docs/screens
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openBrowser, person } from './browser.mjs'
+import { Node, place } from './nodes.mjs'
+import { ask, compose, dock, hears, open, PHONE, row, say, signIn, SOON } from './page.mjs'
+
+const [pc2, into] = [process.env.PC2_BIN, process.argv[2]]
+if (!pc2 || !into) {
+  console.error('PC2_BIN must name the pc2 binary, and the argument a folder for pictures')
+  process.exit(1)
+}
+mkdirSync(into, { recursive: true })
+
+const { root, remove } = place()
+const browser = await openBrowser()
+const nodes = []
+const node = async (name) => nodes[nodes.push(await Node.make(pc2, name, root)) - 1]
+
+/** One picture; WebP, which the debugger makes and Playwright does not. */
+async function shot({ page, context }, name) {
+  await page.waitForTimeout(400)
+  const cdp = await context.newCDPSession(page)
+  const { data } = await cdp.send('Page.captureScreenshot', { format: 'webp', quality: 82 })
+  writeFileSync(join(into, `${name}.webp`), Buffer.from(data, 'base64'))
+  await cdp.detach()
+}
+
+async function both(who, name) {
+  for (const colorScheme of ['light', 'dark']) {
+    await who.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    await shot(who, `${name}-${colorScheme}`)
+  }
+  await who.page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
+}
+
+try {
+  const atAlices = await (await node('Alice')).start()
+  const atBobs = await (await node('Bob')).start(atAlices.address)
+  const atCarols = await (await node('Carol')).start(atAlices.address)
+  const alice = await person(browser, 'Alice')
+  const bob = await person(browser, 'Bob')
+  const carol = await person(browser, 'Carol')
+  const phone = await person(browser, 'Phone', { ...PHONE, viewport: { width: 390, height: 800 }, deviceScaleFactor: 1.5 })
+  const { page } = alice
+
+  await page.goto(atAlices.origin)
+  await phone.page.goto(atAlices.origin)
+  await page.getByRole('heading', { name: 'Sign in to your PC2' }).waitFor()
+  await both(alice, 'sign-in')
+  await shot(phone, 'sign-in-phone')
+  for (const [who, at] of [[alice, atAlices], [bob, atBobs], [carol, atCarols], [phone, atAlices]]) await signIn(who, at)
+
+  for (const [who, text] of [[carol, 'Are you coming on Saturday?'], [bob, 'Hello Alice, it is me']]) {
+    const { link } = await ask(alice, 'POST', '/api/invitations')
+    await ask(who, 'POST', '/api/contacts', { invitation: link, text })
+    await row(who, 'Alice').click({ timeout: SOON })
+    await compose(who, 'Alice').waitFor({ timeout: SOON })
+    await row(alice, who.name).waitFor({ timeout: SOON })
+  }
+  await row(alice, 'Bob').click()
+  await say(bob, 'Alice', 'The boat is ready. The varnish took two days longer than it should have.')
+  await say(bob, 'Alice', 'I took pictures of the harbour at dawn.')
+  await hears(alice, 'Bob', 'I took pictures of the harbour at dawn.')
+  await say(alice, 'Bob', 'Show me! I bring the ropes and forty metres of chain.')
+  await say(alice, 'Bob', 'Saturday at six?')
+  await hears(bob, 'Alice', 'Saturday at six?')
+  await ask(bob, 'PUT', '/api/transfers/rates', { up: 400 * 1024, down: null })
+  const files = [['Harbour at dawn.jpg', 'image/jpeg', 300], ['The northern mole, uncut.mp4', 'video/mp4', 24_000]]
+  await bob.page.locator('input[type=file]').setInputFiles(files.map(([name, mimeType, kib]) => ({ name, mimeType, buffer: randomBytes(kib * 1024) })))
+  for (const [name] of files) await page.getByRole('button', { name: `Accept ${name}` }).click({ timeout: 4 * SOON })
+  await page.getByText('Received', { exact: true }).waitFor({ timeout: 4 * SOON })
+  await say(carol, 'Alice', 'I bring the soup.')
+  await page.getByRole('link', { name: /1 unread/ }).first().waitFor({ timeout: SOON })
+  await page.getByText(/\/s · /).first().waitFor({ timeout: SOON })
+  await both(alice, 'chat')
+
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('o')
+  await both(alice, 'commands')
+  await page.keyboard.press('Escape')
+  for (const app of ['Transfers', 'Network', 'Settings']) {
+    await open(alice, app)
+    await page.getByRole('button', { name: `Move or resize ${app}` }).waitFor()
+    await both(alice, app.toLowerCase())
+    await page.getByRole('button', { name: `Close ${app}` }).click()
+  }
+  await page.goto(`${atAlices.origin}/#/settings/appearance`)
+  await page.getByRole('heading', { name: 'Appearance' }).waitFor()
+  await both(alice, 'appearance')
+  await page.getByRole('button', { name: 'Close Settings' }).click()
+
+  // Two things side by side, and a third.
+  const snap = async (app, ...keys) => {
+    await open(alice, app)
+    for (const key of keys) await page.getByRole('button', { name: `Move or resize ${app}` }).press(`Control+${key}`)
+  }
+  await snap('Transfers', 'ArrowRight', 'ArrowUp')
+  await snap('Network', 'ArrowRight', 'ArrowDown')
+  await snap('Chat', 'ArrowLeft')
+  await both(alice, 'desktop')
+  await page.getByRole('button', { name: /^Notices/ }).click()
+  await both(alice, 'notices')
+
+  await phone.page.emulateMedia({ reducedMotion: 'reduce' })
+  for (const app of ['Transfers', 'Network', 'Settings', 'Chat']) {
+    await dock(phone, app).tap()
+    await phone.page.waitForTimeout(300)
+    await shot(phone, `${app === 'Chat' ? 'chats' : app.toLowerCase()}-phone`)
+  }
+  await row(phone, 'Bob').tap()
+  await hears(phone, 'Bob', 'Saturday at six?')
+  await shot(phone, 'chat-phone')
+  await phone.page.goBack()
+  await phone.page.getByRole('button', { name: 'More' }).tap()
+  await shot(phone, 'commands-phone')
+} finally {
+  await browser.close()
+  await Promise.all(nodes.map((each) => each.kill()))
+  remove()
+}
