@@ -23,7 +23,7 @@ const intruders = ({ page }) =>
     const found = []
     if ('ran' in globalThis) found.push('a payload ran')
     if (frames.length > 0) found.push('a frame')
-    const own = ({ src, href }) => (src || href || '').startsWith(`${location.origin}/assets/`)
+    const own = ({ src, href }) => (src || href || '').startsWith(`${location.origin}/assets/`) || src === `${location.origin}/look.js`
     for (const element of document.querySelectorAll('script, link[rel=stylesheet], iframe, object, embed, base, math, marquee, meta[http-equiv], style, foreignObject')) {
       if (!own(element)) found.push(element.outerHTML.slice(0, 200))
     }

@@ -37,7 +37,7 @@ export interface Command {
 }
 
 /** So many of a group are shown. */
-const MOST = 6
+const MOST = 12
 
 function go(href: string): void {
   if (place.href === href) desk.arrive()
