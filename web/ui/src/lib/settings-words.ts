@@ -4,7 +4,7 @@ export const words = {
   sections: 'Sections',
   you: 'You',
   name: 'Your name',
-  nameHint: 'Your contacts see it, and the people you ask.',
+  nameHint: 'People see it when you ask them, or accept them. Who knows you already keeps the name they were told.',
   save: 'Save',
   saved: 'Name saved',
   identity: 'Identity',
