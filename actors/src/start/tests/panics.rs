@@ -353,6 +353,9 @@ fn the_messenger_survives_a_panic_in_every_handler() {
                     Command::Amend { conversation, id, target, amendment }
                 }
                 "MarkRead" => Command::MarkRead { conversation },
+                "Typing" => Command::Typing { conversation },
+                "Settings" => Command::Settings,
+                "SetSettings" => Command::SetSettings { receipts: true, typing: true },
                 "Contacts" => Command::Contacts,
                 "Invite" => Command::Invite,
                 _ => return None,
