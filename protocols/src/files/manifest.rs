@@ -4,6 +4,8 @@
 //! without a path twice, and says what the offer said. The files of a list lie one after the other, each in whole groups: so a stretch of a
 //! collection is a range of groups ([`Manifest::places`] says which groups of which file), and planning needs no list.
 //!
+//! Files that nobody has hashed stand in it with keys instead of hashes.
+//!
 //! Read as a whole: [`MAX_MANIFEST_BYTES`] says why that is bearable.
 //! Not here: making paths safe for a disk (`pc2-storage`, `blobs::clean_path`); paths are kept as they came.
 

@@ -1,7 +1,7 @@
 //! An offer: what the person who is offered something is told inside of the encryption.
 //!
 //! In and out: a [`FileOffer`], part of a message ([`crate::messenger::content::Body::File`]). It names a file or a collection (a folder) by the hash of its
-//! bytes, and itself by an id: that id, together with who asks, is the right to fetch. Texts are kept as they came, within bounds: whoever places a
+//! bytes, a large file by a key, and itself by an id: that id, together with who asks, is the right to fetch. Texts are kept as they came, within bounds: whoever places a
 //! file on a disk cleans its name (`pc2-storage`, `blobs`).
 //!
 //! Not here: the list of a collection's files ([`super::manifest`]), who asks whom for what ([`super::machine`](super)).

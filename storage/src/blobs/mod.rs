@@ -1,4 +1,4 @@
-//! Blobs: files that this node offers and receives, called by the BLAKE3 hash of their bytes.
+//! Blobs: files that this node offers and receives, called by the BLAKE3 hash of their bytes, or, where nobody has hashed them, by a name (`pieces`).
 //!
 //! | what | where |
 //! |---|---|

@@ -1,6 +1,6 @@
 //! Reading an offered file so that the other side can prove what it gets.
 //!
-//! In: groups. Out: a stream with their bytes and the hashes that lead from the blob's id to them, as `bao-tree` defines it. Each group is
+//! In: groups. Out: a stream with their bytes and the hashes that lead from the blob's id, or from the hash of a piece, to them, as `bao-tree` defines it. Each group is
 //! proven before it is written, so nothing leaves that the other side would refuse; and a file that was changed since it was
 //! offered is told as that.
 

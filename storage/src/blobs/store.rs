@@ -4,12 +4,13 @@
 //! <data>/blobs/partial/<id>         a blob being received: its full length from the start, holes where nothing came yet
 //! <data>/blobs/partial/<id>.tree    the pairs of hashes that came with it
 //! <data>/blobs/partial/<id>.marks   which of its groups are proven and on the disk
-//! <data>/blobs/trees/<id>           the tree of a file that stands elsewhere
+//! <data>/blobs/trees/<id>           the tree, or the trees of the pieces, of a file that stands elsewhere
 //! <data>/blobs/new/<number>         a tree being made; emptied at the start
 //! <data>/blobs/gathering/<holder>   a collection being received, as the folder that it will be
 //! <data>/blobs/gathering/<holder>.place  where that folder was, or is about to be, put
+//! <data>/blobs/gathering/<holder>.said   what was said of its small files, where nobody hashed them before
 //! ```
-//! `<id>` is the hash in hexadecimal digits, `<holder>` whoever ordered the collection, in the same. Blobs up to [`SMALL_BYTES`] have neither tree nor marks here.
+//! `<id>` is the hash in hexadecimal digits (of a file in pieces a name that stands for one, see `pieces`), `<holder>` whoever ordered the collection, in the same. Blobs up to [`SMALL_BYTES`] have neither tree nor marks here.
 //!
 //! Several threads may use a store; one at a time works on a partial blob's beginning and end, any number on its middle. The data
 //! directory's lock, held by [`Storage`], keeps other processes out.

@@ -1,6 +1,6 @@
 //! Beginning to receive a collection, and going on with it after whatever happened.
 //!
-//! What stands in its folder is compared with the list. A small file is hashed: it may have been torn, and nothing says that it was not. A large
+//! What stands in its folder is compared with the list. A small file is hashed: it may have been torn, and nothing says that it was not; where nobody hashed it before, its hash is what was said of it. A large
 //! file is believed by its size: the folder is ours alone, and a large file comes there whole and synced. What is not of the list, and
 //! what is not what it should be, is removed.
 //!

@@ -19,7 +19,7 @@
 //! writing it did. **Large files** are [`Partial`](super::Partial)s, which go on from their last batch, and stand here from when they are whole and
 //! synced. At the end one sync of the file system makes all of it survive, before anything has its last name.
 //!
-//! **Files with the same bytes** are fetched once, and copied at the end: they are not one file of several names, because whoever edits one of
+//! **Files with the same bytes** are fetched once where they were hashed before they were offered, and copied at the end: they are not one file of several names, because whoever edits one of
 //! them later does not mean the others.
 //!
 //! Not here: reading the list, which file is asked of whom.
