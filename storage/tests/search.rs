@@ -213,7 +213,7 @@ fn on_cpu() -> Duration {
     Duration::from_nanos(nanos.expect("a number"))
 }
 
-/// Not a test of time: prints what `docs/benchmarks.md` says. `cargo test --workspace --test search -- --ignored --nocapture`
+/// Not a test of time: prints how long it takes here. `cargo test --workspace --test search -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
 fn how_long_a_search_in_a_hundred_thousand_messages_takes() {
