@@ -55,4 +55,17 @@ export const ask = ({ page }, method, path, body) =>
 
 export const frame = ({ page }, app) => page.getByRole('region', { name: app, exact: true }).first()
 export const bar = ({ page }, app) => page.getByRole('button', { name: `Move or resize ${app}` })
-export const inFront = async (who) => (await who.page.getByRole('navigation', { name: 'Apps' }).locator('[aria-current] .label').textContent())?.trim()
+
+/** Waits until an app is in front: what brings it there may be on its way when the last step returns. */
+export const inFront = ({ page }, app) => page.getByRole('navigation', { name: 'Apps' }).locator('[aria-current] .label', { hasText: new RegExp(`^\\s*${app}\\s*$`) }).waitFor()
+
+export const commandField = ({ page }) => page.getByRole('combobox', { name: /^Search people/ })
+/** Opens the command box, types, and takes what is then chosen first, which must be `option`. */
+export async function command(who, text, option) {
+  await who.page.keyboard.press('Control+k')
+  await commandField(who).waitFor()
+  await who.page.keyboard.type(text)
+  await who.page.getByRole('option', { name: option, selected: true }).waitFor()
+  await who.page.keyboard.press('Enter')
+  await commandField(who).waitFor({ state: 'detached' })
+}

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { complaints, inspect, openBrowser, person, PLAIN } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
-import { ask, bar, close, compose, hears, inFront, open, PHONE, row, say, signIn, SOON } from './page.mjs'
+import { ask, bar, close, command, compose, hears, inFront, open, PHONE, row, say, signIn, SOON } from './page.mjs'
 
 const pc2 = process.env.PC2_BIN
 if (!pc2) {
@@ -63,7 +63,7 @@ test('Around the windows', { timeout: 300_000 }, async (t) => {
       await inspect(alice, 'notices')
       await panel.getByRole('link', { name: /2 messages from Bob.*is ready/ }).click()
       await panel.waitFor({ state: 'detached' })
-      assert.equal(await inFront(alice), 'Chat')
+      await inFront(alice, 'Chat')
       await hears(alice, 'Bob', 'is ready')
       assert.equal(await page.getByRole('button', { name: /new notice/ }).count(), 0, 'all of them were seen')
       await bell.press('Enter')
@@ -71,7 +71,7 @@ test('Around the windows', { timeout: 300_000 }, async (t) => {
       await panel.getByText('Nothing new').waitFor()
       await inspect(alice, 'no notices')
       await page.keyboard.press('Escape')
-      assert.ok(await bell.evaluate((button) => button === document.activeElement))
+      await bell.and(page.locator(':focus')).waitFor()
       await close(alice, 'Network')
     })
 
@@ -115,9 +115,7 @@ test('Around the windows', { timeout: 300_000 }, async (t) => {
       await page.getByRole('checkbox', { name: /High contrast/ }).check()
       await looks('dark, more, dark')
       await inspect(alice, 'dark high contrast')
-      await page.keyboard.press('Control+k')
-      await page.keyboard.type('as the system')
-      await page.keyboard.press('Enter')
+      await command(alice, 'as the system', /as the system/i)
       await page.getByRole('radio', { name: 'As the system', checked: true }).waitFor()
       await page.getByRole('checkbox', { name: /High contrast/ }).uncheck()
       await page.emulateMedia({ contrast: 'more' })
