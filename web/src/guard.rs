@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_route_is_guarded_as_more_than_a_page() {
-        for route in crate::routes::ROUTES {
+        for route in crate::routes::all() {
             assert_ne!(Target::of(route.path), Target::Page, "{}", route.path);
         }
     }

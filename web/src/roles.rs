@@ -1,6 +1,6 @@
 //! Who may do what: the one place that decides.
 //!
-//! Every route names its [`Access`] in [`crate::routes::ROUTES`]; a request is let through only when [`Access::allows`] says so, and a path without a
+//! Every route names its [`Access`] in [`crate::routes::all`]; a request is let through only when [`Access::allows`] says so, and a path without a
 //! route reaches nothing. What a role has is [`RIGHTS`], what a key has are its [`Scopes`]; both are checked the same way, and
 //! the OpenAPI document tells both. Everything a node keeps today belongs to its owner's account, so a member has nothing yet, and an admin
 //! sees how the node does and no more: who is in its contacts, what it lends and who signs in is the owner's.
@@ -233,7 +233,7 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::ROUTES;
+    use crate::routes;
     use std::collections::BTreeMap;
 
     fn browser(role: Role) -> Caller {
@@ -374,13 +374,13 @@ mod tests {
         let rows = MEANT.iter().flat_map(|(takes, routes)| routes.iter().map(move |route| (*route, *takes)));
         let meant: BTreeMap<String, &str> = rows.map(|(route, takes)| (route.to_owned(), takes)).collect();
         let there =
-            ROUTES.iter().map(|route| (format!("{} {}", route.method, route.path), name(route.access)));
+            routes::all().map(|route| (format!("{} {}", route.method, route.path), name(route.access)));
         assert_eq!(there.collect::<BTreeMap<_, _>>(), meant);
     }
 
     #[test]
     fn nobody_reaches_what_is_not_public() {
-        for route in ROUTES {
+        for route in routes::all() {
             let open = route.access.allows(&Caller::Nobody, false).is_ok();
             assert_eq!(open, route.access == Access::Public, "{}", route.path);
         }
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn the_owner_reaches_everything_but_links() {
-        for route in ROUTES.iter().filter(|route| route.access != Access::CommandLine) {
+        for route in routes::all().filter(|route| route.access != Access::CommandLine) {
             assert!(route.access.allows(&browser(Role::Owner), true).is_ok(), "{}", route.path);
             assert!(route.access.allows(&Caller::CommandLine, true).is_ok(), "{}", route.path);
         }
@@ -409,7 +409,7 @@ mod tests {
     #[test]
     fn an_admin_sees_how_the_node_does_and_a_member_nothing_of_the_owners() {
         let reached = |role| {
-            let has = ROUTES.iter().filter(|route| route.access.allows(&browser(role), true).is_ok());
+            let has = routes::all().filter(|route| route.access.allows(&browser(role), true).is_ok());
             let own = has.filter(|route| !matches!(route.access, Access::Public | Access::SignedIn));
             own.map(|route| route.path).collect::<Vec<_>>()
         };

@@ -3,7 +3,10 @@
 //! This table is what requests are matched against, what roles are checked by and what the OpenAPI
 //! document is made from, so the three cannot disagree.
 
-mod table;
+mod chat;
+mod files;
+mod network;
+mod node;
 
 use crate::{
     app::App,
@@ -15,7 +18,18 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use warp::{http::Method, reply::Response};
 
-pub(crate) use table::ROUTES;
+/// A handler of this form in the form of the tables.
+macro_rules! by {
+    ($handler:path) => {
+        |app, call| Box::pin(async move { $handler(&app, call).await })
+    };
+}
+use by;
+
+/// Every route there is. A row says method, path, who may, what it does and who answers; then what goes in and out.
+pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
+    [node::ROUTES, chat::ROUTES, network::ROUTES, files::ROUTES].into_iter().flatten()
+}
 
 /// Answers a call.
 pub(crate) type Handler = fn(Arc<App>, Call) -> BoxFuture<'static, Result<Response, Problem>>;
@@ -80,7 +94,7 @@ pub(crate) enum Found {
 /// When the path is not properly encoded.
 pub(crate) fn find(method: &Method, path: &str) -> Result<Found, Problem> {
     let mut seen = false;
-    for route in ROUTES {
+    for route in all() {
         if let Some(params) = params(route.path, path)? {
             if route.method == *method {
                 return Ok(Found::Route(route, params));
@@ -182,7 +196,7 @@ mod tests {
     #[test]
     fn every_route_is_found_at_its_own_path_and_no_two_share_one() {
         let mut seen = BTreeSet::new();
-        for route in ROUTES {
+        for route in all() {
             let path = route.path.replace(['{', '}'], "");
             assert_eq!(found(route.method.clone(), &path).map(|(path, _)| path), Some(route.path));
             assert!(seen.insert(format!("{} {}", route.method, route.path)));

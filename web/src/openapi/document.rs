@@ -3,7 +3,7 @@
 use crate::{
     dto,
     roles::Access,
-    routes::{ROUTES, Route, Takes},
+    routes::{self, Route, Takes},
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 /// The whole document.
 pub(super) fn make() -> Value {
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in routes::all() {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method.as_str().to_lowercase()] = operation(route);
     }
