@@ -54,6 +54,30 @@ fn two_people_who_know_only_a_third_node_find_each_other_and_talk() {
 }
 
 #[test]
+fn a_changed_name_reaches_a_contact_also_when_they_were_away() {
+    let (bystander, alice, bob) = acquainted();
+    let called = |name: &'static str| {
+        move |event: &Event| match event {
+            Event::ContactChanged(view) => (view.name.as_deref() == Some(name)).then_some(()),
+            _ => None,
+        }
+    };
+    let mut at_bob = bob.events();
+    alice.call_oneself("Alice");
+    bob.await_event(&mut at_bob, called("Alice"));
+    let Node { running, dir, number, bootstrap } = bob;
+    running.shutdown();
+    alice.call_oneself("Alice the Second");
+    let alice = alice.restart();
+    let bob = Node::start_in(dir, number, bootstrap);
+    let mut at_bob = bob.events();
+    bob.await_event(&mut at_bob, called("Alice the Second"));
+    for node in [alice, bob, bystander] {
+        node.running.shutdown();
+    }
+}
+
+#[test]
 fn what_waits_for_somebody_who_is_away_arrives_once_when_they_come_back() {
     let (bystander, alice, bob) = acquainted();
     let bob_id = bob.id();

@@ -35,6 +35,8 @@ fn contact() -> ContactRow {
         given: 0,
         given_pins: Vec::new(),
         passes_as_of: Hlc::default(),
+        told: None,
+        name_as_of: Hlc::default(),
     }
 }
 

@@ -70,6 +70,8 @@ fn change() -> impl Strategy<Value = Change> {
                 given: 7,
                 given_pins: vec![NodeId::from_bytes([9; 32])],
                 passes_as_of: Hlc(3),
+                told: Some("Me".to_owned()),
+                name_as_of: Hlc(3),
             })
         }),
         peer().prop_map(|peer| Change::RemoveContact { account: ME, peer }),

@@ -13,6 +13,7 @@ use pc2_actors::{
 use pc2_protocols::{
     crypto::keys::{IdentityKeys, SEED_BYTES},
     id::NodeId,
+    identity,
     messenger::{Command, Event, Reply, rows::Standing},
     net::{Address, Peer},
 };
@@ -83,6 +84,11 @@ impl Node {
     pub(crate) fn tell(&self, command: Command) -> Reply {
         let handle = self.handle();
         self.block_on(handle.messenger(handle.account(), command)).expect("carried out")
+    }
+
+    pub(crate) fn call_oneself(&self, name: &str) {
+        let command = identity::Command::SetName { name: name.to_owned() };
+        self.block_on(self.handle().identity(command)).expect("carried out");
     }
 
     pub(crate) fn as_peer(&self) -> Peer {

@@ -7,7 +7,7 @@
 use super::{
     Out,
     compose::report_state,
-    content::Content,
+    content::{Body, Content},
     delivery::{Flight, Trouble},
     machine::Messenger,
     outbox::{Key, session_of},
@@ -99,6 +99,10 @@ impl<P: CryptoProvider> Messenger<P> {
                 .map(|waiting| Key::Content(waiting.content.device, waiting.content.seq))
                 .collect();
             for key in old {
+                let body = thread.outbox.content(key).map(|waiting| &waiting.content.body);
+                if matches!(body, Some(Body::Accepted { .. })) {
+                    thread.name_given_up();
+                }
                 thread.settle(self.account, key, MessageState::NotDelivered, step);
                 step.touch(*peer);
             }

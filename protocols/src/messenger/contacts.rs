@@ -8,9 +8,9 @@ use super::{
     CommandError, Event, Out, Reply,
     content::{Body, Hlc},
     machine::Messenger,
+    names::clean_name,
     rows::{Change, ContactRow, InvitationRow, Standing},
     session::CryptoProvider,
-    starts::clean_name,
     step::Step,
 };
 use crate::{
@@ -82,6 +82,8 @@ impl<P: CryptoProvider> Messenger<P> {
             given: 0,
             given_pins: Vec::new(),
             passes_as_of: Hlc::default(),
+            told: None,
+            name_as_of: Hlc::default(),
         });
         let request = self.say(peer, text, step);
         if let Some(contact) = self.thread_mut(peer).contact_mut() {
@@ -138,6 +140,8 @@ impl<P: CryptoProvider> Messenger<P> {
                 given: 0,
                 given_pins: Vec::new(),
                 passes_as_of: Hlc::default(),
+                told: None,
+                name_as_of: Hlc::default(),
             });
         }
         if let Some(contact) = self.thread_mut(peer).contact_mut()

@@ -12,7 +12,7 @@ use super::{
     machine::Messenger,
     rows::{Change, MessageRow, MessageState, Standing},
     session::{CryptoProvider, CryptoSession, SessionError},
-    starts::{Start, clean_name},
+    starts::Start,
     step::Step,
     thread::Thread,
     wire::{Answer, ChainFirst, Item, Outcome, Refusal, Request},
@@ -211,7 +211,7 @@ impl<P: CryptoProvider> Messenger<P> {
                 thread.typing.ended();
                 thread.note_entry(&content, false, step.now.unix);
             }
-            Body::Accepted { name } => thread.accepted_by_them(name, step),
+            Body::Accepted { name } => thread.accepted_by_them(name, content.hlc, step),
             Body::Mailbox { passes } => thread.take_passes(passes, content.hlc, step),
             // Of what they did not write nothing changes: `note_amended` and the marks beside the message look whose it is.
             Body::Edit { target, text } => thread.note_amended(*target, false, content.hlc, Some(text)),
@@ -255,23 +255,5 @@ impl<S: CryptoSession> Thread<S> {
         // Their session crossed with ours, which will reach them.
         let refusal = if self.keeps_own(account, from) { Refusal::Crossed } else { Refusal::NoSession };
         Outcome::Refused { reason: refusal }
-    }
-
-    /// They say that they have accepted us. Only who was asked can become a contact by it.
-    fn accepted_by_them(&mut self, name: &str, step: &mut Step) {
-        let standing = self.standing();
-        if !matches!(standing, Some(Standing::Requested | Standing::Accepted)) {
-            return;
-        }
-        let name = clean_name(name);
-        if let Some(contact) = self.contact_mut() {
-            contact.standing = Standing::Accepted;
-            contact.name = name.or_else(|| contact.name.take());
-        }
-        if standing == Some(Standing::Requested) {
-            self.lane.try_now();
-            self.presence.tell_again();
-            step.roster_changed = true;
-        }
     }
 }

@@ -35,8 +35,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Messenger<P: CryptoProvider> {
     pub(super) account: NodeId,
     pub(super) device: DeviceRow,
-    /// How the account calls itself; empty until told.
-    pub(super) name: String,
+    /// How the account calls itself; `None` until told.
+    pub(super) name: Option<String>,
     pub(super) provider: P,
     /// The account's mailboxes, of which contacts get passes.
     pub(super) mailbox: MailboxKeys,
@@ -105,7 +105,7 @@ impl<P: CryptoProvider> Messenger<P> {
         let mut messenger = Self {
             account,
             device,
-            name: String::new(),
+            name: None,
             provider,
             mailbox,
             settings: snapshot.settings,
@@ -292,6 +292,7 @@ impl<P: CryptoProvider> Messenger<P> {
     fn finish(&mut self, mut step: Step, out: &mut Vec<Out>) {
         for peer in std::mem::take(&mut step.touched) {
             self.give_passes(peer, &mut step);
+            self.tell_name(peer, &mut step);
             self.pump(peer, &mut step);
             self.pump_post(peer, &mut step);
             self.tell_receipts(peer, &mut step);
@@ -376,10 +377,7 @@ impl<P: CryptoProvider> Machine for Messenger<P> {
                 Some(Pending::LoadSent { call, id }) => self.loaded_sent(call, id, rows, &mut step),
                 Some(_) | None => {}
             },
-            In::Profile { name } => {
-                let end = name.floor_char_boundary(limits::MAX_NAME_BYTES);
-                self.name = name[..end].to_owned();
-            }
+            In::Profile { name } => self.named(name, &mut step),
             In::Pins { nodes } => self.pinned(nodes, &mut step),
             In::MailboxProgress { id, stored_until } => self.mailbox_progress(id, stored_until, &mut step),
             In::MailboxArrived { envelope, from, payload } => {

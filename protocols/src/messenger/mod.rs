@@ -33,6 +33,7 @@ pub mod invitation;
 pub mod list;
 mod machine;
 pub mod marks;
+mod names;
 mod outbox;
 mod parcels;
 mod passes;

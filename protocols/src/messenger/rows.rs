@@ -72,6 +72,12 @@ pub struct ContactRow {
     /// The clock value of the message that the newest of their passes came with: an earlier one that comes later does not replace them.
     #[serde(default)]
     pub passes_as_of: Hlc,
+    /// The account's name as they were last told it; `None`: not known to have been told.
+    #[serde(default)]
+    pub told: Option<String>,
+    /// The clock value of the message that `name` came with: an earlier one that comes later does not replace it.
+    #[serde(default)]
+    pub name_as_of: Hlc,
 }
 
 /// The state of one conversation that is needed to go on with it.

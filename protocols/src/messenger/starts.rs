@@ -8,9 +8,10 @@
 
 use super::{
     Out,
-    content::{Body, Hlc},
+    content::Hlc,
     delivery::Trouble,
     machine::Messenger,
+    names::clean_name,
     rows::{ContactRow, SessionRow, Standing},
     session::{CryptoProvider, CryptoSession, SessionError},
     step::Step,
@@ -89,7 +90,7 @@ impl<P: CryptoProvider> Messenger<P> {
         }
         match self.provider.start(peer, &card.key_package, step.now.unix) {
             Ok((session, welcome)) => {
-                thread.begin(session, welcome, &self.name, step);
+                thread.begin(session, welcome, self.name.as_deref(), step);
                 thread.lane.trouble = None;
                 thread.lane.retry_at_once();
             }
@@ -185,6 +186,8 @@ impl<P: CryptoProvider> Messenger<P> {
                     given: 0,
                     given_pins: Vec::new(),
                     passes_as_of: Hlc::default(),
+                    told: None,
+                    name_as_of: Hlc::default(),
                 });
             }
             Some(Standing::Asking | Standing::Requested | Standing::Accepted | Standing::Blocked) => {
@@ -226,17 +229,6 @@ impl<P: CryptoProvider> Messenger<P> {
         step.roster_changed = true;
         self.say_accepted(peer, step);
     }
-
-    /// Queues the word that they are accepted. Again each time: one that waits may have reached them before they forgot us, and
-    /// would count as a repetition.
-    fn say_accepted(&mut self, peer: NodeId, step: &mut Step) {
-        let (account, name) = (self.account, self.name.clone());
-        let id = self.random_id();
-        let thread = self.thread_mut(peer);
-        if thread.outbox.has_room(name.len()) {
-            thread.compose(account, id, Body::Accepted { name }, step);
-        }
-    }
 }
 
 impl<S: CryptoSession> Thread<S> {
@@ -248,7 +240,7 @@ impl<S: CryptoSession> Thread<S> {
     }
 
     /// Takes a session of our own into use: its start goes first.
-    fn begin(&mut self, session: S, welcome: Vec<u8>, name: &str, step: &mut Step) {
+    fn begin(&mut self, session: S, welcome: Vec<u8>, name: Option<&str>, step: &mut Step) {
         let conversation = self.conversation_mut();
         let created = step.now.unix.max(UnixMillis(conversation.started.0.saturating_add(1)));
         conversation.started = created;
@@ -268,12 +260,18 @@ impl<S: CryptoSession> Thread<S> {
             session: row.session,
             device,
             created,
-            name: name.to_owned(),
+            name: name.unwrap_or_default().to_owned(),
             invitation: self.contact.as_ref().and_then(|contact| contact.invitation.clone()),
             welcome: serde_bytes::ByteBuf::from(welcome),
         };
         self.take_into_use(account, row, session, step);
         self.outbox.push_control(start, step.now.unix);
+        // A start that crosses with one of theirs is not looked into: only a request tells the name for sure.
+        if self.standing() == Some(Standing::Requested)
+            && let Some(name) = name
+        {
+            self.note_told(name);
+        }
     }
 
     /// Seals in this session from now on. Its first refresh is due at once: a key package may serve more than once.
@@ -286,27 +284,5 @@ impl<S: CryptoSession> Thread<S> {
         let conversation = self.conversation_mut();
         conversation.since_refresh = limits::REFRESH_AFTER_MESSAGES;
         conversation.refreshed = step.now.unix;
-    }
-}
-
-/// A name as others gave it, fit to be shown: without control characters and invisible direction marks.
-pub(super) fn clean_name(name: &str) -> Option<String> {
-    let visible = |c: &char| {
-        !c.is_control()
-            && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let cleaned: String = name.chars().filter(visible).collect();
-    let cleaned = cleaned.trim();
-    (!cleaned.is_empty()).then(|| cleaned.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_lose_what_cannot_be_seen() {
-        assert_eq!(clean_name("  Alice\u{202e}ecila\n "), Some("Aliceecila".to_owned()));
-        assert_eq!(clean_name("\u{200f}\t "), None);
     }
 }

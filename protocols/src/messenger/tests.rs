@@ -33,6 +33,7 @@ mod files;
 mod golden;
 mod hostile;
 mod mailboxes;
+mod names;
 mod pins;
 mod repair_by_mail;
 mod restart;

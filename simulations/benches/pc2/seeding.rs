@@ -99,6 +99,8 @@ pub(crate) fn history(data: &Path, count: u64) {
         given: 0,
         given_pins: Vec::new(),
         passes_as_of: Hlc::default(),
+        told: None,
+        name_as_of: Hlc::default(),
     };
     let contact = Change::Messenger(rows::Change::PutContact(contact));
     let messages = (1..=count).map(|n| {

@@ -4,7 +4,7 @@ export const words = {
   sections: 'Sections',
   you: 'You',
   name: 'Your name',
-  nameHint: 'People see it when you ask them, or accept them. Who knows you already keeps the name they were told.',
+  nameHint: 'People see it when you ask or accept them. When you change it, your contacts are told; a name that they gave you themselves stays.',
   save: 'Save',
   saved: 'Name saved',
   identity: 'Identity',

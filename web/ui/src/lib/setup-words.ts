@@ -32,7 +32,7 @@ export const words = {
   name: {
     title: 'What should people call you?',
     label: 'Your name',
-    hint: 'People see it when you ask them, or accept them. You can change it for those who come later.',
+    hint: 'People see it when you ask them, or accept them. You can change it later, and they are told.',
     level: 'What your PC2 does for others',
     levelHint: 'PC2 has no company behind it: nodes help each other. What passes through yours is encrypted, and you can change this at any time.',
     levels: [
