@@ -3,11 +3,11 @@
 //! Precedence: defaults < `config.toml` in the data directory < environment < flags. Everything works without a file.
 //! Secrets never stand in it. `pc2 config show` prints what is in effect.
 
-use crate::cli::UpArgs;
+use crate::{chain_nodes, cli::UpArgs};
 use pc2_protocols::{level::LevelChoice, net::RelayShare, relay::Shares};
 use pc2_web::dto::StartSettings;
 use serde::{Deserialize, Serialize};
-use std::{fs, io, net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, fs, io, net::SocketAddr, path::Path};
 
 /// What can be configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,10 @@ pub(crate) struct Config {
     pub(crate) web: String,
     /// Host names under which the page may be opened besides loopback, e.g. `["pc2.lan"]`. Default none.
     pub(crate) web_names: Vec<String>,
+    /// By the number of a chain, a node of it that is asked over JSON-RPC about contract wallets (EIP-1271), e.g. `1 = "https://rpc.example.org"`. What
+    /// it answers decides who signs in with such a wallet: name one that you trust. Default none, and such wallets cannot sign in.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) wallet_chains: BTreeMap<String, String>,
     /// Where other nodes reach this one, as multiaddresses. Default TCP and QUIC on port 4201, IPv4 and IPv6.
     pub(crate) listen: Vec<String>,
     /// Nodes to join the network through, as multiaddresses ending in `/p2p/…`. None is needed in a local network. Default none.
@@ -95,6 +99,7 @@ impl Default for Config {
         Self {
             web: "127.0.0.1:4200".to_owned(),
             web_names: Vec::new(),
+            wallet_chains: BTreeMap::new(),
             listen: [
                 "/ip4/0.0.0.0/tcp/4201",
                 "/ip4/0.0.0.0/udp/4201/quic-v1",
@@ -138,6 +143,8 @@ pub(crate) struct ValidConfig {
     pub(crate) level: Option<LevelChoice>,
     /// What it lends, if it is said.
     pub(crate) shares: Option<Shares>,
+    /// Who is asked about contract wallets, by the number of the chain.
+    pub(crate) chains: BTreeMap<u64, String>,
     /// The rest, checked.
     pub(crate) config: Config,
 }
@@ -150,6 +157,11 @@ impl ValidConfig {
             config_file: file.display().to_string(),
             web: self.web.to_string(),
             web_names: config.web_names.clone(),
+            wallet_chains: self
+                .chains
+                .iter()
+                .map(|(chain, url)| format!("{chain}: {}", chain_nodes::shown(url)))
+                .collect(),
             listen: config.listen.clone(),
             bootstrap: config.bootstrap.clone(),
             mdns: config.mdns,
@@ -234,8 +246,18 @@ impl Config {
         let level = level.transpose().unwrap_or_default();
         let shares = self.shares.shares();
         problems.extend(shares.iter().flat_map(Shares::problems).map(|problem| format!("shares: {problem}")));
+        let mut chains = BTreeMap::new();
+        for (chain, url) in &self.wallet_chains {
+            match (chain.parse::<u64>(), chain_nodes::problem(url)) {
+                (Ok(chain), None) => drop(chains.insert(chain, url.clone())),
+                (Err(_), _) => {
+                    problems.push(format!("wallet_chains \"{chain}\": chains are numbers, 1 is Ethereum"))
+                }
+                (_, Some(problem)) => problems.push(format!("wallet_chains {chain}: {problem}")),
+            }
+        }
         match web {
-            Ok(web) if problems.is_empty() => Ok(ValidConfig { web, level, shares, config: self }),
+            Ok(web) if problems.is_empty() => Ok(ValidConfig { web, level, shares, chains, config: self }),
             _ => Err(ConfigError::Invalid(problems)),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Here: which command goes where. Not here: what a command does (`commands`, `run`, `init`, `demo`, `doctor`).
 
+mod chain_nodes;
 mod cli;
 mod client;
 mod commands;

@@ -4,6 +4,7 @@
 //! ends as the tree says, 15 seconds at most; a second Ctrl-C ends it at once, which costs nothing that was acknowledged.
 
 use crate::{
+    chain_nodes,
     cli::{InitArgs, UpArgs},
     client::ApiFile,
     config::{Config, ValidConfig},
@@ -75,6 +76,7 @@ fn once(
         api_token: token.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keeper: Arc::<Keeping>::clone(&keeping),
+        chains: Arc::new(chain_nodes::Named::new(config.chains.clone())),
         carried: keeping.carried(),
         settings: config.told(&home.config()),
     };

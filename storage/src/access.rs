@@ -115,6 +115,12 @@ pub enum SecurityEvent {
     KeyRemoved(String),
     /// This many sessions were ended.
     SessionsEnded(u64),
+    /// The recovery phrase was shown, this many times.
+    PhraseShown(u64),
+    /// The identity file was sealed with a passphrase, new or another.
+    PassphraseSet,
+    /// It needs no passphrase any more.
+    PassphraseRemoved,
 }
 
 /// Everything the web starts from, of all accounts.

@@ -9,6 +9,7 @@
 use crate::{
     answer, assets,
     auth::Auth,
+    chains::ChainNodes,
     dto,
     guard::{Guard, Target},
     keeper::Keeper,
@@ -46,6 +47,9 @@ const MAX_UPLOADS: usize = 8;
 /// Files that are sent to browsers at once, at most: a page full of pictures, and some downloads.
 const MAX_DOWNLOADS: usize = 32;
 
+/// Questions about contract wallets on their way at once, at most; further ones wait for their turn.
+const MAX_CHAIN_QUESTIONS: usize = 2;
+
 /// A link that signs the owner in once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginLink {
@@ -61,6 +65,10 @@ pub(crate) struct App {
     pub(crate) version: String,
     /// The identity file, the phrase and the setup.
     pub(crate) keeper: Arc<dyn Keeper>,
+    /// Who is asked about contract wallets.
+    pub(crate) chains: Arc<dyn ChainNodes>,
+    /// One permit for each such question on its way: a stranger's sign-in must not make many of them.
+    pub(crate) chain_questions: Semaphore,
     /// What the node was started with.
     pub(crate) settings: dto::StartSettings,
     /// One permit for each key that is derived from a passphrase: it takes 64 MiB.
@@ -102,6 +110,8 @@ impl App {
             changing: sync::Mutex::new(()),
             version: config.version,
             keeper: config.keeper,
+            chains: config.chains,
+            chain_questions: Semaphore::new(MAX_CHAIN_QUESTIONS),
             settings: config.settings,
             derivations: Semaphore::new(1),
             closing: watch::Sender::new(false),

@@ -162,6 +162,18 @@ impl Kept {
         self.note(now, None, SecurityEvent::LinkUsed);
     }
 
+    /// Whether [`Kept::begin_by_wallet`] would take this wallet, once it has signed.
+    pub(crate) fn may_begin(&self, address: Address, before: &Caller, now: UnixMillis) -> bool {
+        self.wallets.contains_key(&address) || self.becomes_owner(before, now)
+    }
+
+    /// The next wallet to sign in becomes the owner's: who asks is signed in by a link, and no wallet is theirs yet.
+    fn becomes_owner(&self, before: &Caller, now: UnixMillis) -> bool {
+        matches!(before, Caller::Browser { role: Role::Owner, wallet: None, .. })
+            && self.still(before, now)
+            && !self.wallets.values().any(|row| row.role == WebRole::Owner)
+    }
+
     /// Begins a session of a wallet that has signed. The first one to sign while the owner is signed in by a link (`before`) becomes the owner's.
     ///
     /// # Errors
@@ -174,10 +186,7 @@ impl Kept {
         label: &str,
         now: UnixMillis,
     ) -> Result<(), KeptError> {
-        let by_link = matches!(before, Caller::Browser { role: Role::Owner, wallet: None, .. })
-            && self.still(before, now);
-        let owned = self.wallets.values().any(|row| row.role == WebRole::Owner);
-        if by_link && !owned {
+        if self.becomes_owner(before, now) {
             let label = self.wallets.get(&address).map_or_else(String::new, |row| row.label.clone());
             self.put_wallet(address, Role::Owner, label, None, now)?;
         } else if !self.wallets.contains_key(&address) {

@@ -6,12 +6,13 @@
 //! | question | file |
 //! |---|---|
 //! | may this request be here at all? | `guard` |
-//! | who asks? | `auth`, `kept`, `sign_in`, `wallet`, `secret` |
+//! | who asks? | `auth`, `kept`, `sign_in`, `wallet`, `chains`, `secret` |
 //! | may they? | `roles` |
 //! | what can be asked? | `routes`, described by `openapi` |
 //! | how do the answers look? | `dto`, `convert`, `answer`, `problem` |
 //! | who answers? | `api`, `events`, `doctor`, `assets` |
 //! | who keeps the identity file and the phrase? | `keeper`: the program that put the node together |
+//! | who asks the chain of a contract wallet? | `chains`: the same |
 //!
 //! Not here: what the answers are. Every decision about messages, contacts and records is made behind the handle.
 
@@ -20,6 +21,7 @@ mod api;
 mod app;
 mod assets;
 mod auth;
+mod chains;
 mod convert;
 mod doctor;
 pub mod dto;
@@ -38,6 +40,7 @@ mod sign_in;
 mod wallet;
 
 pub use app::LoginLink;
+pub use chains::{ChainError, ChainNodes, NoChains};
 pub use keeper::{ASKED_WORDS, CarriedSession, Keeper, KeeperError, SetupState, draw_asks};
 pub use secret::NoRandomness;
 pub use server::{StartError, WebConfig, WebServer, serve};

@@ -12,6 +12,7 @@ use pc2_protocols::{
     messenger::{self, invitation::InvitationError},
     relay,
 };
+use std::fmt;
 use warp::{
     http::{HeaderValue, StatusCode, header},
     reply::Response,
@@ -173,6 +174,16 @@ impl Problem {
     pub(crate) fn other_wallet() -> Self {
         let message = "another wallet signed this than the one that was asked";
         Self::new(StatusCode::FORBIDDEN, "other_wallet", message)
+    }
+
+    pub(crate) fn contract_refuses(chain: u64) -> Self {
+        let message =
+            format!("no contract at that address on chain {chain} takes this signature for its own");
+        Self::new(StatusCode::FORBIDDEN, "contract_refuses", message)
+    }
+
+    pub(crate) fn chain_unreachable(error: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "chain_unreachable", error)
     }
 
     pub(crate) fn link_not_good() -> Self {

@@ -5,6 +5,7 @@
 
 use crate::{
     app::{App, LoginLink, requests},
+    chains::ChainNodes,
     dto,
     keeper::{CarriedSession, Keeper},
     kept::Kept,
@@ -57,6 +58,8 @@ pub struct WebConfig {
     pub version: String,
     /// Who keeps the identity file, the phrase and the setup.
     pub keeper: Arc<dyn Keeper>,
+    /// Who is asked about contract wallets.
+    pub chains: Arc<dyn ChainNodes>,
     /// What the node was started with, to be shown.
     pub settings: dto::StartSettings,
     /// A browser that was signed in before another identity took this place: it stays so.

@@ -52,6 +52,8 @@ pub(crate) struct Asked {
     pub(crate) text: String,
     /// Until when.
     pub(crate) expires: UnixMillis,
+    /// The chain that is named in it.
+    pub(crate) chain: u64,
     host: String,
 }
 
@@ -73,7 +75,7 @@ impl Nonces {
         let nonce = Secret::draw()?;
         let expires = now.after(NONCE_LIFETIME);
         let text = text(&wish, did, &nonce.text(), now, expires);
-        let asked = Asked { address: wish.address, text, expires, host: wish.host };
+        let asked = Asked { address: wish.address, text, expires, chain: wish.chain, host: wish.host };
         self.0.retain(|_, asked| asked.is_good(now));
         if self.0.len() >= MAX_NONCES {
             let oldest = self.0.iter().min_by_key(|(_, asked)| asked.expires).map(|(hash, _)| *hash);

@@ -4,8 +4,7 @@
 //! and the key the address. Of the two signatures that fit a text, only the one with the lower half of `s` is taken (EIP-2), so that nobody can
 //! make a second one out of one they saw. Addresses are compared as bytes; how they are written (EIP-55) is for people.
 //!
-//! Not here: what is signed ([`crate::sign_in`]), and whether that wallet may do anything ([`crate::kept`]). Contracts that sign
-//! (EIP-1271) can only be asked over a node of their chain, which PC2 does not have: they are refused in words.
+//! Not here: what is signed ([`crate::sign_in`]), whether that wallet may do anything ([`crate::kept`]), and contracts that sign ([`crate::chains`]).
 
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use pc2_actors::api::WalletAddress;
@@ -27,7 +26,7 @@ pub(crate) enum SignatureError {
     Malformed,
     /// Not as long as those of keys are.
     #[error(
-        "this is the signature of a contract wallet; this node cannot ask its chain about it, so sign in with an ordinary wallet or by a one-time link"
+        "this is the signature of a contract wallet; this node has nobody to ask about it, so sign in with an ordinary wallet or by a one-time link, or name a node of its chain under wallet_chains in config.toml"
     )]
     Contract,
     /// The upper half of `s`.
@@ -72,14 +71,8 @@ impl fmt::Display for Address {
 /// # Errors
 /// [`SignatureError`].
 pub(crate) fn signer(text: &str, signature: &str) -> Result<Address, SignatureError> {
-    let digits = signature.strip_prefix("0x").ok_or(SignatureError::Malformed)?;
-    if digits.is_empty()
-        || !digits.len().is_multiple_of(2)
-        || !digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        return Err(SignatureError::Malformed);
-    }
-    let bytes = unhex::<SIGNATURE_BYTES>(digits).ok_or(SignatureError::Contract)?;
+    let bytes = bytes_of(signature, usize::MAX)?;
+    let bytes = <[u8; SIGNATURE_BYTES]>::try_from(bytes).map_err(|_| SignatureError::Contract)?;
     let (numbers, last) = bytes.split_at(SIGNATURE_BYTES - 1);
     let which = match last {
         [0 | 27] => 0,
@@ -95,8 +88,20 @@ pub(crate) fn signer(text: &str, signature: &str) -> Result<Address, SignatureEr
     key.ok().as_ref().and_then(Address::of).ok_or(SignatureError::Malformed)
 }
 
+/// The bytes of a signature: `0x` and an even number of hexadecimal digits, of no more than `most` bytes.
+///
+/// # Errors
+/// [`SignatureError::Malformed`].
+pub(crate) fn bytes_of(signature: &str, most: usize) -> Result<Vec<u8>, SignatureError> {
+    let digits = signature.strip_prefix("0x").ok_or(SignatureError::Malformed)?.as_bytes();
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || digits.len() / 2 > most {
+        return Err(SignatureError::Malformed);
+    }
+    digits.chunks_exact(2).map(byte).collect::<Option<_>>().ok_or(SignatureError::Malformed)
+}
+
 /// What a wallet signs when it is asked to sign a text: EIP-191, version `E`.
-fn signed_hash(text: &str) -> [u8; 32] {
+pub(crate) fn signed_hash(text: &str) -> [u8; 32] {
     let mut hash = Keccak256::new();
     hash.update(format!("\x19Ethereum Signed Message:\n{}", text.len()));
     hash.update(text);
@@ -110,11 +115,16 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
         return None;
     }
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
-        *byte = u8::try_from(digit(0)? << 4 | digit(1)?).ok()?;
+    for (to, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *to = byte(pair)?;
     }
     Some(bytes)
+}
+
+/// Two hexadecimal digits.
+fn byte(pair: &[u8]) -> Option<u8> {
+    let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
+    u8::try_from(digit(0)? << 4 | digit(1)?).ok()
 }
 
 /// A wallet for tests, beside the independent one that the browser test brings.

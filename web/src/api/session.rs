@@ -3,13 +3,15 @@
 use crate::{
     answer,
     app::App,
+    chains::{self, ContractError},
     convert::access,
     dto,
+    kept::KeptError,
     problem::Problem,
     request::Call,
     roles::Caller,
     secret::Secret,
-    sign_in::Wish,
+    sign_in::{Asked, Wish},
     wallet::{self, Address},
 };
 use std::sync::Arc;
@@ -91,13 +93,38 @@ async fn by_wallet(
     let now = app.now();
     // Used up before it is looked at: of many who bring it at once, one is looked at.
     let asked = app.auth().nonces.take(&nonce, &host, now).ok_or_else(Problem::nonce_not_good)?;
-    if wallet::signer(&asked.text, &signature)? != asked.address {
-        return Err(Problem::other_wallet());
+    match wallet::signer(&asked.text, &signature) {
+        Ok(signer) if signer == asked.address => {}
+        // A contract may have any kind of signature, also one that looks like a key's.
+        Ok(_) | Err(_) if app.chains.knows(asked.chain) => {
+            if !app.auth().kept().may_begin(asked.address, &before, now) {
+                return Err(KeptError::NotAdded.into());
+            }
+            by_contract(app, &asked, signature).await?;
+        }
+        Ok(_) => return Err(Problem::other_wallet()),
+        Err(error) => return Err(error.into()),
     }
     let secret = draw()?;
     let begun = secret.clone();
     app.change(move |kept| kept.begin_by_wallet(&begun, asked.address, &before, &label, now)).await?;
     Ok(secret)
+}
+
+/// Asks the contract at the address of a wallet whether it takes a signature.
+async fn by_contract(app: &Arc<App>, asked: &Asked, signature: String) -> Result<(), Problem> {
+    let permit = app.chain_questions.acquire().await.map_err(|error| Problem::internal(&error))?;
+    let (chains, chain, address) = (Arc::clone(&app.chains), asked.chain, asked.address);
+    let hash = wallet::signed_hash(&asked.text);
+    let question = move || chains::accepts(&*chains, chain, address, hash, &signature);
+    let answer = tokio::task::spawn_blocking(question).await;
+    drop(permit);
+    match answer.map_err(|error| Problem::internal(&error))? {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Problem::contract_refuses(chain)),
+        Err(ContractError::Signature(error)) => Err(error.into()),
+        Err(ContractError::Chain(error)) => Err(Problem::chain_unreachable(error)),
+    }
 }
 
 /// `GET /auth/session`.

@@ -64,6 +64,13 @@ pub(crate) async fn phrase(app: &Arc<App>, call: Call) -> Result<Response, Probl
     let proof: Proof = call.optional_json()?;
     proved(app, call.from, proof).await?;
     let phrase = app.keeper.phrase().ok_or_else(Problem::phrase_not_kept)?;
+    // Written down first: nobody sees it without a trace.
+    let now = app.now();
+    app.change_by(call.caller, move |kept, by| {
+        kept.phrase_shown(by, now);
+        Ok(())
+    })
+    .await?;
     tracing::info!("the recovery phrase was shown to the owner");
     let words = phrase.words().map(str::to_owned).collect();
     Ok(answer::json(StatusCode::OK, &dto::PhraseWords { words }))
@@ -96,7 +103,14 @@ pub(crate) async fn set_passphrase(app: &Arc<App>, call: Call) -> Result<Respons
     }
     proved(app, call.from, proof).await?;
     derived(app, move |keeper| keeper.seal(passphrase.as_ref().map(Hidden::show))).await?;
-    tracing::info!(sealed = app.keeper.sealed(), "the passphrase of the identity file was changed");
+    let (sealed, now) = (app.keeper.sealed(), app.now());
+    let noted = app.change(move |kept| {
+        kept.passphrase_changed(sealed, &call.caller, now);
+        Ok(())
+    });
+    // It is changed, whether that can be noted or not; why not is in the log.
+    drop(noted.await);
+    tracing::info!(sealed, "the passphrase of the identity file was changed");
     told(app).await
 }
 

@@ -100,6 +100,12 @@ pub(crate) fn entry(row: &SecurityRow) -> dto::SecurityEntry {
             count = Some(*number);
             What::SessionsEnded
         }
+        E::PhraseShown(times) => {
+            count = Some(*times);
+            What::PhraseShown
+        }
+        E::PassphraseSet => What::PassphraseSet,
+        E::PassphraseRemoved => What::PassphraseRemoved,
     };
     dto::SecurityEntry {
         number: row.number,

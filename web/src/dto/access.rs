@@ -116,7 +116,7 @@ out! {
         pub role: Option<Role>,
         /// The name of the key it was about.
         pub label: Option<String>,
-        /// How many sign-ins or sessions.
+        /// How many sign-ins, sessions, or looks at the phrase.
         pub count: Option<u64>,
     }
 
@@ -141,6 +141,12 @@ out! {
         KeyRemoved,
         /// Sessions were ended.
         SessionsEnded,
+        /// The recovery phrase was shown.
+        PhraseShown,
+        /// The identity file was sealed with a passphrase, new or another.
+        PassphraseSet,
+        /// The identity file needs no passphrase any more.
+        PassphraseRemoved,
     }
 }
 

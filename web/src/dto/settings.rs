@@ -41,6 +41,8 @@ out! {
         pub web: String,
         /// Names of the page besides the loopback ones.
         pub web_names: Vec<String>,
+        /// Chains whose contract wallets can sign in, each with the host that is asked.
+        pub wallet_chains: Vec<String>,
         /// Where other nodes reach this one.
         pub listen: Vec<String>,
         /// Nodes that it joins the network by.

@@ -3,7 +3,7 @@
 //! It is there for the owner who asks who was here. So what others can do again and again is counted in one entry, and pushes nothing out.
 
 use super::Kept;
-use crate::wallet::Address;
+use crate::{roles::Caller, wallet::Address};
 use pc2_actors::api::{AccessChange, SecurityEvent, SecurityRow};
 use pc2_protocols::time::UnixMillis;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(super) const MAX_LOG: usize = 1_000;
 
 /// What can be done again and again without the owner is one entry with its number when it was done within this time before: sign-ins
-/// of one wallet, refusals, ends of one's own sessions. So nobody pushes out what matters.
+/// of one wallet, refusals, ends of one's own sessions, looks at the recovery phrase. So nobody pushes out what matters.
 const COUNTED_TOGETHER: Duration = Duration::from_secs(3_600);
 
 impl Kept {
@@ -24,6 +24,17 @@ impl Kept {
     /// So many sign-ins were refused.
     pub(crate) fn refused(&mut self, times: u64, now: UnixMillis) {
         self.note(now, None, SecurityEvent::Refused(times));
+    }
+
+    /// The recovery phrase is about to be shown.
+    pub(crate) fn phrase_shown(&mut self, by: &Caller, now: UnixMillis) {
+        self.note(now, by.wallet(), SecurityEvent::PhraseShown(1));
+    }
+
+    /// The identity file has another passphrase, or none.
+    pub(crate) fn passphrase_changed(&mut self, sealed: bool, by: &Caller, now: UnixMillis) {
+        let event = if sealed { SecurityEvent::PassphraseSet } else { SecurityEvent::PassphraseRemoved };
+        self.note(now, by.wallet(), event);
     }
 
     pub(super) fn note(&mut self, at: UnixMillis, by: Option<Address>, event: SecurityEvent) {
@@ -52,7 +63,8 @@ const fn adds_up(earlier: &mut SecurityEvent, event: &SecurityEvent) -> bool {
     match (earlier, event) {
         (E::Refused(sum), E::Refused(more))
         | (E::WalletUsed(sum), E::WalletUsed(more))
-        | (E::SessionsEnded(sum), E::SessionsEnded(more)) => {
+        | (E::SessionsEnded(sum), E::SessionsEnded(more))
+        | (E::PhraseShown(sum), E::PhraseShown(more)) => {
             *sum = sum.saturating_add(*more);
             true
         }

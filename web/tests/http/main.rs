@@ -2,6 +2,7 @@
 
 mod accounts;
 mod amend;
+mod contracts;
 mod files;
 mod keeper;
 mod search;

@@ -85,7 +85,22 @@ fn afterwards_the_phrase_is_shown_only_to_who_proves_anew_to_be_the_owner() {
     let link = site.server().login_link().expect("randomness").url;
     assert_eq!(show(json!({ "link": link })).status, 200);
     assert_eq!(show(json!({ "link": link })).code(), "not_proved", "it is used up");
-    assert_eq!(ask("GET", "/api/security-log", Value::Null).json()["items"][0]["what"], "refused");
+    let log = || {
+        let items = ask("GET", "/api/security-log", Value::Null).json()["items"].clone();
+        let lines: Vec<(Value, Value)> = items
+            .as_array()
+            .expect("entries")
+            .iter()
+            .map(|entry| (entry["what"].clone(), entry["count"].clone()))
+            .collect();
+        lines
+    };
+    let latest = [
+        (json!("phrase_shown"), json!(2)),
+        (json!("refused"), json!(3)),
+        (json!("passphrase_set"), Value::Null),
+    ];
+    assert_eq!(log()[..3], latest);
 
     let change = |proof: Value, to: Value| {
         ask("PUT", "/api/identity/passphrase", json!({ "passphrase": to, "proof": proof }))
@@ -94,6 +109,7 @@ fn afterwards_the_phrase_is_shown_only_to_who_proves_anew_to_be_the_owner() {
     assert_eq!(change(json!({ "passphrase": "wrong" }), Value::Null).code(), "not_proved");
     let open = change(json!({ "passphrase": "correct horse" }), Value::Null);
     assert_eq!(open.json()["sealed"], false);
+    assert_eq!(log()[0].0, "passphrase_removed");
     // A passphrase that seals nothing proves nothing.
     assert_eq!(show(json!({ "passphrase": "" })).code(), "prove_first");
 }

@@ -1,6 +1,6 @@
 //! A real node with its web server, and a client that says exactly what a test wants to say.
 
-use crate::keeper::TestKeeper;
+use crate::{contracts::TestChain, keeper::TestKeeper};
 use pc2_actors::{NodeConfig, Running};
 use pc2_protocols::{
     crypto::{keys::IdentityKeys, phrase::Phrase},
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Site {
     pub(crate) keeper: Arc<TestKeeper>,
+    pub(crate) chain: Arc<TestChain>,
     running: Option<Running>,
     server: Option<WebServer>,
     pub(crate) address: SocketAddr,
@@ -73,8 +74,9 @@ impl Site {
         config.upnp = false;
         let running = pc2_actors::start(&config).expect("a node");
         let keeper = Arc::new(keeper);
-        let server = listen(&running, 0, &keeper).expect("a server");
-        Self { keeper, address: server.address(), running: Some(running), server: Some(server), data }
+        let chain = Arc::default();
+        let server = listen(&running, 0, &keeper, &chain).expect("a server");
+        Self { keeper, chain, address: server.address(), running: Some(running), server: Some(server), data }
     }
 
     pub(crate) fn server(&self) -> &WebServer {
@@ -99,15 +101,16 @@ impl Site {
 
     /// A second server for the same node.
     pub(crate) fn another(&self, port: u16) -> Result<WebServer, pc2_web::StartError> {
-        listen(self.running.as_ref().expect("it runs"), port, &self.keeper)
+        listen(self.running.as_ref().expect("it runs"), port, &self.keeper, &self.chain)
     }
 
     /// Stops the server, and starts another in its place.
     pub(crate) fn restart_server(&mut self) {
         let running = self.running.as_ref().expect("it runs");
         running.io().block_on(self.server.take().expect("it runs").shutdown());
-        self.server =
-            Some(listen(running, self.address.port(), &self.keeper).expect("the port is free again"));
+        self.server = Some(
+            listen(running, self.address.port(), &self.keeper, &self.chain).expect("the port is free again"),
+        );
     }
 
     /// A request as our own page sends it, with more headers.
@@ -213,18 +216,25 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
-fn listen(running: &Running, port: u16, keeper: &Arc<TestKeeper>) -> Result<WebServer, pc2_web::StartError> {
+fn listen(
+    running: &Running,
+    port: u16,
+    keeper: &Arc<TestKeeper>,
+    chain: &Arc<TestChain>,
+) -> Result<WebServer, pc2_web::StartError> {
     let config = WebConfig {
         bind: SocketAddr::from(([127, 0, 0, 1], port)),
         names: vec!["pc2.example.org".to_owned()],
         api_token: TOKEN.to_owned(),
         version: "1.2.3".to_owned(),
         keeper: Arc::<TestKeeper>::clone(keeper),
+        chains: Arc::<TestChain>::clone(chain),
         carried: None,
         settings: StartSettings {
             config_file: "/nowhere/config.toml".to_owned(),
             web: "127.0.0.1:0".to_owned(),
             web_names: vec!["pc2.example.org".to_owned()],
+            wallet_chains: Vec::new(),
             listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
             bootstrap: Vec::new(),
             mdns: false,

@@ -702,7 +702,7 @@ export type SecurityEntry = {
   at: number
   /** Which wallet did it; `null` for the owner by a link or at the command line, or somebody unknown. */
   by: string | null
-  /** How many sign-ins or sessions. */
+  /** How many sign-ins, sessions, or looks at the phrase. */
   count: number | null
   /** The name of the key it was about. */
   label: string | null
@@ -723,7 +723,7 @@ export type SecurityLog = {
 }
 
 /** What can happen at the doors. */
-export type SecurityWhat = 'link_used' | 'wallet_used' | 'refused' | 'wallet_added' | 'wallet_changed' | 'wallet_removed' | 'key_added' | 'key_removed' | 'sessions_ended'
+export type SecurityWhat = 'link_used' | 'wallet_used' | 'refused' | 'wallet_added' | 'wallet_changed' | 'wallet_removed' | 'key_added' | 'key_removed' | 'sessions_ended' | 'phrase_shown' | 'passphrase_set' | 'passphrase_removed'
 
 /** A message to be sent. */
 export type SendMessage = {
@@ -943,6 +943,8 @@ export type StartSettings = {
   shares: boolean
   /** It asks the router to pass its port on. */
   upnp: boolean
+  /** Chains whose contract wallets can sign in, each with the host that is asked. */
+  wallet_chains: string[]
   /** Where the page listens. */
   web: string
   /** Names of the page besides the loopback ones. */

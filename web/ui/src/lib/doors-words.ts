@@ -70,6 +70,9 @@ const happened: Record<SecurityWhat, (entry: SecurityEntry) => string> = {
   key_added: ({ label }) => `Key “${label}” made`,
   key_removed: ({ label }) => `Key “${label}” removed`,
   sessions_ended: ({ count }) => (count === 1 ? 'A browser was signed out' : `${count} browsers were signed out`),
+  phrase_shown: ({ count }) => (count === 1 ? 'The recovery phrase was shown' : `The recovery phrase was shown ${count} times`),
+  passphrase_set: () => 'A new passphrase protects your identity',
+  passphrase_removed: () => 'Your identity needs no passphrase any more',
 }
 
 /** One entry of the log, in a line. */

@@ -91,6 +91,7 @@ export const words = {
       upnp: ['Asks the router to open its port', 'upnp'],
       web: ['Address of this page', 'web'],
       web_names: ['Further names of this page', 'web_names'],
+      wallet_chains: ['Chains whose contract wallets can sign in', 'wallet_chains'],
       log: ['What is logged', 'log'],
     } as Record<string, [string, string]>,
     none: 'None',
