@@ -12,5 +12,5 @@ export const words = {
   licence: 'Licence',
   own: 'PC2 is free software: MIT or Apache-2.0, as you like.',
   page: 'What others wrote of this page, with their licences',
-  rest: 'The program is made from crates that Cargo.lock in its source names, each under a licence that deny.toml there allows.',
+  program: 'What others wrote of the program, with their licences',
 }
