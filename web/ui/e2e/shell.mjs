@@ -178,6 +178,67 @@ test('Around the windows', { timeout: 300_000 }, async (t) => {
       alice.away = bob.away = false
     })
 
+    await t.test('who wants it is told on the desktop: no more than allowed, once, and no longer than it is news', async () => {
+      // Else she reads there what is told here.
+      await close(alice, 'Chat')
+      const context = await browser.newContext({ permissions: ['notifications'] })
+      const own = await context.newPage()
+      await signIn({ page: own }, atAlices)
+      await own.evaluate(() => navigator.serviceWorker.ready)
+      const shown = () =>
+        own.evaluate(async () => {
+          const list = await (await navigator.serviceWorker.ready).getNotifications()
+          return list.map(({ title, body }) => [title, body].filter(Boolean).join(' | '))
+        })
+      const becomes = async (wanted) => {
+        const until = Date.now() + SOON
+        let now = await shown()
+        while (JSON.stringify(now) !== JSON.stringify(wanted) && Date.now() < until) {
+          await new Promise((done) => setTimeout(done, 100))
+          now = await shown()
+        }
+        assert.deepEqual(now, wanted)
+      }
+      await own.goto(`${atAlices.origin}/#/settings/browser`)
+      const wanted = own.getByRole('checkbox', { name: 'Tell me on the desktop' })
+      await wanted.check()
+      await own.getByRole('radio', { name: /^Only who/, checked: true }).waitFor()
+      await inspect({ page: own, name: 'Alice' }, 'notifications')
+      // Somebody looks: nothing is told.
+      await own.bringToFront()
+      await say(bob, 'Alice', 'the tide turns')
+      await own.getByRole('button', { name: /new notice/ }).waitFor({ timeout: SOON })
+      await becomes([])
+      // A tab that is new has the focus; who chooses something in ours has it there again.
+      const elsewhere = async () => {
+        await own.bringToFront()
+        const other = await context.newPage()
+        await other.goto('about:blank')
+        await other.bringToFront()
+      }
+      await elsewhere()
+      await say(bob, 'Alice', 'at noon')
+      await becomes(['2 messages from Bob'])
+      await own.getByRole('radio', { name: /^Who, and what/ }).check()
+      await elsewhere()
+      await say(bob, 'Alice', 'come quickly')
+      await becomes(['3 messages from Bob | come quickly'])
+      await own.getByRole('radio', { name: /^Only that/ }).check()
+      await elsewhere()
+      await say(bob, 'Alice', 'now')
+      await becomes(['New messages'])
+      // Read elsewhere: it is no news any more.
+      await open(alice, 'Chat')
+      await row(alice, 'Bob').click()
+      await hears(alice, 'Bob', 'now')
+      await becomes([])
+      await close(alice, 'Chat')
+      await wanted.uncheck()
+      await own.reload()
+      assert.equal(await wanted.isChecked(), false)
+      await context.close()
+    })
+
     await t.test('a newer page is offered, not forced', async () => {
       await page.route(`${atAlices.origin}/`, (route) => (route.request().method() === 'HEAD' ? route.fulfill({ headers: { etag: 'W/"another"' } }) : route.continue()))
       alice.away = true
@@ -213,13 +274,16 @@ test('Around the windows', { timeout: 300_000 }, async (t) => {
       await page.getByText(version, { exact: true }).waitFor()
       await page.getByText(node_id, { exact: true }).waitFor()
       await inspect(alice, 'about')
-      const answer = await page.evaluate(async () => {
-        const answer = await fetch(document.querySelector('a[href="/licences.txt"]').href)
-        return { type: answer.headers.get('content-type'), text: await answer.text() }
-      })
-      assert.match(answer.type, /^text\/plain/)
-      for (const name of ['svelte', '@lucide/svelte', 'uqr']) assert.match(answer.text, new RegExp(`^${name} \\d`, 'm'))
-      assert.match(answer.text, /THE SOFTWARE IS PROVIDED "AS IS"/)
+      const lists = { '/licences.txt': ['svelte', '@lucide/svelte', 'qr'], '/licences-program.txt': ['actix', 'libp2p', 'sled', 'warp', 'openmls'] }
+      for (const [href, names] of Object.entries(lists)) {
+        const answer = await page.evaluate(async (href) => {
+          const answer = await fetch(document.querySelector(`a[href="${href}"]`).href)
+          return { type: answer.headers.get('content-type'), text: await answer.text() }
+        }, href)
+        assert.match(answer.type, /^text\/plain/)
+        for (const name of names) assert.match(answer.text, new RegExp(`^${name} \\d`, 'm'))
+        assert.match(answer.text, /THE SOFTWARE IS PROVIDED "AS IS"/)
+      }
     })
 
     await t.test('how soon a slow phone sees its chats is told', async (t) => {

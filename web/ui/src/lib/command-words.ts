@@ -3,10 +3,10 @@ import { MOD } from './strings'
 
 export const words = {
   title: 'Go to, or do',
-  field: 'Search people, apps, settings and actions',
+  field: 'Search people, messages, apps, settings and actions',
   results: 'Found',
   none: (query: string) => `Nothing matches “${query}”`,
-  groups: { people: 'People', apps: 'Apps', settings: 'Settings', acts: 'Actions' },
+  groups: { people: 'People', messages: 'Messages', apps: 'Apps', settings: 'Settings', acts: 'Actions' },
   invite: 'Connect with someone',
   requests: 'Show requests',
   keys: 'Show what the keys do',

@@ -16,9 +16,10 @@ import { toasts } from '../state/toasts.svelte'
 import { appNamed, apps, type App } from './apps'
 import { copyText } from './clipboard'
 import { words } from './command-words'
-import { shortDid } from './format'
+import { briefly, shortDid } from './format'
 import { fits, plain } from './fuzzy'
 import { look, setLook } from './look'
+import { findMessages } from './search'
 import { sections } from './settings-sections'
 import { words as common } from './strings'
 
@@ -38,6 +39,8 @@ export interface Command {
 
 /** So many of a group are shown. */
 const MOST = 12
+/** So many messages: who wants more of them searches in the chats. */
+const MOST_MESSAGES = 5
 
 function go(href: string): void {
   if (place.href === href) desk.arrive()
@@ -109,4 +112,17 @@ export function found(query: string): { group: Group; list: Command[] }[] {
   if (wanted !== '') scored.sort((a, b) => b.score - a.score)
   const groups = [...new Set(scored.map(({ command }) => command.group))]
   return groups.map((group) => ({ group, list: scored.filter(({ command }) => command.group === group).slice(0, MOST).map(({ command }) => command) }))
+}
+
+/** Messages that say what is typed, the latest first. The node finds them, so they come a moment later than the rest. */
+export async function messages(query: string): Promise<Command[]> {
+  const { items } = await findMessages({ q: query, limit: MOST_MESSAGES })
+  return items.map(({ message, snippet }) => ({
+    id: `message/${message.id}`,
+    group: 'messages',
+    label: snippet.map(({ text }) => text).join(''),
+    hint: `${contacts.get(message.conversation)?.label ?? shortDid(message.conversation)}, ${briefly(message.at, Date.now())}`,
+    did: message.conversation,
+    run: () => go(hrefs.message(message.conversation, message.id)),
+  }))
 }

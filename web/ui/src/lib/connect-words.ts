@@ -15,6 +15,18 @@ export const words = {
   target: 'Invitation link or DID',
   targetHint: 'Begins with pc2:invite: or did:boson:',
   targetWrong: 'That is neither an invitation link nor a DID. They begin with pc2:invite: or did:boson:',
+  notPc2: 'This code is neither an invitation nor a DID.',
+  scan: 'Scan their code',
+  seen: 'What the camera sees',
+  hold: 'Hold their code in front of the camera. The picture stays in this browser.',
+  stopScan: 'Type it instead',
+  /** By what the browser calls it. */
+  camera: {
+    NotAllowedError: 'The browser does not let this page use the camera. That is changed beside the address; or type the link.',
+    NotFoundError: 'There is no camera here. Type the link instead.',
+    NotReadableError: 'Something else uses the camera. Close that and try again, or type the link.',
+    other: 'The camera could not be used. Type the link instead.',
+  },
   alias: 'Name for them',
   text: 'A first message',
   optional: 'optional',

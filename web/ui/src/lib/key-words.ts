@@ -5,6 +5,7 @@ export const title = 'What the keys do'
 
 export const shortcuts = [
   [`${MOD} K`, 'Find people, apps, settings, and what can be done'],
+  [`${MOD} F`, 'Search in the conversation that is open'],
   ['↑ ↓', 'Move through a list'],
   ['Enter', 'Send, or open'],
   ['Shift Enter', 'New line'],

@@ -1,6 +1,6 @@
 /**
  * What a person wrote and the node does not have yet, kept in this browser until it does: drafts, and
- * messages that could not be handed over; and where their windows are. Forgotten at sign-out.
+ * messages that could not be handed over; where their windows are, and what may be told on the desktop. Forgotten at sign-out.
  */
 export interface Unsaved {
   id: string
@@ -14,6 +14,10 @@ const PREFIX = 'pc2.'
 const draftKey = (did: string) => `${PREFIX}draft.${did}`
 const unsavedKey = (did: string) => `${PREFIX}unsaved.${did}`
 const DESK = `${PREFIX}desk`
+const ALERTS = `${PREFIX}alerts`
+
+/** How much notifications of the desktop say. */
+export type Alerts = 'all' | 'who' | 'bare'
 
 export const kept = {
   draft: (did: string): string => read(draftKey(did)) ?? '',
@@ -28,6 +32,13 @@ export const kept = {
   /** Which windows are where (`lib/windows` reads it). */
   desk: (): string | null => read(DESK),
   keepDesk: (text: string) => write(DESK, text),
+
+  /** Whether there are notifications of the desktop, and what they say. */
+  alerts(): Alerts | null {
+    const how = read(ALERTS)
+    return how === 'all' || how === 'who' || how === 'bare' ? how : null
+  },
+  keepAlerts: (how: Alerts | null) => write(ALERTS, how),
 
   forget(): void {
     for (const key of keys(PREFIX)) write(key, null)

@@ -45,6 +45,9 @@ class Notices {
   /** The latest first. */
   list = $state.raw<readonly Notice[]>([])
   readonly unseen = $derived(this.list.filter(({ seen }) => !seen).length)
+  /** Hears what is new, and what is no news any more: notifications of the desktop, once they were asked for. */
+  told: ((notice: Notice) => void) | null = null
+  settled: ((key: string) => void) | null = null
   #count = 0
   /** The latest entry of the security log that was there already; null until it was read once. */
   #door: number | null = null
@@ -130,10 +133,13 @@ class Notices {
 
   #add(key: string, href: string | null, what: What, seen = false): void {
     const others = this.list.filter((one) => one.key !== key)
-    this.list = [{ key, at: Date.now(), seen, href, what }, ...others].slice(0, MOST)
+    const notice = { key, at: Date.now(), seen, href, what }
+    this.list = [notice, ...others].slice(0, MOST)
+    if (!seen) this.told?.(notice)
   }
 
   #see(key: string): void {
+    this.settled?.(key)
     if (this.list.some((one) => one.key === key && !one.seen)) this.list = this.list.map((one) => (one.key === key ? { ...one, seen: true } : one))
   }
 }
