@@ -26,6 +26,7 @@ mod behaviour;
 mod book;
 mod bulk;
 mod carrying;
+mod circuit;
 mod clock;
 mod closing;
 mod commands;

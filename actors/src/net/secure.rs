@@ -33,7 +33,8 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-const NOISE: &str = "/noise";
+/// How Noise is called. Source: libp2p's specification.
+pub(super) const NOISE: &str = "/noise";
 const YAMUX: &str = "/yamux/1.0.0";
 
 /// How TLS is called. Source: libp2p's specification.

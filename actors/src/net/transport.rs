@@ -11,6 +11,7 @@ use super::{
     FileStream, NetStartError, address,
     behaviour::{Behaviour, Options},
     bulk::Dialler,
+    circuit::Circuit,
     closing::Closing,
     limits::{CONNECT_TIMEOUT, QUIC_IDLE_MILLIS, QUIC_KEEP_ALIVE, SWARM_IDLE},
     seats::Seats,
@@ -29,7 +30,7 @@ use libp2p::{
     },
     identity::Keypair,
     multiaddr::Protocol,
-    noise, quic, relay, tcp, yamux,
+    quic, relay, tcp, yamux,
 };
 use pc2_protocols::{limits, net::Address};
 use std::{
@@ -79,11 +80,11 @@ pub(super) fn swarm(
 /// What a transport is made by, or why not.
 type Made = Result<Boxed<(PeerId, StreamMuxerBox)>, Box<dyn Error + Send + Sync>>;
 
-/// Through relays, with Noise and yamux.
+/// Through relays, with yamux.
 fn relayed(keypair: &Keypair, through_relays: relay::client::Transport) -> Made {
     Ok(through_relays
         .upgrade(Version::V1Lazy)
-        .authenticate(noise::Config::new(keypair)?)
+        .authenticate(Circuit::new(keypair)?)
         .multiplex(yamux::Config::default())
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(Closing::new(connection))))
         .boxed())
