@@ -9,7 +9,8 @@
 //! | [`NodeHandle::offer_files`], [`NodeHandle::preparing`], [`NodeHandle::upload`], [`NodeHandle::content`] | threads that read and write the owner's files |
 //! | [`NodeHandle::begin_proof`], [`NodeHandle::proof`] | one that proves them |
 //! | [`NodeHandle::history`], [`NodeHandle::access`] | storage, on a blocking thread |
-//! | [`NodeHandle::network`] | the network driver |
+//! | [`NodeHandle::network`], [`NodeHandle::try_network`] | the network driver |
+//! | [`NodeHandle::traffic`] | what it counted |
 //! | [`NodeHandle::health`] | every part, and the disk |
 //! | [`NodeHandle::subscribe`] | the [event hub](crate::event) |
 //!
@@ -28,7 +29,8 @@ use crate::{
     mailbox::MailboxShell,
     messages::{Call, Report},
     messenger::MessengerShell,
-    network::Look,
+    meter::Meter,
+    network::{Look, Try},
     reads::Reads,
     relay::RelayShell,
     shell::Shell,
@@ -56,7 +58,8 @@ pub use crate::{
         proof::ProofView,
     },
     health::{ActorHealth, ActorState},
-    net::{Counters, Direction, NetworkView, Path, PeerView, PlaceView, RelayingView, Transport},
+    meter::{Chart, Moved},
+    net::{Counters, Direction, NetworkView, Path, PeerView, Place, PlaceView, RelayingView, Transport},
 };
 pub use pc2_storage::{
     AccessChange, AccessRows, ApiKeyRow, SecurityEvent, SecurityRow, Usage, WalletAddress, WalletRow,
@@ -101,6 +104,8 @@ pub(crate) struct Inner {
     pub(crate) proofs: Proofs,
     pub(crate) io: runtime::Handle,
     pub(crate) look: Look,
+    pub(crate) try_now: Try,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) events: Arc<EventHub>,
     pub(crate) reads: Reads,
     pub(crate) reader: Reader,

@@ -25,6 +25,7 @@ mod line;
 mod mailbox;
 mod messages;
 mod messenger;
+mod meter;
 pub mod net;
 mod network;
 mod open;

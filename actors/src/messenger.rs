@@ -6,8 +6,10 @@
 //! Not here: the machine ([`pc2_protocols::messenger`]).
 
 use crate::{
+    clock::Clock,
     event::{EventHub, NodeEvent},
     line::Line,
+    meter::{Meter, Moved},
     shell::{Effect, Inbox, Shell},
 };
 use pc2_protocols::{
@@ -37,6 +39,8 @@ pub(crate) struct MessengerShell {
     pub(crate) mailbox: Inbox<mailbox::In>,
     pub(crate) files: Inbox<files::In>,
     pub(crate) events: Arc<EventHub>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) clock: Clock,
     pub(crate) reader: Reader,
     pub(crate) io: runtime::Handle,
     /// How the account calls itself, once heard.
@@ -49,6 +53,15 @@ impl MessengerShell {
     fn send(&mut self, command: NetCommand) {
         if let Some(answer) = self.line.send(command).and_then(Self::from_net) {
             self.own.tell(answer);
+        }
+    }
+
+    /// Messages, for the charts.
+    fn count(&self, event: &Event) {
+        if let Event::MessageAdded(row) = event {
+            let own = u64::from(row.sender == self.account);
+            let moved = Moved { messages_in: 1 - own, messages_out: own, ..Moved::default() };
+            self.meter.moved(self.clock.now().unix, moved);
         }
     }
 
@@ -135,6 +148,7 @@ impl Shell for MessengerShell {
             }
             Out::Publish(event) => {
                 self.tell_files(&event);
+                self.count(&event);
                 self.events.publish(NodeEvent::Messenger(event));
             }
             // Bounded by what waits in the outbox and by arrivals handed over; neither is said twice.

@@ -6,8 +6,10 @@
 //! Not here: the driver (`net`).
 
 use crate::{
+    api::NodeHandle,
     files::lines::{Lines, NoStream, Open, Purpose, Stream},
     line::Port,
+    meter::Chart,
     net::{
         self, ArrivingStreams, FileStream, FileStreams, Full, NetConfig, NetStartError, NetTask, NetworkView,
         Routes, StreamError,
@@ -19,6 +21,9 @@ use std::sync::Arc;
 use tokio::{runtime, sync::oneshot, task::JoinHandle};
 use tracing::warn;
 
+/// Has the network try at once what it tries now and then.
+pub(crate) type Try = Arc<dyn Fn() + Send + Sync>;
+
 /// How the network looks right now; `None` when it has ended.
 pub(crate) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<NetworkView>> + Send + Sync>;
 
@@ -26,6 +31,7 @@ pub(crate) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<NetworkView>> +
 pub(crate) struct Network {
     pub(crate) port: Port,
     pub(crate) look: Look,
+    pub(crate) try_now: Try,
     /// Streams of the file protocol.
     pub(crate) files: Lines,
     /// Waits until it ends by itself, or ends it when told to.
@@ -42,8 +48,9 @@ pub(crate) fn spawn(
 ) -> Result<Network, NetStartError> {
     let (handle, task, arriving) = net::spawn(io, config, routes)?;
     let (stop, stopped) = oneshot::channel();
-    let commands = handle.clone();
+    let (commands, trying) = (handle.clone(), handle.clone());
     Ok(Network {
+        try_now: Arc::new(move || trying.try_now()),
         port: Arc::new(move |command| commands.command(command).map_err(|Full(command)| command)),
         files: lines(handle.files(), arriving),
         look: Arc::new(move || {
@@ -53,6 +60,19 @@ pub(crate) fn spawn(
         task: Box::pin(guard(task, stopped)),
         stop,
     })
+}
+
+impl NodeHandle {
+    /// What went through in the last minute, hour and day. Who asks is told once, by [`net::NetEvent::Traffic`], when more has.
+    #[must_use]
+    pub fn traffic(&self) -> [Chart; 3] {
+        self.inner.meter.charts(self.inner.clock.now().unix)
+    }
+
+    /// Has peers try anew to reach this node, and it those that it joins the network through. What comes of it shows in the views, within seconds.
+    pub fn try_network(&self) {
+        (self.inner.try_now)();
+    }
 }
 
 /// Streams as the data plane of file transfer sees them.

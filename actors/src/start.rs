@@ -23,6 +23,7 @@ use crate::{
     },
     host::{Host, inbox},
     messages::Report,
+    meter::Meter,
     net::{NetStartError, Routes},
     network::{self, Guarded, Network},
     reads::Reads,
@@ -113,6 +114,7 @@ pub struct Running {
     watchdog: JoinHandle<()>,
     exporter: Exporter,
     events: Arc<EventHub>,
+    meter: Arc<Meter>,
     storage: Arc<Storage>,
     actors: ActorThread,
     io: Runtime,
@@ -148,6 +150,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     });
 
     let events = EventHub::new(clock.now().unix);
+    let meter = Arc::new(Meter::open(config.data.join("traffic"), clock.now().unix));
     let actors = ActorThread::start()?;
     let sources = Sources { keys: config.keys.clone(), reader: reader.clone(), clock };
     let (orders, taken) = mpsc_async::unbounded_channel();
@@ -160,10 +163,11 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         reader: reader.clone(),
         writer: writer.clone(),
         factories: (seams.factories)(Factories::new(&sources)),
+        meter: Arc::clone(&meter),
         orders: orders.clone(),
     };
     let (tree, network) = tree::plant(ground, |routes| (seams.network)(io.handle(), config, known, routes))?;
-    let Network { port: _, look, files: lines, task, stop } = network;
+    let Network { port: _, look, try_now, files: lines, task, stop } = network;
     let own = inbox(&tree.files.host);
     let start = plane::Start {
         data: config.data.clone(),
@@ -223,6 +227,8 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         blobs,
         io: io.handle().clone(),
         look,
+        try_now,
+        meter: Arc::clone(&meter),
         events: Arc::clone(&events),
         reads: Reads::new(io.handle().clone()),
         reader,
@@ -243,7 +249,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     info!(node = %account.short(), milliseconds = began.elapsed().as_millis(), "node started");
     let found = io.handle().spawn_blocking(move || hand_late_offers(&late, account, &own));
     drop(found);
-    Ok(Running { handle, tree, network, plane, watchdog, exporter, events, storage, actors, io })
+    Ok(Running { handle, tree, network, plane, watchdog, exporter, events, meter, storage, actors, io })
 }
 
 impl Running {
@@ -267,7 +273,8 @@ impl Running {
 
     /// Ends the node in order. Blocks for [`SHUTDOWN_PATIENCE`] at most; call it outside of any async runtime.
     pub fn shutdown(self) {
-        let Self { handle, tree, network, plane, watchdog, exporter, events, storage, actors, io } = self;
+        let Self { handle, tree, network, plane, watchdog, exporter, events, meter, storage, actors, io } =
+            self;
         let began = Instant::now();
         watchdog.abort();
         io.block_on(async {
@@ -284,6 +291,9 @@ impl Running {
             in_time("network", NETWORK_PATIENCE, network.shutdown()).await;
             in_time("export", EXPORT_PATIENCE, exporter.finish()).await;
         });
+        if let Err(error) = meter.keep(handle.inner.clock.now().unix) {
+            warn!(%error, "the figures of the charts were not written");
+        }
         events.close();
         drop((handle, tree));
         match Arc::try_unwrap(storage) {

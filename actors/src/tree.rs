@@ -21,6 +21,7 @@ use crate::{
     mailbox::MailboxShell,
     messages::{FromNet, Ping, Shutdown},
     messenger::MessengerShell,
+    meter::Meter,
     net::{Full, Route, Routes},
     network::Network,
     relay::RelayShell,
@@ -66,6 +67,7 @@ pub(crate) struct Ground {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) factories: Factories,
+    pub(crate) meter: Arc<Meter>,
     /// To the data plane of file transfer.
     pub(crate) orders: mpsc::UnboundedSender<Order>,
 }
@@ -91,7 +93,7 @@ pub(crate) fn plant<E>(
     ground: Ground,
     network: impl FnOnce(Routes) -> Result<Network, E>,
 ) -> Result<(Tree, Network), E> {
-    let Ground { account, arbiter, io, clock, events, reader, writer, factories, orders } = ground;
+    let Ground { account, arbiter, io, clock, events, reader, writer, factories, meter, orders } = ground;
     let (identity, identity_seat) = Host::<IdentityShell>::spawn(&arbiter, IDENTITY_MAILBOX);
     let (dht, dht_seat) = Host::<DhtShell>::spawn(&arbiter, DHT_MAILBOX);
     let (messenger, messenger_seat) = Host::<MessengerShell>::spawn(&arbiter, MESSENGER_MAILBOX);
@@ -112,6 +114,7 @@ pub(crate) fn plant<E>(
             let events = Arc::clone(&events);
             Arc::new(move |event| events.publish(NodeEvent::Network(event)))
         },
+        meter: Arc::clone(&meter),
         routing_saved: routing_saved(writer.clone()),
     })?;
 
@@ -159,6 +162,8 @@ pub(crate) fn plant<E>(
         mailbox: to_mailbox,
         files: to_files,
         events: Arc::clone(&common.events),
+        meter,
+        clock: common.clock,
         reader,
         io: common.io.clone(),
         name: None,

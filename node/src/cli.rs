@@ -200,6 +200,9 @@ pub(crate) struct DoctorArgs {
     /// Also read every file that is offered or partly received, and say which are not what they were. Takes as long as reading them takes.
     #[arg(long)]
     pub(crate) blobs: bool,
+    /// Also measure how this node is connected, now: others try to reach it, and it those by whom it joins the network. Takes ten seconds at most.
+    #[arg(long)]
+    pub(crate) network: bool,
     /// File with the passphrase of a sealed identity; needed with --blobs while the node is stopped.
     #[arg(long, value_name = "FILE", env = "PC2_PASSPHRASE_FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,

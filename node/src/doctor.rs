@@ -11,7 +11,8 @@ use crate::{
     home::Home,
     identity_file, proof,
 };
-use pc2_web::dto::{Check, Doctor};
+use pc2_web::dto::{Check, ConnectionTest, Doctor, Finding, FindingState};
+use serde_json::json;
 use std::{fs, io::ErrorKind, net::TcpListener, os::unix::fs::PermissionsExt, path::Path};
 
 /// Below this much free disk a node soon refuses to take in messages.
@@ -30,7 +31,11 @@ pub(crate) fn run(home: &Home, arguments: &DoctorArgs, as_json: bool) -> anyhow:
     match Client::find(home).and_then(|client| client.get::<Doctor>("/api/doctor")) {
         Ok(doctor) => {
             checks.push(passed("node", "running"));
-            checks.extend(doctor.checks);
+            let measured = if arguments.network { connection(home) } else { Vec::new() };
+            // What was measured takes the place of what was known before.
+            let before = |check: &Check| measured.iter().all(|finding| finding.name != check.name);
+            checks.extend(doctor.checks.into_iter().filter(before));
+            checks.extend(measured);
         }
         Err(error) if exit::code_of(&error) == exit::NOT_RUNNING => {
             checks.push(failed("node", "not running", "start it with `pc2 up`"));
@@ -67,6 +72,21 @@ pub(crate) fn passed(name: &str, detail: &str) -> Check {
 
 pub(crate) fn failed(name: &str, detail: &str, advice: &str) -> Check {
     Check { name: name.to_owned(), ok: false, detail: detail.to_owned(), advice: Some(advice.to_owned()) }
+}
+
+/// What the node measures when it is told to try everything now.
+fn connection(home: &Home) -> Vec<Check> {
+    let tested = |client: Client| client.post::<ConnectionTest>("/api/network/test", &json!({}));
+    match Client::find(home).and_then(tested) {
+        Ok(test) => test.findings.into_iter().map(check).collect(),
+        Err(error) => vec![failed("connection test", &format!("{error:#}"), "try again in a moment")],
+    }
+}
+
+/// What could not be measured is no fault.
+fn check(Finding { name, state, detail, advice }: Finding) -> Check {
+    let detail = if state == FindingState::Unknown { format!("not known: {detail}") } else { detail };
+    Check { name, ok: state != FindingState::NotWell, detail, advice }
 }
 
 fn directory(home: &Home) -> Check {

@@ -79,6 +79,8 @@ pub(crate) struct App {
     pub(crate) sessions: watch::Sender<u64>,
     /// One permit for each event stream.
     pub(crate) streams: Arc<Semaphore>,
+    /// One permit: tests of the connection would disturb each other.
+    pub(crate) connection_test: Semaphore,
     /// One permit for each file that a browser brings.
     pub(crate) uploads: Arc<Semaphore>,
     /// One permit for each file that a browser gets.
@@ -117,6 +119,7 @@ impl App {
             closing: watch::Sender::new(false),
             sessions: watch::Sender::new(0),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            connection_test: Semaphore::new(1),
             uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
             address,

@@ -2,6 +2,7 @@
 //!
 //! Pure: from what the node says about itself to sentences for its owner. `pc2 doctor` prints them; so will the page.
 
+pub(crate) mod connection;
 mod reach;
 
 use crate::dto::Check;

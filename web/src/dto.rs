@@ -51,8 +51,9 @@ pub use incoming::{
     AddContact, EditMessage, PutRecord, Rename, SendMessage, SetChatSettings, SetName, SetReaction, UseLink,
 };
 pub use network::{
-    Mailboxes, Mapping, Network, Path, Peer, PinState, PinnedHolder, ProbedAddress, Reach, Reachability,
-    Relaying, Reservation, ServedPerson, SetLevel, SetShares, Shares, Transport,
+    ConnectionTest, Finding, FindingState, Mailboxes, Mapping, Network, Path, Peer, PinState, PinnedHolder,
+    ProbedAddress, Reach, Reachability, Relaying, Reservation, ServedPerson, SetLevel, SetShares, Shares,
+    Traffic, TrafficChart, Transport,
 };
 
 pub use settings::{StartSettings, Storage};

@@ -204,7 +204,7 @@ fn event(event: &NodeEvent) -> Option<dto::Event> {
         // It is a transfer now; or why it is none was told with what was being prepared.
         NodeEvent::Prepared { .. } => return None,
         NodeEvent::Profile(profile) => dto::Event::Profile(dto::Profile { name: profile.name.clone() }),
-        NodeEvent::Network(event) => dto::Event::Network(dto::Changed { what: network_event(event) }),
+        NodeEvent::Network(event) => network_event(event),
         NodeEvent::Reach => {
             let what = "how this node is reached, or what it does for others";
             dto::Event::Network(dto::Changed { what: what.to_owned() })
@@ -239,10 +239,12 @@ fn messenger_event(event: &messenger::Event) -> Option<dto::Event> {
     })
 }
 
-fn network_event(event: &NetEvent) -> String {
-    match event {
+fn network_event(event: &NetEvent) -> dto::Event {
+    let what = match event {
         NetEvent::PeerUp { node } => format!("connected with {}", node.did()),
         NetEvent::PeerDown { node } => format!("no longer connected with {}", node.did()),
         NetEvent::OwnAddresses { addresses } => format!("{} own addresses", addresses.len()),
-    }
+        NetEvent::Traffic => return dto::Event::Traffic,
+    };
+    dto::Event::Network(dto::Changed { what })
 }

@@ -208,6 +208,11 @@ impl Problem {
         Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message) }
     }
 
+    pub(crate) fn test_under_way() -> Self {
+        let message = "the connection is being tested already; that takes some seconds";
+        Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "test_under_way", message) }
+    }
+
     pub(crate) fn not_bytes() -> Self {
         let message = "send the bytes of the file with content-type: application/octet-stream";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_bytes", message)

@@ -344,7 +344,16 @@ mod tests {
                 "POST /api/doctor/blobs",
             ],
         ),
-        ("network:read", &["GET /api/network", "GET /api/network/level", "GET /api/doctor"]),
+        (
+            "network:read",
+            &[
+                "GET /api/network",
+                "GET /api/network/traffic",
+                "POST /api/network/test",
+                "GET /api/network/level",
+                "GET /api/doctor",
+            ],
+        ),
         ("lending:read", &["GET /api/mailboxes"]),
         (
             "lending:write",
@@ -413,7 +422,14 @@ mod tests {
             let own = has.filter(|route| !matches!(route.access, Access::Public | Access::SignedIn));
             own.map(|route| route.path).collect::<Vec<_>>()
         };
-        assert_eq!(reached(Role::Admin), ["/api/network", "/api/network/level", "/api/doctor", "/ws"]);
+        let network = [
+            "/api/network",
+            "/api/network/traffic",
+            "/api/network/test",
+            "/api/network/level",
+            "/api/doctor",
+        ];
+        assert_eq!(reached(Role::Admin), [&["/ws"][..], &network].concat());
         assert_eq!(reached(Role::Member), [""; 0]);
     }
 

@@ -5,8 +5,8 @@
 //!
 //! Not here: which addresses we publish (`own`), whose are remembered (`book`).
 
-use super::view::Transport;
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use super::view::{Place, Transport};
+use libp2p::{Multiaddr, PeerId, kad::KBucketKey, multiaddr::Protocol};
 use pc2_protocols::{
     id::NodeId,
     net::{Address, Peer, Prefix},
@@ -187,6 +187,18 @@ pub fn parse_peer(text: &str) -> Result<Peer, BadPeer> {
     Ok(Peer { node, addresses: vec![address] })
 }
 
+/// Where a node is among the keys of the network, seen from another.
+pub(super) fn place(from: NodeId, node: NodeId) -> Place {
+    let key = |node| KBucketKey::from(peer_id(node));
+    let (own, theirs) = (key(from), key(node));
+    let (own, theirs) = (own.hashed_bytes(), theirs.hashed_bytes());
+    let bit = |bytes: &[u8], at: usize| bytes.get(at / 8).is_some_and(|byte| byte >> (7 - at % 8) & 1 == 1);
+    let bits = own.len() * 8;
+    let common = (0..bits).find(|at| bit(own, *at) != bit(theirs, *at)).unwrap_or(bits);
+    let turn = (common + 1..common + 17).fold(0, |turn, at| turn << 1 | u16::from(bit(theirs, at)));
+    Place { common_bits: u16::try_from(common).unwrap_or(u16::MAX), turn }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,5 +290,16 @@ mod tests {
         assert_eq!(peer.addresses.first().map(Address::as_str), Some("/ip4/1.2.3.4/tcp/4190"));
         assert!(parse_peer("/ip4/1.2.3.4/tcp/4190").is_err());
         assert!(parse_peer("hello").is_err());
+    }
+
+    #[test]
+    fn a_node_has_the_same_place_whenever_it_is_looked_at_and_half_of_all_are_far() {
+        let own = NodeId::from_bytes([1; 32]);
+        let places: Vec<_> = (2..=255).map(|number| place(own, NodeId::from_bytes([number; 32]))).collect();
+        let far = places.iter().filter(|place| place.common_bits == 0).count();
+        assert!((90..165).contains(&far), "{far} of {}", places.len());
+        assert!(places.iter().all(|place| place.common_bits < 32));
+        assert_eq!(place(own, own), Place { common_bits: 256, turn: 0 });
+        assert_eq!(place(own, NodeId::from_bytes([2; 32])), places[0]);
     }
 }

@@ -8,6 +8,7 @@ use super::{
     FileStream, address,
     bulk::{Dialler, Place},
     driver::{Driver, Phase},
+    events::unix_now,
     limits::{BULK_ADDRESSES, BULK_AGAIN, BULK_QUEUE, FILE_SWITCH},
     peers::Connection,
     seats::Seat,
@@ -136,8 +137,16 @@ impl Driver {
     /// Notes what went through streams since the last time, and that their connections are in use. Bytes are a sign of life: they may keep a ping waiting for
     /// longer than a dead connection is believed in.
     pub(super) fn tally_streams(&mut self, now: Instant) {
+        let (mut received, mut sent) = (0u64, 0u64);
         for (node, bytes) in self.seats.tally() {
             self.peers.carried(node, count(bytes.received), count(bytes.sent));
+            received = received.saturating_add(bytes.received);
+            sent = sent.saturating_add(bytes.sent);
+        }
+        let time = now.saturating_duration_since(self.tallied);
+        self.tallied = now;
+        if received > 0 || sent > 0 {
+            self.meter.moved_over(time, unix_now(), received, sent);
         }
         for (node, connection, moved) in self.seats.connections() {
             self.peers.answered(node, connection, now);

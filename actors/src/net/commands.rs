@@ -8,7 +8,7 @@ use super::{
     limits::SHUT_OUT,
     lookups::Step,
     table,
-    view::NetworkView,
+    view::{NetworkView, PeerView},
 };
 use libp2p::Multiaddr;
 use pc2_protocols::{
@@ -30,6 +30,7 @@ impl Driver {
             ToDriver::OpenStream { node, answer } => self.open_stream(node, answer),
             ToDriver::PlanBulk { node, answer } => self.plan_bulk(node, answer),
             ToDriver::NoBulk { node } => self.no_bulk(node),
+            ToDriver::TryNow => self.try_now(Instant::now()),
         }
     }
 
@@ -122,7 +123,7 @@ impl Driver {
         let sent =
             fits && self.swarm.behaviour_mut().requests_of(line).send_response(channel, payload).is_ok();
         if sent {
-            self.peers.carried(node, 0, bytes);
+            self.carried(node, 0, bytes);
         } else {
             self.inbound.ended(key);
         }
@@ -221,6 +222,14 @@ impl Driver {
         self.deliver(NetInput::OwnAddresses { addresses: own });
     }
 
+    fn peers_view(&self) -> Vec<PeerView> {
+        let mut peers = self.peers.view();
+        for peer in &mut peers {
+            peer.place = address::place(self.local, peer.node);
+        }
+        peers
+    }
+
     fn view(&mut self) -> NetworkView {
         self.tally_streams(Instant::now());
         NetworkView {
@@ -231,7 +240,8 @@ impl Driver {
             mapping: self.mapping,
             places: self.places_view(),
             relaying: self.relaying_view(),
-            peers: self.peers.view(),
+            peers: self.peers_view(),
+            bootstrap: self.bootstrap.nodes().collect(),
             table: self.table_size,
             counters: self.counters,
         }

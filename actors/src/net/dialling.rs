@@ -230,7 +230,7 @@ impl Driver {
         let now = Instant::now();
         for mut ready in self.outbound.take_waiting(to) {
             let payload = std::mem::take(&mut ready.payload);
-            self.peers.carried(to, 0, payload.len());
+            self.carried(to, 0, payload.len());
             let requests = self.swarm.behaviour_mut().requests_of((ready.protocol, way));
             let request = requests.send_request(&peer, Ok(payload));
             self.outbound.sent(&ready, way, request, now);

@@ -35,6 +35,7 @@ use super::{
     transport,
     view::Counters,
 };
+use crate::meter::Meter;
 use futures::StreamExt;
 use libp2p::{Multiaddr, Swarm, request_response::ResponseChannel, swarm::SwarmEvent};
 use pc2_protocols::{
@@ -69,6 +70,9 @@ pub(super) struct Driver {
     pub(super) relay: Outlet,
     pub(super) observer: Arc<dyn Fn(NetEvent) + Send + Sync>,
     pub(super) routing_saved: Arc<dyn Fn(Vec<Peer>) + Send + Sync>,
+    pub(super) meter: Arc<Meter>,
+    /// When bytes of file streams were last added up.
+    pub(super) tallied: Instant,
     pub(super) phase: Phase,
 
     pub(super) peers: Peers,
@@ -164,6 +168,8 @@ impl Driver {
             relay: Outlet::new(routes.relay),
             observer: routes.observer,
             routing_saved: routes.routing_saved,
+            meter: routes.meter,
+            tallied: now,
             phase: Phase::Running,
             peers: Peers::default(),
             seats,

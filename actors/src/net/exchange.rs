@@ -9,8 +9,10 @@ use super::{
     behaviour::Line,
     conduct::Acquaintance,
     driver::{Driver, Phase},
+    events::unix_now,
     frame::{FrameError, Request},
 };
+use crate::meter::Moved;
 use libp2p::request_response::{self, InboundRequestId, Message, OutboundFailure, ResponseChannel};
 use pc2_protocols::{
     id::NodeId,
@@ -34,7 +36,7 @@ impl Driver {
                         self.on_request(node, prefix, (line, request_id), request, channel, now);
                     }
                     Message::Response { request_id, response } => {
-                        self.peers.carried(node, response.len(), 0);
+                        self.carried(node, response.len(), 0);
                         if let Some(op) = self.outbound.finish(line, request_id) {
                             self.deliver(NetInput::Response { op, result: Ok(response) });
                         }
@@ -59,6 +61,13 @@ impl Driver {
         }
     }
 
+    /// Counts a request or an answer.
+    pub(super) fn carried(&mut self, node: NodeId, received: usize, sent: usize) {
+        self.peers.carried(node, received, sent);
+        let moved = Moved { bytes_in: received as u64, bytes_out: sent as u64, ..Moved::default() };
+        self.meter.moved(unix_now(), moved);
+    }
+
     fn on_request(
         &mut self,
         from: NodeId,
@@ -80,7 +89,7 @@ impl Driver {
         if self.phase == Phase::Draining {
             return;
         }
-        self.peers.carried(from, payload.len(), 0);
+        self.carried(from, payload.len(), 0);
         let ((protocol, _), _) = key;
         let acquaintance =
             if self.kept.contains(from) { Acquaintance::Contact } else { Acquaintance::Stranger };

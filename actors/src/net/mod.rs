@@ -69,8 +69,9 @@ mod ways;
 
 pub use address::{BadPeer, parse_peer};
 pub use streams::{ArrivingStreams, FileStream, FileStreams, StreamError};
-pub use view::{Counters, Direction, NetworkView, Path, PeerView, PlaceView, RelayingView, Transport};
+pub use view::{Counters, Direction, NetworkView, Path, PeerView, Place, PlaceView, RelayingView, Transport};
 
+use crate::meter::Meter;
 use pc2_protocols::{
     id::NodeId,
     net::{Address, NetCommand, NetInput, Peer},
@@ -147,6 +148,8 @@ pub struct Routes {
     pub relay: Route,
     /// Whoever shows the network to people: the same peers and addresses. Must not block.
     pub observer: Arc<dyn Fn(NetEvent) + Send + Sync>,
+    /// Counts what went through.
+    pub meter: Arc<Meter>,
     /// Saves contacts and neighbours with their addresses for the next start, in order of their ids. Called seldom; must not block.
     pub routing_saved: Arc<dyn Fn(Vec<Peer>) + Send + Sync>,
 }
@@ -169,6 +172,8 @@ pub enum NetEvent {
         /// The addresses.
         addresses: Vec<Address>,
     },
+    /// Something went through since somebody looked at the charts: told once, until they look again.
+    Traffic,
 }
 
 /// Why the network could not be started. Worded for people.
@@ -211,6 +216,7 @@ enum ToDriver {
     OpenStream { node: NodeId, answer: streams::Answer },
     PlanBulk { node: NodeId, answer: streams::PlanAnswer },
     NoBulk { node: NodeId },
+    TryNow,
 }
 
 /// The way to the driver. Cheap to clone.
@@ -240,6 +246,13 @@ impl NetHandle {
         let (answer, view) = oneshot::channel();
         self.queue.send(ToDriver::View(answer)).await.ok()?;
         view.await.ok()
+    }
+
+    /// Has peers try to reach us, and us those that we join the network through, now instead of when it is due. A driver that has too much to do does not.
+    pub fn try_now(&self) {
+        if self.queue.try_send(ToDriver::TryNow).is_err() {
+            tracing::debug!("the driver has no time to try the network");
+        }
     }
 
     /// The way to streams of files.

@@ -8,7 +8,7 @@
 use super::{
     address,
     limits::{IDLE_AFTER, IDLE_FLOOR, SILENT_AFTER, SIMULTANEOUS, SWITCH_AFTER},
-    view::{Direction, Path, PeerView},
+    view::{Direction, Path, PeerView, Place},
     ways::Way,
 };
 use libp2p::{Multiaddr, swarm::ConnectionId};
@@ -439,6 +439,7 @@ impl Peers {
                     path_since: peer.path_since,
                     bytes_in: peer.bytes_in,
                     bytes_out: peer.bytes_out,
+                    place: Place::default(),
                 })
             })
             .collect()

@@ -37,13 +37,15 @@ struct Asked {
     due: Option<Instant>,
     /// The last answer, and when it came.
     said: Option<(bool, Instant)>,
+    /// It is to be asked again, however new that is.
+    old: bool,
 }
 
 impl Asked {
     /// Whether it need not be asked now.
     fn is_fresh(&self, now: Instant) -> bool {
         self.due.is_some_and(|due| now < due)
-            || self.said.is_some_and(|(_, at)| now.saturating_duration_since(at) < PROBE_AGAIN)
+            || self.said.is_some_and(|(_, at)| !self.old && now.saturating_duration_since(at) < PROBE_AGAIN)
     }
 }
 
@@ -85,7 +87,7 @@ impl Tested {
                 self.asked.remove(&oldest);
             }
         }
-        self.asked.insert(node, Asked { prefix, due: Some(now + PROBE_TIMEOUT), said });
+        self.asked.insert(node, Asked { prefix, due: Some(now + PROBE_TIMEOUT), said, old: false });
     }
 }
 
@@ -137,8 +139,14 @@ impl Proofs {
         now: Instant,
     ) -> Option<Prefix> {
         let asked = self.tested.get_mut(address)?.asked.get_mut(&by)?;
-        (asked.due, asked.said) = (None, Some((reachable, now)));
+        (asked.due, asked.said, asked.old) = (None, Some((reachable, now)), false);
         Some(asked.prefix)
+    }
+
+    /// Whatever was said may be asked again now. It counts until then.
+    pub(super) fn doubt(&mut self) {
+        let all = self.tested.values_mut().flat_map(|tested| tested.asked.values_mut());
+        all.for_each(|asked| asked.old |= asked.said.is_some());
     }
 
     /// A peer could not be asked after all.
@@ -209,6 +217,21 @@ mod tests {
         assert_eq!(proofs.ask(node(4), part(4), later), [at(1)], "it need not be the same");
         proofs.answered(&at(1), node(4), false, later);
         assert_eq!(proofs.standing(&at(1)), Standing::Refuted, "the newest count");
+    }
+
+    #[test]
+    fn who_wants_to_know_now_has_peers_asked_again_and_what_was_said_counts_until_then() {
+        let (mut proofs, now) = (Proofs::default(), Instant::now());
+        proofs.candidate(at(1));
+        proofs.ask(node(1), part(1), now);
+        proofs.answered(&at(1), node(1), true, now);
+        assert!(proofs.ask(node(1), part(1), now).is_empty());
+        proofs.doubt();
+        assert_eq!(proofs.standing(&at(1)), Standing::Proved);
+        assert_eq!(proofs.ask(node(1), part(1), now), [at(1)]);
+        assert!(proofs.ask(node(1), part(1), now).is_empty(), "once");
+        proofs.answered(&at(1), node(1), true, now);
+        assert!(proofs.ask(node(1), part(1), now).is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     address::{self, Scope},
     behaviour::TRY_PROTOCOL,
     driver::Driver,
-    limits::PROBES_PER_ADDRESS,
+    limits::{MAX_REDIALS, PROBES_PER_ADDRESS},
     peers::Connection,
     proofs::Standing,
     view::Direction,
@@ -159,6 +159,20 @@ impl Driver {
         let renewed: Vec<_> = used_up.into_iter().filter(at_rest).take(PROBES_PER_ADDRESS).collect();
         for node in renewed {
             self.dial_anew(node);
+        }
+    }
+
+    /// Somebody wants to know now how this node is connected: what others said of its addresses counts as old, and those that it joins the network through
+    /// are dialled if they are not connected.
+    pub(super) fn try_now(&mut self, now: Instant) {
+        self.proofs.doubt();
+        self.ask_again(now);
+        let apart: Vec<_> =
+            self.bootstrap.nodes().filter(|node| !self.peers.is_connected(*node)).take(MAX_REDIALS).collect();
+        for node in apart {
+            if let Err(error) = self.dial(node) {
+                tracing::debug!(peer = node.short(), %error, "not dialled");
+            }
         }
     }
 

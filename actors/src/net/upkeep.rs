@@ -1,7 +1,7 @@
 //! What the driver does when its timer rings: retries, redials, lookups that waited long enough, and every few seconds a look at its books.
 
 use super::{
-    address,
+    NetEvent, address,
     driver::{Driver, Phase},
     events::unix_now,
     knock::Knocked,
@@ -17,6 +17,7 @@ use pc2_protocols::{
 };
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
@@ -145,11 +146,29 @@ impl Driver {
             self.ask_again_due = now + ASK_AGAIN;
             self.ask_again(now);
         }
+        if self.meter.has_news() {
+            (self.observer)(NetEvent::Traffic);
+        }
+        self.keep_figures();
         self.bulk.forget_failures(now);
         self.let_go(now);
         self.let_in(now);
         if self.phase == Phase::Running && self.saver.is_due(now) {
             self.save_table();
+        }
+    }
+
+    /// Writes what the charts show, where that is due.
+    fn keep_figures(&self) {
+        let now = unix_now();
+        if self.meter.is_due(now) {
+            let meter = Arc::clone(&self.meter);
+            // On a blocking thread; nobody waits for it.
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = meter.keep(now) {
+                    tracing::warn!(%error, "the figures of the charts were not written");
+                }
+            });
         }
     }
 

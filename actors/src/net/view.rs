@@ -41,6 +41,15 @@ pub enum Direction {
     Inbound,
 }
 
+/// Where a node is among the keys of the network (the XOR metric of Kademlia), seen from this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Leading bits that both keys have in common: 0 for one half of all nodes, one more for half of the rest, and so on.
+    pub common_bits: u16,
+    /// The 16 bits of its key after the first that differs: tells nodes of the same distance apart.
+    pub turn: u16,
+}
+
 /// One connected peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerView {
@@ -66,6 +75,8 @@ pub struct PeerView {
     pub bytes_in: u64,
     /// Bytes of our requests, answers and file streams to it.
     pub bytes_out: u64,
+    /// Where it is among the keys of the network, seen from here.
+    pub place: Place,
 }
 
 /// A place at a relay, by which others reach us.
@@ -132,6 +143,8 @@ pub struct NetworkView {
     pub relaying: RelayingView,
     /// Who is connected, in order of their ids.
     pub peers: Vec<PeerView>,
+    /// Nodes that this one joins the network through, connected or not.
+    pub bootstrap: Vec<NodeId>,
     /// Entries of the routing table.
     pub table: usize,
     /// What was counted.

@@ -59,6 +59,7 @@ impl Nobody {
         Network {
             port,
             look: Arc::new(|| Box::pin(async { None })),
+            try_now: Arc::new(|| {}),
             files: crate::files::lines::Lines::nobody(),
             task: Box::pin(async move {
                 drop(stopped.await);

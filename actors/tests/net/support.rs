@@ -109,6 +109,7 @@ impl Setup {
             files: Arc::new(|_| Ok(())),
             relay: relay_route,
             observer: Arc::new(|_| {}),
+            meter: Arc::default(),
             routing_saved: Arc::new(move |table| {
                 save_to.lock().expect("no panic while held").replace(table);
             }),

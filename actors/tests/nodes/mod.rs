@@ -162,6 +162,7 @@ pub(crate) fn driver_alone(
         files: Arc::clone(&nothing),
         relay: nothing,
         observer: Arc::new(|_| {}),
+        meter: Arc::default(),
         routing_saved: Arc::new(|_| {}),
     };
     let config = NetConfig {

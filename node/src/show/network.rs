@@ -166,6 +166,8 @@ mod tests {
             path_since: 0,
             bytes_in: 2_048,
             bytes_out: 0,
+            common_bits: 0,
+            turn: 0,
         };
         dto::Network {
             reach: dto::Reach {

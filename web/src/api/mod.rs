@@ -1,5 +1,6 @@
 //! What the routes do: one file for each noun. Each handler reads its call, asks the node, and shows the answer.
 
+pub(crate) mod connection;
 pub(crate) mod contacts;
 pub(crate) mod content;
 pub(crate) mod doors;

@@ -92,7 +92,7 @@ pub(crate) async fn doctor(app: &App, _call: Call) -> Result<Response, Problem> 
     Ok(answer::json(StatusCode::OK, &dto::Doctor { checks }))
 }
 
-async fn reached(app: &App, command: Command) -> Result<ReachView, Problem> {
+pub(super) async fn reached(app: &App, command: Command) -> Result<ReachView, Problem> {
     let Reply::Shown(view) = app.node.relay(command).await?;
     Ok(*view)
 }
@@ -131,6 +131,8 @@ fn peer_shown(peer: PeerView, labels: &Labels) -> dto::Peer {
         path_since: peer.path_since.0,
         bytes_in: peer.bytes_in,
         bytes_out: peer.bytes_out,
+        common_bits: peer.place.common_bits,
+        turn: peer.place.turn,
     }
 }
 

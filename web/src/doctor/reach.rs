@@ -14,6 +14,9 @@ use std::net::IpAddr;
 /// So many nodes elsewhere reached by TCP, and none by QUIC, are no chance.
 const WITHOUT_UDP: usize = 2;
 
+/// The name of the check that says so in one sentence.
+pub(super) const REACHABILITY: &str = "reachability";
+
 /// All checks of how this node is reached.
 pub(super) fn checks(network: &NetworkView, reach: Option<&ReachView>) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -26,7 +29,7 @@ pub(super) fn checks(network: &NetworkView, reach: Option<&ReachView>) -> Vec<Ch
 }
 
 fn reached(reach: &ReachView) -> Check {
-    let name = "reachability";
+    let name = REACHABILITY;
     match (reach.reachability, reach.mapping) {
         (Reachability::Public, _) => good(name, "others reach this node by connections of their own"),
         (Reachability::Relayed, _) => {
@@ -99,9 +102,9 @@ fn far(address: &Address) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use pc2_actors::api::{Counters, RelayingView};
+    use pc2_actors::api::{Counters, Place, RelayingView};
     use pc2_protocols::{
         id::NodeId,
         level::{Level, LevelChoice},
@@ -110,7 +113,7 @@ mod tests {
         time::UnixMillis,
     };
 
-    fn reach(reachability: Reachability, mapping: Mapping) -> ReachView {
+    pub(in crate::doctor) fn reach(reachability: Reachability, mapping: Mapping) -> ReachView {
         ReachView {
             choice: LevelChoice::Auto,
             level: Level::Participant,
@@ -124,11 +127,11 @@ mod tests {
         }
     }
 
-    fn address(text: &str) -> Address {
+    pub(in crate::doctor) fn address(text: &str) -> Address {
         Address::try_from(text.to_owned()).expect("an address")
     }
 
-    fn peer(text: &str, transport: Transport) -> PeerView {
+    pub(in crate::doctor) fn peer(text: &str, transport: Transport) -> PeerView {
         PeerView {
             node: NodeId::from_bytes([1; 32]),
             path: Path::Direct,
@@ -141,10 +144,11 @@ mod tests {
             path_since: UnixMillis(0),
             bytes_in: 0,
             bytes_out: 0,
+            place: Place::default(),
         }
     }
 
-    fn network(peers: Vec<PeerView>) -> NetworkView {
+    pub(in crate::doctor) fn network(peers: Vec<PeerView>) -> NetworkView {
         NetworkView {
             node: NodeId::from_bytes([9; 32]),
             listening: vec![address("/ip4/0.0.0.0/udp/4201/quic-v1")],
@@ -154,6 +158,7 @@ mod tests {
             places: Vec::new(),
             relaying: RelayingView { share: None, reservations: 0, circuits: 0, served: 0, refused: 0 },
             peers,
+            bootstrap: Vec::new(),
             table: 0,
             counters: Counters::default(),
         }

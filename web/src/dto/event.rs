@@ -41,6 +41,8 @@ pub enum Event {
     Profile(Profile),
     /// Connections or addresses changed; `GET /api/network` has the picture.
     Network(Changed),
+    /// Something went over the network since `GET /api/network/traffic` was last asked: told once after each time.
+    Traffic,
     /// A part of the node failed or recovered; `GET /api/doctor` has the picture.
     Health(Changed),
     /// Somebody signed in or out, or what they may changed; `GET /api/security-log` has what happened. For the owner.

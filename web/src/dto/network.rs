@@ -150,6 +150,10 @@ out! {
         pub bytes_in: u64,
         /// Bytes of requests and answers to it.
         pub bytes_out: u64,
+        /// How near it is among the keys of the network (XOR metric), seen from this node: leading bits that both keys have in common, 0 to 256.
+        pub common_bits: u16,
+        /// The 16 bits of its key after the first that differs: tells those of the same distance apart.
+        pub turn: u16,
     }
 
     /// How two nodes reach each other.
@@ -170,6 +174,65 @@ out! {
         Quic,
         /// TCP with Noise and yamux.
         Tcp,
+    }
+
+    /// What went over the network.
+    pub struct Traffic {
+        /// By second.
+        pub minute: TrafficChart,
+        /// By minute.
+        pub hour: TrafficChart,
+        /// By quarter of an hour.
+        pub day: TrafficChart,
+    }
+
+    /// What went over the network in some time, slot by slot, oldest first; the last slot is not over.
+    pub struct TrafficChart {
+        /// When the first slot began.
+        pub first: u64,
+        /// How long a slot is.
+        pub step_ms: u64,
+        /// Bytes of requests, answers and files that this node received. What it relays for others is not among them.
+        pub bytes_in: Vec<u64>,
+        /// Bytes of them that it sent.
+        pub bytes_out: Vec<u64>,
+        /// Messages received; empty for those who may not look into the chats.
+        pub messages_in: Vec<u64>,
+        /// Messages written; empty for those who may not look into the chats.
+        pub messages_out: Vec<u64>,
+    }
+
+    /// What a test of the connection found.
+    pub struct ConnectionTest {
+        /// When it began.
+        pub at: u64,
+        /// How long it took.
+        pub took_ms: u64,
+        /// What it found, in the order in which one thing rests on another.
+        pub findings: Vec<Finding>,
+    }
+
+    /// One thing that was measured.
+    pub struct Finding {
+        /// What was looked at.
+        pub name: String,
+        /// How it is.
+        pub state: FindingState,
+        /// What was found.
+        pub detail: String,
+        /// What to do, when it is not well.
+        pub advice: Option<String>,
+    }
+
+    /// How a thing is that was measured.
+    #[derive(Copy)]
+    pub enum FindingState {
+        /// As it should be.
+        Well,
+        /// Not as it should be.
+        NotWell,
+        /// It could not be measured just now.
+        Unknown,
     }
 
     /// What is kept for those who are offline.

@@ -2,7 +2,7 @@
 
 use super::{Route, at, by};
 use crate::{
-    api::{mailboxes, network, records},
+    api::{connection, mailboxes, network, records},
     roles::{Access, Area, Deed, Scope},
 };
 use warp::http::Method;
@@ -22,6 +22,22 @@ pub(super) static ROUTES: &[Route] = &[
         by!(network::show),
     )
     .gives(200, "Network"),
+    at(
+        Method::GET,
+        "/api/network/traffic",
+        NETWORK_READ,
+        "What went over the network in the last minute, hour and day",
+        by!(connection::traffic),
+    )
+    .gives(200, "Traffic"),
+    at(
+        Method::POST,
+        "/api/network/test",
+        NETWORK_READ,
+        "Measure how this node is connected; takes ten seconds at most",
+        by!(connection::test),
+    )
+    .gives(200, "ConnectionTest"),
     at(
         Method::GET,
         "/api/network/level",

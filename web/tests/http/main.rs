@@ -5,6 +5,7 @@ mod amend;
 mod contracts;
 mod files;
 mod keeper;
+mod network;
 mod search;
 mod setup;
 mod site;

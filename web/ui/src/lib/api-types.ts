@@ -127,6 +127,16 @@ export type ConfirmPhrase = {
   words: Hidden[]
 }
 
+/** What a test of the connection found. */
+export type ConnectionTest = {
+  /** When it began. */
+  at: number
+  /** What it found, in the order in which one thing rests on another. */
+  findings: Finding[]
+  /** How long it took. */
+  took_ms: number
+}
+
 /** One person. */
 export type Contact = {
   /** The owner's name for them. */
@@ -182,6 +192,21 @@ export type EditMessage = {
   text: string
 }
 
+/** One thing that was measured. */
+export type Finding = {
+  /** What to do, when it is not well. */
+  advice: string | null
+  /** What was found. */
+  detail: string
+  /** What was looked at. */
+  name: string
+  /** How it is. */
+  state: FindingState
+}
+
+/** How a thing is that was measured. */
+export type FindingState = 'well' | 'not_well' | 'unknown'
+
 /** A frame of `/ws`. */
 export type Frame = {
   /** Its number; `after=` goes on behind it. `hello`, `ping` and `resync` carry the number reached so far. */
@@ -225,6 +250,9 @@ export type Frame = {
   | {
     data: Changed
     type: 'network'
+  }
+  | {
+    type: 'traffic'
   }
   | {
     data: Changed
@@ -487,6 +515,8 @@ export type Peer = {
   bytes_in: number
   /** Bytes of requests and answers to it. */
   bytes_out: number
+  /** How near it is among the keys of the network (XOR metric), seen from this node: leading bits that both keys have in common, 0 to 256. */
+  common_bits: number
   /** The owner's contact of that DID, as lists show them. */
   contact: string | null
   /** Its DID. */
@@ -503,6 +533,8 @@ export type Peer = {
   since: number
   /** By which transport. */
   transport: Transport
+  /** The 16 bits of its key after the first that differs: tells those of the same distance apart. */
+  turn: number
 }
 
 /** A recovery phrase. */
@@ -989,6 +1021,32 @@ export type StoredRecord = {
   key: string
   /** Its sequence number. */
   seq: number
+}
+
+/** What went over the network. */
+export type Traffic = {
+  /** By quarter of an hour. */
+  day: TrafficChart
+  /** By minute. */
+  hour: TrafficChart
+  /** By second. */
+  minute: TrafficChart
+}
+
+/** What went over the network in some time, slot by slot, oldest first; the last slot is not over. */
+export type TrafficChart = {
+  /** Bytes of requests, answers and files that this node received. What it relays for others is not among them. */
+  bytes_in: number[]
+  /** Bytes of them that it sent. */
+  bytes_out: number[]
+  /** When the first slot began. */
+  first: number
+  /** Messages received; empty for those who may not look into the chats. */
+  messages_in: number[]
+  /** Messages written; empty for those who may not look into the chats. */
+  messages_out: number[]
+  /** How long a slot is. */
+  step_ms: number
 }
 
 /** A file or folder on its way, or there. */

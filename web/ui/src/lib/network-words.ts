@@ -1,5 +1,5 @@
 /** What the network screen says: read with it, so that the first load stays small. Everything else is in `strings`. */
-import type { Mapping, Path, Peer, PinnedHolder, PinState, Reach, Reachability, ServedPerson } from './api-types'
+import type { Mapping, Path, PinnedHolder, PinState, Reach, Reachability, ServedPerson } from './api-types'
 import { size } from './sizes'
 
 export const words = {
@@ -96,13 +96,8 @@ export const words = {
   noPeersHint: 'In a local network nodes find each other. Elsewhere one address is needed to join through: pc2 up --bootstrap …',
   path: {
     direct: 'Direct',
-    punched: 'Direct, opened through both routers',
+    punched: 'Direct, punched',
     relayed: 'Relayed',
   } satisfies Record<Path, string>,
   relayedBy: (name: string) => `Relayed by ${name}`,
-  detail: (peer: Peer) => [
-    peer.transport === 'quic' ? 'QUIC' : 'TCP',
-    peer.latency_ms === null ? null : `${peer.latency_ms} ms`,
-    peer.bytes_in + peer.bytes_out === 0 ? null : `${size(peer.bytes_in)} in, ${size(peer.bytes_out)} out`,
-  ],
 }
