@@ -375,6 +375,21 @@ impl NodeHandle {
         }
     }
 
+    /// Whether a part of the node has given up. Asks nobody: whoever reaches the node may ask this as often as they like.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        let inner = &*self.inner;
+        let vitals = [
+            &inner.identity_vitals,
+            &inner.dht_vitals,
+            &inner.messenger_vitals,
+            &inner.relay_vitals,
+            &inner.mailbox_vitals,
+            &inner.files_vitals,
+        ];
+        vitals.iter().any(|vitals| vitals.state() == ActorState::Failed)
+    }
+
     /// Events from now on, or after the one of that number.
     #[must_use]
     pub fn subscribe(&self, after: Option<u64>) -> Subscription {

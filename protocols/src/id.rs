@@ -6,6 +6,7 @@
 //!
 //! Not here: whether a key really signed something (see [`crate::crypto::sign`]).
 
+use crate::base58;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, str::FromStr};
 
@@ -70,7 +71,7 @@ macro_rules! byte_id {
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&bs58::encode(&self.0).into_string())
+                f.write_str(&base58::encode(&self.0))
             }
         }
         impl fmt::Debug for $name {
@@ -79,7 +80,7 @@ macro_rules! byte_id {
         impl FromStr for $name {
             type Err = ParseIdError;
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                Self::try_from(base58(text, $len)?.as_slice())
+                Self::try_from(from_base58(text, $len)?.as_slice())
             }
         }
         impl Serialize for $name {
@@ -201,7 +202,7 @@ impl NodeId {
     /// The libp2p PeerId as text (`12D3KooW…`).
     #[must_use]
     pub fn peer_id_text(&self) -> String {
-        bs58::encode(self.peer_id_bytes()).into_string()
+        base58::encode(&self.peer_id_bytes())
     }
 }
 
@@ -238,7 +239,7 @@ impl FromStr for Did {
 }
 
 /// Decodes Base58, refusing anything longer than `expected` bytes can be before decoding it.
-fn base58(text: &str, expected: usize) -> Result<Vec<u8>, ParseIdError> {
+fn from_base58(text: &str, expected: usize) -> Result<Vec<u8>, ParseIdError> {
     // Base58 needs 1.37 characters a byte; twice is beyond any valid text and bounds the quadratic decoder.
     if text.len() > expected * 2 {
         return Err(ParseIdError::WrongLength { got: text.len() * 3 / 4, expected });

@@ -12,6 +12,7 @@
 //! Not here: libp2p (`pc2-actors`), sled (`pc2-storage`), HTTP and JSON (`pc2-web`).
 #![deny(missing_docs)]
 
+mod base58;
 pub mod blob;
 pub mod codec;
 pub mod crypto;

@@ -40,6 +40,8 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     /// Where; `{…}` stands for one part.
     pub(crate) path: &'static str,
+    /// What stands before the first part of that kind: most routes are told apart by it.
+    fixed: &'static str,
     /// Who may.
     pub(crate) access: Access,
     /// What it does, in a line.
@@ -94,7 +96,7 @@ pub(crate) enum Found {
 /// When the path is not properly encoded.
 pub(crate) fn find(method: &Method, path: &str) -> Result<Found, Problem> {
     let mut seen = false;
-    for route in all() {
+    for route in all().filter(|route| path.starts_with(route.fixed)) {
         if let Some(params) = params(route.path, path)? {
             if route.method == *method {
                 return Ok(Found::Route(route, params));
@@ -121,6 +123,14 @@ fn params(pattern: &str, path: &str) -> Result<Option<Vec<String>>, Problem> {
     }
 }
 
+const fn before_parts(path: &str) -> &str {
+    let mut end = 0;
+    while end < path.len() && path.as_bytes()[end] != b'{' {
+        end += 1;
+    }
+    path.split_at(end).0
+}
+
 const fn at(
     method: Method,
     path: &'static str,
@@ -131,6 +141,7 @@ const fn at(
     Route {
         method,
         path,
+        fixed: before_parts(path),
         access,
         summary,
         query: &[],

@@ -9,7 +9,7 @@ use crate::{
     request::Call,
     roles::{Area, Caller},
 };
-use pc2_actors::api::{ActorState, Path, PeerView, RelayingView, Transport};
+use pc2_actors::api::{Path, PeerView, RelayingView, Transport};
 use pc2_protocols::{
     id::NodeId,
     level::LevelChoice,
@@ -25,9 +25,7 @@ pub(super) type Labels = BTreeMap<NodeId, String>;
 
 /// `GET /health`: 200 as long as the node answers, with a word on whether all of it works.
 pub(crate) async fn health(app: &App, _call: Call) -> Result<Response, Problem> {
-    let view = app.node.health().await;
-    let failed = view.actors.iter().any(|actor| actor.state == ActorState::Failed);
-    let status = if failed { dto::HealthStatus::Degraded } else { dto::HealthStatus::Ok };
+    let status = if app.node.has_failed() { dto::HealthStatus::Degraded } else { dto::HealthStatus::Ok };
     Ok(answer::json(StatusCode::OK, &dto::Health { status }))
 }
 
