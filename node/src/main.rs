@@ -16,6 +16,7 @@ mod init;
 mod keeping;
 mod logging;
 mod meter;
+mod open_files;
 mod phrase_io;
 mod progress;
 mod proof;

@@ -11,7 +11,7 @@ use crate::{
     home::Home,
     identity_file, init,
     keeping::Keeping,
-    logging,
+    logging, open_files,
     replace::{self, Outcome},
     setup_file::{self, SetupFile},
 };
@@ -33,13 +33,15 @@ use tokio::{
 pub(crate) fn up(home: &Home, arguments: &UpArgs) -> anyhow::Result<()> {
     let mut config = Config::load(&home.config(), arguments)?;
     logging::start(&config.config.log);
+    let streams = pc2_web::streams_for(open_files::raise());
+    tracing::info!(streams, "so many pages and programs can follow the events of this node");
     let mut keys = None;
     loop {
         let (owner, came) = identity(home, arguments, keys.take())?;
         if let Came::Shown(phrase) = &came {
             init::show_phrase(phrase);
         }
-        let (bound, end) = once(home, arguments, &config, &owner)?;
+        let (bound, end) = once(home, arguments, &config, &owner, streams)?;
         // A port that the system picked is picked once: browsers come back to it.
         config.web = bound;
         if end == End::Asked {
@@ -64,6 +66,7 @@ fn once(
     arguments: &UpArgs,
     config: &ValidConfig,
     keys: &IdentityKeys,
+    streams: usize,
 ) -> anyhow::Result<(SocketAddr, End)> {
     let keeping = Arc::new(Keeping::new(home, keys, arguments.passphrase_file.as_deref())?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -77,6 +80,7 @@ fn once(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keeper: Arc::<Keeping>::clone(&keeping),
         chains: Arc::new(chain_nodes::Named::new(config.chains.clone())),
+        streams,
         carried: keeping.carried(),
         settings: config.told(&home.config()),
     };

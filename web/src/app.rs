@@ -11,9 +11,11 @@ use crate::{
     auth::Auth,
     chains::ChainNodes,
     dto,
+    events::{Holder, MAX_STREAMS, MAX_STREAMS_EACH, Told},
     guard::{Guard, Target},
     keeper::Keeper,
     kept::{Kept, KeptError},
+    places::Places,
     problem::Problem,
     request::{Call, Pieces, read_body, read_optional_body},
     roles::Caller,
@@ -22,6 +24,7 @@ use crate::{
     server::WebConfig,
 };
 use futures::Stream;
+use hyper::upgrade::OnUpgrade;
 use pc2_actors::api::{CallError, NodeHandle};
 use pc2_protocols::{files, messenger, time::UnixMillis};
 use std::{
@@ -35,11 +38,7 @@ use warp::{
     http::{HeaderMap, Method},
     path::FullPath,
     reply::Response,
-    ws::Ws,
 };
-
-/// Event streams at once, at most: each page has one, scripts a few.
-const MAX_STREAMS: usize = 64;
 
 /// Files that browsers bring at once, at most: each holds a quarter of a megabyte, and one disk takes them all.
 const MAX_UPLOADS: usize = 8;
@@ -77,8 +76,10 @@ pub(crate) struct App {
     pub(crate) closing: watch::Sender<bool>,
     /// Changes whenever a session was ended.
     pub(crate) sessions: watch::Sender<u64>,
-    /// One permit for each event stream.
-    pub(crate) streams: Arc<Semaphore>,
+    /// One place for each event stream.
+    pub(crate) streams: Arc<Places<Holder>>,
+    /// What the latest events look like.
+    pub(crate) told: Told,
     /// One permit: tests of the connection would disturb each other.
     pub(crate) connection_test: Semaphore,
     /// One permit for each file that a browser brings.
@@ -99,7 +100,7 @@ struct Incoming<S> {
     path: FullPath,
     query: String,
     headers: HeaderMap,
-    upgrade: Option<Ws>,
+    upgrade: Option<OnUpgrade>,
     body: S,
 }
 
@@ -118,7 +119,8 @@ impl App {
             derivations: Semaphore::new(1),
             closing: watch::Sender::new(false),
             sessions: watch::Sender::new(0),
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            streams: Places::new(config.streams.min(MAX_STREAMS), MAX_STREAMS_EACH),
+            told: Told::default(),
             connection_test: Semaphore::new(1),
             uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
@@ -308,12 +310,11 @@ pub(crate) fn requests(
     from: IpAddr,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let upgrade = warp::ws().map(Some).or(warp::any().map(|| None)).unify();
     warp::method()
         .and(warp::path::full())
         .and(query)
         .and(warp::header::headers_cloned())
-        .and(upgrade)
+        .and(warp::ext::optional())
         .and(warp::body::stream())
         .then(move |method, path, query, headers, upgrade, body| {
             let app = Arc::clone(&app);

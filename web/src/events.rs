@@ -2,70 +2,93 @@
 //!
 //! First a `hello` with the number reached, then every event with its number, in order. `?after=N` goes on behind N; when that is too
 //! long ago, or of an earlier run of the node, `resync` says so and what follows is new again. A `ping` every
-//! 20 seconds tells both sides that the line lives.
+//! 20 seconds tells both sides that the line lives: who answers none for a minute is gone.
 //!
 //! Each is told what it may see: a program what its key's scopes let it read, an admin how the node does, the owner what happens at the doors. When a session or a key ends or its rights change,
 //! the stream is closed at once.
 //!
 //! A stream holds no queue of its own: it reads the node's ring at its own pace, one frame under way. Who
-//! falls behind the ring is told `resync`; who takes no frame for ten seconds is closed.
+//! falls behind the ring is told `resync`; who takes no frame for ten seconds, or talks without end, is closed. There are so many places in all, and for each session and
+//! key so many that nobody has all of them. An idle one takes a few kilobytes ([`crate::upgrade`]); what an event looks like is made once for all ([`told`]).
+
+mod told;
 
 use crate::{
     app::App,
-    convert, dto,
+    dto,
+    places::Full,
     problem::Problem,
     request::Call,
-    roles::{Access, Area, Caller},
+    roles::{Access, Caller},
+    secret::SecretHash,
+    upgrade::{self, Socket},
 };
 use futures::{SinkExt, StreamExt};
-use pc2_actors::{
-    api::OfferError,
-    event::{NodeEvent, Notice, Subscription},
-    net::NetEvent,
-};
-use pc2_protocols::{
-    files::{self, rows::TransferId},
-    messenger,
-};
+use hyper::body::Bytes;
+use pc2_actors::event::{Notice, Subscription};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use warp::{
-    Reply,
-    reply::Response,
-    ws::{Message, WebSocket},
-};
+use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
+use warp::reply::Response;
+
+pub(crate) use told::Told;
 
 /// How often a quiet line says something. Well under the minute after which networks forget a quiet connection.
 const PING: Duration = Duration::from_secs(20);
 
+/// After so many pings without a word from the other side there is nobody. Browsers and libraries answer each by themselves.
+const UNANSWERED: u32 = 3;
+
+/// Most frames from the other side between two pings: it has to answer one.
+const MOST_SAID: u32 = 64;
+
 /// How long a frame may take to be taken.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest message taken from the other side, in bytes. It has nothing to say.
-const MAX_INCOMING_BYTES: usize = 1_024;
+/// Event streams that are open at once, at most: ten thousand pages, and some that come and go.
+pub(crate) const MAX_STREAMS: usize = 10_240;
+
+/// Of one session or key. Each tab of a browser has one. Whoever may sign in can have 64 sessions, and so four fifths of the places.
+pub(crate) const MAX_STREAMS_EACH: usize = 128;
 
 /// Why a stream is closed, in WebSocket's own numbers: the node stops.
 const GOING_AWAY: u16 = 1_001;
 
+/// The other side does what it should not.
+const POLICY: u16 = 1_008;
+
 /// The session has ended: sign in again.
 const SIGNED_OUT: u16 = 4_401;
 
+/// Whose a stream is, for the places: a session, a key, or `None` for the command line.
+pub(crate) type Holder = Option<SecretHash>;
+
 /// `GET /ws`.
-pub(crate) async fn follow(app: &Arc<App>, call: Call) -> Result<Response, Problem> {
+pub(crate) async fn follow(app: &Arc<App>, mut call: Call) -> Result<Response, Problem> {
     let after = call.number("after")?;
-    let upgrade = call.upgrade.ok_or_else(Problem::not_an_upgrade)?;
-    let place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| Problem::too_many_streams())?;
+    let offer = call.upgrade.take().ok_or_else(Problem::not_an_upgrade)?;
+    let place = app.streams.take(holder(&call.caller)).map_err(|full| match full {
+        Full::All => Problem::too_many_streams(),
+        Full::Theirs => Problem::too_many_streams_of_one(),
+    })?;
     let stream = Stream {
         subscription: app.node.subscribe(after),
         app: Arc::clone(app),
         caller: call.caller,
         resumed: after.is_some(),
     };
-    let answer = upgrade.max_message_size(MAX_INCOMING_BYTES).on_upgrade(move |socket| async move {
+    upgrade::accept(&call.headers, Some(offer), |socket| async move {
         stream.run(socket).await;
         drop(place);
-    });
-    Ok(answer.into_response())
+    })
+}
+
+const fn holder(caller: &Caller) -> Holder {
+    match caller {
+        Caller::Browser { session, .. } => Some(*session),
+        Caller::Key { key, .. } => Some(*key),
+        Caller::Nobody | Caller::CommandLine => None,
+    }
 }
 
 /// One stream.
@@ -80,7 +103,7 @@ struct Stream {
 struct Gone;
 
 impl Stream {
-    async fn run(mut self, mut socket: WebSocket) {
+    async fn run(mut self, mut socket: Socket) {
         let farewell = match self.tell(&mut socket).await {
             Ok(farewell) => farewell,
             Err(Gone) => return,
@@ -90,7 +113,7 @@ impl Stream {
     }
 
     /// Tells everything until there is a reason to close, which is returned.
-    async fn tell(&mut self, socket: &mut WebSocket) -> Result<Message, Gone> {
+    async fn tell(&mut self, socket: &mut Socket) -> Result<Message, Gone> {
         let app = Arc::clone(&self.app);
         let mut closed = pin!(app.closed());
         let mut sessions = self.app.sessions.subscribe();
@@ -99,68 +122,63 @@ impl Stream {
         ping.reset();
         // From here on a change is noticed; before it, one may have happened since the request was let in.
         if !self.may_stay() {
-            return Ok(Message::close_with(SIGNED_OUT, "signed out"));
+            return Ok(close(SIGNED_OUT, "signed out"));
         }
         let mut number = self.subscription.position();
-        send(socket, number, dto::Event::Hello(dto::Hello { resumed: self.resumed })).await?;
+        let (mut said, mut unanswered) = (0, 0);
+        send(socket, told::frame(number, dto::Event::Hello(dto::Hello { resumed: self.resumed }))).await?;
         loop {
             tokio::select! {
                 // Who may not stay is told nothing more, however much there is to tell.
                 biased;
-                () = closed.as_mut() => return Ok(Message::close_with(GOING_AWAY, "the node stops")),
+                () = closed.as_mut() => return Ok(close(GOING_AWAY, "the node stops")),
                 changed = sessions.changed() => {
                     if changed.is_err() || !self.may_stay() {
-                        return Ok(Message::close_with(SIGNED_OUT, "signed out"));
+                        return Ok(close(SIGNED_OUT, "signed out"));
                     }
                     if Access::Doors.allows(&self.caller, false).is_ok() {
-                        send(socket, number, dto::Event::Doors).await?;
+                        send(socket, told::frame(number, dto::Event::Doors)).await?;
                     }
                 }
-                said = socket.next() => match said {
-                    Some(Ok(message)) if !message.is_close() => {}
+                word = socket.next() => match word {
+                    Some(Ok(message)) if !message.is_close() => {
+                        unanswered = 0;
+                        said += 1;
+                        if said > MOST_SAID {
+                            return Ok(close(POLICY, "there is nothing to be said here"));
+                        }
+                    }
                     _ => return Err(Gone),
                 },
                 notice = self.subscription.next() => match notice {
-                    None => return Ok(Message::close_with(GOING_AWAY, "the node stops")),
+                    None => return Ok(close(GOING_AWAY, "the node stops")),
                     Some(Notice::Resync { number: reached }) => {
                         number = reached;
-                        send(socket, number, dto::Event::Resync).await?;
+                        send(socket, told::frame(number, dto::Event::Resync)).await?;
                     }
                     Some(Notice::Event(numbered)) => {
                         number = numbered.number;
-                        if self.caller.sees(area(&numbered.event))
-                            && let Some(event) = self.shown(&numbered.event).await
+                        if self.caller.sees(told::area(&numbered.event))
+                            // Boxed: it is seldom under way, and would be most of what an idle stream takes.
+                            && let Some(frame) = Box::pin(self.app.told.frame(&self.app.node, &numbered)).await
                         {
-                            send(socket, number, event).await?;
+                            send(socket, frame).await?;
                         }
                     }
                 },
                 _ = ping.tick() => {
                     if !self.may_stay() {
-                        return Ok(Message::close_with(SIGNED_OUT, "signed out"));
+                        return Ok(close(SIGNED_OUT, "signed out"));
                     }
-                    send(socket, number, dto::Event::Ping).await?;
+                    if unanswered >= UNANSWERED {
+                        return Err(Gone);
+                    }
+                    (said, unanswered) = (0, unanswered + 1);
+                    send(socket, told::frame(number, dto::Event::Ping)).await?;
+                    // The one for pages, which are not shown WebSocket's own; this one is answered.
+                    taken(socket.send(Message::Ping(Bytes::new()))).await?;
                 }
             }
-        }
-    }
-
-    /// An event as the API tells it. A message is told as it is by now, with all that became of it; what is read here is at least as new as the event.
-    async fn shown(&self, event: &NodeEvent) -> Option<dto::Event> {
-        let (account, conversation, id) = match event {
-            NodeEvent::Messenger(messenger::Event::MessageAdded(row)) => {
-                (row.account, row.conversation, row.content.id)
-            }
-            NodeEvent::Messenger(messenger::Event::MessageAmended { account, conversation, id }) => {
-                (*account, *conversation, *id)
-            }
-            other => return self::event(other),
-        };
-        match self.app.node.entry(account, conversation, id).await {
-            // What became of a message that is not here yet is told with the message.
-            Ok(entry) => entry.and_then(convert::entry).map(dto::Event::Message),
-            // Whoever looks reads the conversation anew, and hears there what is wrong.
-            Err(_) => Some(dto::Event::Resync),
         }
     }
 
@@ -169,9 +187,16 @@ impl Stream {
     }
 }
 
-async fn send(socket: &mut WebSocket, n: u64, event: dto::Event) -> Result<(), Gone> {
-    let frame = serde_json::to_string(&dto::Frame { n, event }).expect("our own types have string keys");
-    match timeout(SEND_TIMEOUT, socket.send(Message::text(frame))).await {
+fn close(code: u16, reason: &'static str) -> Message {
+    Message::Close(Some(CloseFrame { code: code.into(), reason: reason.into() }))
+}
+
+async fn send(socket: &mut Socket, frame: Bytes) -> Result<(), Gone> {
+    taken(upgrade::send_text(socket, frame)).await
+}
+
+async fn taken<E>(sending: impl Future<Output = Result<(), E>>) -> Result<(), Gone> {
+    match timeout(SEND_TIMEOUT, sending).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Gone),
         Err(_) => {
@@ -179,72 +204,4 @@ async fn send(socket: &mut WebSocket, n: u64, event: dto::Event) -> Result<(), G
             Err(Gone)
         }
     }
-}
-
-/// What an event is about: it is told to those who may look there.
-const fn area(event: &NodeEvent) -> Area {
-    match event {
-        NodeEvent::Messenger(_) => Area::Chat,
-        NodeEvent::Files(_) | NodeEvent::Preparing(_) | NodeEvent::Prepared { .. } => Area::Files,
-        NodeEvent::Profile(_) => Area::Profile,
-        NodeEvent::Network(_) | NodeEvent::Reach | NodeEvent::Health { .. } => Area::Network,
-    }
-}
-
-/// An event as the API tells it; `None` for what has no face there.
-fn event(event: &NodeEvent) -> Option<dto::Event> {
-    Some(match event {
-        NodeEvent::Messenger(event) => messenger_event(event)?,
-        NodeEvent::Files(files::Event::Transfer(view)) => {
-            dto::Event::Transfer(convert::files::transfer(view))
-        }
-        NodeEvent::Files(files::Event::Forgotten { id }) => removed(*id),
-        NodeEvent::Preparing(preparing) => dto::Event::Transfer(convert::files::preparing(preparing)),
-        NodeEvent::Prepared { id, result: Err(OfferError::Stopped) } => removed(*id),
-        // It is a transfer now; or why it is none was told with what was being prepared.
-        NodeEvent::Prepared { .. } => return None,
-        NodeEvent::Profile(profile) => dto::Event::Profile(dto::Profile { name: profile.name.clone() }),
-        NodeEvent::Network(event) => network_event(event),
-        NodeEvent::Reach => {
-            let what = "how this node is reached, or what it does for others";
-            dto::Event::Network(dto::Changed { what: what.to_owned() })
-        }
-        NodeEvent::Health { actor, state } => {
-            dto::Event::Health(dto::Changed { what: format!("{actor}: {}", crate::doctor::state(*state)) })
-        }
-    })
-}
-
-fn removed(id: TransferId) -> dto::Event {
-    dto::Event::TransferRemoved(dto::TransferRemoved { id: convert::files::id(id) })
-}
-
-fn messenger_event(event: &messenger::Event) -> Option<dto::Event> {
-    Some(match event {
-        messenger::Event::ContactChanged(view) => {
-            dto::Event::Contact(convert::contact(view.as_ref().clone()))
-        }
-        messenger::Event::ContactRemoved { peer, .. } => {
-            dto::Event::ContactRemoved(dto::ContactRemoved { did: peer.did().to_string() })
-        }
-        // Read from the disk, as they are by then.
-        messenger::Event::MessageAdded(_) | messenger::Event::MessageAmended { .. } => return None,
-        messenger::Event::MessageState { conversation, id, state, .. } => {
-            dto::Event::MessageState(dto::MessageStateChange {
-                conversation: conversation.peer().did().to_string(),
-                id: id.to_string(),
-                state: convert::message_state(*state),
-            })
-        }
-    })
-}
-
-fn network_event(event: &NetEvent) -> dto::Event {
-    let what = match event {
-        NetEvent::PeerUp { node } => format!("connected with {}", node.did()),
-        NetEvent::PeerDown { node } => format!("no longer connected with {}", node.did()),
-        NetEvent::OwnAddresses { addresses } => format!("{} own addresses", addresses.len()),
-        NetEvent::Traffic => return dto::Event::Traffic,
-    };
-    dto::Event::Network(dto::Changed { what })
 }

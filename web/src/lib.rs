@@ -10,7 +10,8 @@
 //! | may they? | `roles` |
 //! | what can be asked? | `routes`, described by `openapi` |
 //! | how do the answers look? | `dto`, `convert`, `answer`, `problem` |
-//! | who answers? | `api`, `events`, `doctor`, `assets` |
+//! | who answers? | `api`, `events` over `upgrade`, `doctor`, `assets` |
+//! | is there room? | `places` |
 //! | who keeps the identity file and the phrase? | `keeper`: the program that put the node together |
 //! | who asks the chain of a contract wallet? | `chains`: the same |
 //!
@@ -30,6 +31,7 @@ mod guard;
 mod keeper;
 mod kept;
 mod openapi;
+mod places;
 mod problem;
 mod request;
 mod roles;
@@ -37,10 +39,11 @@ mod routes;
 mod secret;
 mod server;
 mod sign_in;
+mod upgrade;
 mod wallet;
 
 pub use app::LoginLink;
 pub use chains::{ChainError, ChainNodes, NoChains};
 pub use keeper::{ASKED_WORDS, CarriedSession, Keeper, KeeperError, SetupState, draw_asks};
 pub use secret::NoRandomness;
-pub use server::{StartError, WebConfig, WebServer, serve};
+pub use server::{StartError, WebConfig, WebServer, serve, streams_for};

@@ -213,6 +213,11 @@ impl Problem {
         Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "test_under_way", message) }
     }
 
+    pub(crate) fn too_many_streams_of_one() -> Self {
+        let message = "too many windows or programs with this sign-in follow this node's events; close some";
+        Self { retry: true, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", message) }
+    }
+
     pub(crate) fn not_bytes() -> Self {
         let message = "send the bytes of the file with content-type: application/octet-stream";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_bytes", message)

@@ -2,14 +2,13 @@
 
 use crate::{problem::Problem, roles::Caller};
 use futures::{Stream, StreamExt, pin_mut};
-use hyper::body::Bytes;
+use hyper::{body::Bytes, upgrade::OnUpgrade};
 use pc2_protocols::id::{Did, NodeId};
 use serde::de::DeserializeOwned;
 use std::{borrow::Cow, fmt, net::IpAddr, pin::Pin, time::Duration};
 use warp::{
     Buf,
     http::{HeaderMap, header},
-    ws::Ws,
 };
 use zeroize::Zeroizing;
 
@@ -75,7 +74,7 @@ pub(crate) struct Call {
     /// The body of routes that take bytes of any number.
     pub(crate) pieces: Option<Pieces>,
     /// The offer to become a WebSocket.
-    pub(crate) upgrade: Option<Ws>,
+    pub(crate) upgrade: Option<OnUpgrade>,
 }
 
 impl Call {

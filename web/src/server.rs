@@ -1,15 +1,19 @@
 //! The server: listens, takes connections, and ends in order.
 //!
 //! Bounded, so that a flood costs others nothing: connections (further ones are closed at once), the time a request's
-//! head may take, and how long an end is waited for. Requests themselves are answered in [`crate::app`].
+//! head may take, and how long an end is waited for. A connection that became an event stream is none of these any more: only who is signed in
+//! has one, and those have places of their own ([`crate::events`]). Requests themselves are answered in [`crate::app`].
 
 use crate::{
     app::{App, LoginLink, requests},
     chains::ChainNodes,
     dto,
+    events::MAX_STREAMS,
     keeper::{CarriedSession, Keeper},
     kept::Kept,
+    places::{Place, Places},
     secret::NoRandomness,
+    sign_in::machine,
 };
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -28,13 +32,25 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
 
-/// Connections at once, at most: a browser opens six, and there are a few browsers and scripts.
+/// Connections from other machines at once, at most: a browser opens six, and there are a few browsers and scripts.
 const MAX_CONNECTIONS: usize = 256;
+
+/// Of one machine.
+const MAX_CONNECTIONS_EACH: usize = 64;
+
+/// Connections from this machine at once, at most, beside the others: what comes from elsewhere keeps nobody here from their node. A proxy
+/// in front of us brings everybody, so there is no bound for each of them.
+const MAX_OWN_CONNECTIONS: usize = 256;
+
+/// Files the process may have open beside event streams: connections of the web and of the network, the database, files under way.
+const OTHER_FILES: usize = 1_536;
+
+/// Event streams there are places for, however few files may be open.
+const MIN_STREAMS: usize = 64;
 
 /// How long the head of a request may take, the wait for the next one included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -62,6 +78,8 @@ pub struct WebConfig {
     pub chains: Arc<dyn ChainNodes>,
     /// What the node was started with, to be shown.
     pub settings: dto::StartSettings,
+    /// How many event streams may be open: [`streams_for`] what the system allows.
+    pub streams: usize,
     /// A browser that was signed in before another identity took this place: it stays so.
     pub carried: Option<CarriedSession>,
 }
@@ -95,6 +113,12 @@ pub enum StartError {
     /// The stored sessions could not be read.
     #[error("cannot read who is signed in")]
     Sessions(#[source] CallError<Infallible>),
+}
+
+/// How many event streams there is room for where the system lets a process open so many files.
+#[must_use]
+pub fn streams_for(open_files: usize) -> usize {
+    open_files.saturating_sub(OTHER_FILES).clamp(MIN_STREAMS, MAX_STREAMS)
 }
 
 /// A running server.
@@ -171,7 +195,8 @@ async fn accept(listener: StdListener, app: Arc<App>) {
             return;
         }
     };
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let others = Places::new(MAX_CONNECTIONS, MAX_CONNECTIONS_EACH);
+    let own = Places::new(MAX_OWN_CONNECTIONS, MAX_OWN_CONNECTIONS);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -179,12 +204,16 @@ async fn accept(listener: StdListener, app: Arc<App>) {
             () = app.closed() => break,
             Some(ended) = connections.join_next() => report(ended),
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => match Arc::clone(&room).try_acquire_owned() {
-                    Ok(place) => {
-                        connections.spawn(connection(stream, from.ip(), Arc::clone(&app), place));
+                Ok((stream, from)) => {
+                    let from = machine(from.ip());
+                    let places = if from.is_loopback() { &own } else { &others };
+                    match places.take(from) {
+                        Ok(place) => {
+                            connections.spawn(connection(stream, from, Arc::clone(&app), place));
+                        }
+                        Err(full) => tracing::debug!(%from, ?full, "a connection was closed: there are too many"),
                     }
-                    Err(_) => tracing::debug!("a connection was closed: there are {MAX_CONNECTIONS} already"),
-                },
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be taken");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -210,7 +239,9 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn connection(stream: TcpStream, from: IpAddr, app: Arc<App>, _place: OwnedSemaphorePermit) {
+async fn connection(stream: TcpStream, from: IpAddr, app: Arc<App>, _place: Place<IpAddr>) {
+    // What is small goes at once. A connection for which that cannot be said is none any more.
+    drop(stream.set_nodelay(true));
     let service = TowerToHyperService::new(warp::service(requests(Arc::clone(&app), from)));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -224,5 +255,15 @@ async fn connection(stream: TcpStream, from: IpAddr, app: Arc<App>, _place: Owne
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a web connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_streams_as_files_may_be_open_and_no_more_than_are_wanted() {
+        assert_eq!([0, 1_024, 4_096, 20_000, usize::MAX].map(streams_for), [64, 64, 2_560, 10_240, 10_240]);
     }
 }

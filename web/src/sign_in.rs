@@ -147,7 +147,7 @@ impl Pace {
 }
 
 /// Who has an IPv6 address has the 2^64 beside it as well.
-fn machine(from: IpAddr) -> IpAddr {
+pub(crate) fn machine(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         other => other,

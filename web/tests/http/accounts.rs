@@ -10,14 +10,14 @@ use sha3::{Digest, Keccak256};
 use std::time::{Duration, Instant};
 
 /// A wallet of the test's own, beside the independent one of the browser test.
-struct Wallet(SigningKey);
+pub(crate) struct Wallet(SigningKey);
 
 impl Wallet {
-    fn new(seed: u8) -> Self {
+    pub(crate) fn new(seed: u8) -> Self {
         Self(SigningKey::from_slice(&[seed; 32]).expect("a key"))
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let point = self.0.verifying_key().to_encoded_point(false);
         let hash = Keccak256::digest(&point.as_bytes()[1..]);
         format!("0x{}", hex(&hash[12..]))
@@ -44,7 +44,7 @@ impl Wallet {
     }
 
     /// The cookie of a session of this wallet.
-    fn cookie(&self, site: &Site) -> String {
+    pub(crate) fn cookie(&self, site: &Site) -> String {
         cookie(&self.sign_in(site, &[]))
     }
 }
@@ -62,7 +62,7 @@ fn cookie(answer: &Answer) -> String {
     answer.header("set-cookie").expect("a cookie").split(';').next().expect("a pair").to_owned()
 }
 
-fn add(site: &Site, wallet: &Wallet, role: &str) {
+pub(crate) fn add(site: &Site, wallet: &Wallet, role: &str) {
     let body = json!({ "address": wallet.address(), "role": role }).to_string();
     let added = site.command("POST", "/api/wallets", &body);
     assert_eq!(added.status, 202, "{}", added.body);
@@ -156,6 +156,12 @@ fn a_signature_is_good_once_for_its_own_text_and_in_one_form() {
         assert_eq!(code(&signed(&nonce, wallet.sign(&changed))), "other_wallet", "{from}");
     }
 
+    for more in ["\n", " ", "\nResources:\n- https://evil.example", "\nExpiration Time: 2999-01-01T00:00:00Z"]
+    {
+        let (nonce, text) = wallet.asked(&site, &[]);
+        assert_eq!(code(&signed(&nonce, wallet.sign(&(text + more)))), "other_wallet", "{more:?}");
+    }
+
     let (nonce, text) = wallet.asked(&site, &[]);
     let (low, which) = wallet.sign(&text);
     let high = Signature::from_scalars(*low.r(), -*low.s()).expect("the other form");
@@ -214,6 +220,20 @@ fn of_a_hundred_who_bring_the_same_sign_in_at_once_one_is_let_in() {
     });
     assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1);
     assert_eq!(statuses.iter().filter(|status| **status == 410).count(), 99);
+}
+
+#[test]
+fn of_a_hundred_who_bring_the_same_link_at_once_one_is_let_in() {
+    let site = Site::open();
+    let url = site.command("POST", "/api/login-link", "").json()["url"].as_str().expect("a link").to_owned();
+    let body = json!({ "token": url.rsplit('/').next().expect("a secret") }).to_string();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let all: Vec<_> =
+            (0..100).map(|_| scope.spawn(|| site.ask("POST", "/auth/link", &[], &body).status)).collect();
+        all.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1);
+    assert_eq!(site.command("GET", "/api/sessions", "").json()["items"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]

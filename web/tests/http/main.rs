@@ -5,10 +5,12 @@ mod amend;
 mod contracts;
 mod files;
 mod keeper;
+mod matrix;
 mod network;
 mod search;
 mod setup;
 mod site;
+mod streams;
 
 use serde_json::{Value, json};
 use site::{Site, TOKEN};

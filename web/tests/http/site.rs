@@ -229,6 +229,7 @@ fn listen(
         version: "1.2.3".to_owned(),
         keeper: Arc::<TestKeeper>::clone(keeper),
         chains: Arc::<TestChain>::clone(chain),
+        streams: 256,
         carried: None,
         settings: StartSettings {
             config_file: "/nowhere/config.toml".to_owned(),
@@ -302,6 +303,16 @@ impl Events {
                 _ => {}
             }
         }
+    }
+
+    /// Says something; whether it is taken is seen later.
+    pub(crate) fn say(&mut self, message: Message) {
+        drop(self.0.send(message));
+    }
+
+    /// Reads on; whether it was closed or broke.
+    pub(crate) fn broken(&mut self) -> bool {
+        !matches!(self.0.read(), Ok(message) if !message.is_close())
     }
 
     /// Goes on until a frame of this type.
