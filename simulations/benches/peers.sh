@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Installs the programs that the benchmark of files is measured beside: from Debian as root, the others below target/peers, built or
+# Installs the programs that the benchmarks of files and of the web server are measured beside: from Debian as root, the others below target/peers, built or
 # fetched by their own ecosystem's tools. The first run takes many minutes, as sendme is compiled; the next ones do nothing.
 #
 # What cannot be installed is named and left out; the table then says so in its place. Nothing of it becomes part of PC2, and no
 # service is started: the benchmark starts each with throw-away keys on a port of its own.
 #
-# usage: peers.sh DIRECTORY (target/peers)
+# usage: peers.sh DIRECTORY (target/peers) [web: only those beside the web server]
 set -uo pipefail
 
 peers="${1:?the directory to install into}"
+only="${2:-}"
 mkdir -p "$peers"
 
 # The newest that the toolchain of this repository compiles.
@@ -19,14 +20,16 @@ wormhole=(magic-wormhole magic-wormhole-mailbox-server)
 absent() { echo "peers: $1 could not be installed here; the table leaves it out" >&2; }
 
 packages=()
-while read -r tool package; do
+while read -r tool package part; do
+  [ -z "$only" ] || [ "$only" = "$part" ] || continue
   command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] || packages+=("$package")
 done <<'TOOLS'
 rsync rsync
 sshd openssh-server
 ssh openssh-client
 syncthing syncthing
-nginx nginx-light
+nginx nginx-light web
+caddy caddy web
 curl curl
 openssl openssl
 TOOLS
@@ -42,6 +45,8 @@ if [ ${#packages[@]} != 0 ]; then
     echo "peers: not installed, as only root may: apt-get install ${packages[*]}" >&2
   fi
 fi
+
+[ -z "$only" ] || exit 0
 
 if ! [ -x "$peers/bin/sendme" ]; then
   echo "peers: compiling sendme $sendme"

@@ -4,12 +4,12 @@
 //! carries the same fresh bytes once, and who begins changes with the round; told are medians, and medians of the rounds' ratios: a machine that is slow for a minute is
 //! slow for all. Not here: files through a relay and over a bad line, which need a network of their own (`simulations/netns`).
 
-mod cost;
+pub(crate) mod cost;
 mod ground;
-mod median;
+pub(crate) mod median;
 mod ours;
 mod peers;
-mod programs;
+pub(crate) mod programs;
 mod resume;
 pub(crate) mod ssh;
 mod syncthing;

@@ -120,6 +120,11 @@ impl Node {
         serde_json::from_slice(&output.stdout).expect("--json prints JSON")
     }
 
+    /// Where its page is.
+    pub(crate) const fn web(&self) -> SocketAddr {
+        self.web
+    }
+
     /// The node's DID.
     pub(crate) fn did(&self) -> String {
         self.pc2(&["id"])["did"].as_str().expect("a DID").to_owned()
@@ -166,6 +171,19 @@ impl Node {
         let bearer = self.bearer().expect("the node runs");
         let asked = self.agent.put(self.url(path)).header("authorization", bearer);
         asked.send_json(body).unwrap_or_else(|error| panic!("PUT {path}: {error}"));
+    }
+
+    /// `PATCH`, which must be accepted.
+    pub(crate) fn patch(&self, path: &str, body: &Value) {
+        let bearer = self.bearer().expect("the node runs");
+        let asked = self.agent.patch(self.url(path)).header("authorization", bearer);
+        asked.send_json(body).unwrap_or_else(|error| panic!("PATCH {path}: {error}"));
+    }
+
+    /// `DELETE` by somebody else than the command line, which must be accepted.
+    pub(crate) fn delete_by(&self, (name, value): &(&'static str, String), path: &str) {
+        let asked = self.agent.delete(self.url(path)).header(*name, value);
+        asked.call().unwrap_or_else(|error| panic!("DELETE {path}: {error}"));
     }
 
     /// Sends one text.

@@ -75,7 +75,7 @@ fn write_out(path: &Path) {
 }
 
 /// Processor time of these, of all below them, and of every child of ours that has ended.
-fn spent(servers: &[u32]) -> Duration {
+pub(crate) fn spent(servers: &[u32]) -> Duration {
     let all = processes();
     let mut sum = all.get(&std::process::id()).map_or(0, |own| own.ended_children);
     let mut wanted = servers.to_vec();

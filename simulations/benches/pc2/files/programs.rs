@@ -18,7 +18,7 @@ pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Where a program is: in the path, where Debian keeps servers, or where `peers.sh` has put it.
-pub(super) fn find(name: &str) -> Result<PathBuf, String> {
+pub(crate) fn find(name: &str) -> Result<PathBuf, String> {
     let installed = env::var_os("PC2_PEERS").map(PathBuf::from);
     let own = installed.into_iter().flat_map(|peers| [peers.join("bin"), peers.join("venv/bin")]);
     let system =
@@ -50,13 +50,13 @@ pub(super) fn run<S: AsRef<OsStr>>(words: &[S]) -> Result<(), String> {
 }
 
 /// A program that runs until this is dropped.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
 }
 
 impl Running {
     /// Starts it in a folder; what it says goes to a file there.
-    pub(super) fn start(program: &Path, arguments: &[String], folder: &Path) -> Result<Self, String> {
+    pub(crate) fn start(program: &Path, arguments: &[String], folder: &Path) -> Result<Self, String> {
         let told = |error: std::io::Error| format!("{}: {error}", program.display());
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let log = File::create(folder.join(format!("{name}.log"))).map_err(told)?;
@@ -73,12 +73,12 @@ impl Running {
     }
 
     /// Its process.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until it listens.
-    pub(super) fn listening(self, port: u16) -> Result<Self, String> {
+    pub(crate) fn listening(self, port: u16) -> Result<Self, String> {
         until("it listens", || TcpStream::connect(("127.0.0.1", port)).ok()).map(|_| self)
     }
 
