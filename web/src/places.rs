@@ -94,6 +94,7 @@ mod tests {
         assert_eq!(places.take("ann").err(), Some(Full::Theirs));
         let cyd = places.take("cyd").expect("Bob's place");
         drop((hers, cyd));
-        assert_eq!((places.taken().all, places.taken().by.len()), (0, 0), "nobody is remembered");
+        let taken = places.taken();
+        assert_eq!((taken.all, taken.by.len()), (0, 0), "nobody is remembered");
     }
 }
