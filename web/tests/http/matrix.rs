@@ -127,7 +127,7 @@ impl Full {
     /// What the owner has, without what moves by itself.
     fn owned(&self) -> Value {
         let get = |path: &str| self.site.command("GET", path, "").json();
-        let without_times = |list: Value, names: &[&str]| -> Value {
+        let without = |list: Value, names: &[&str]| -> Value {
             let mut items = list["items"].clone();
             for item in items.as_array_mut().expect("items") {
                 for name in names {
@@ -138,16 +138,17 @@ impl Full {
         };
         json!([
             get("/api/identity"),
-            get("/api/contacts"),
+            without(get("/api/contacts"), &["delivery", "online"]),
             get(&format!("/api/conversations/{}/messages", self.friend.did())),
             get("/api/chat/settings"),
             get("/api/transfers")["transfers"],
             get("/api/transfers/settings"),
             get("/api/network/level")["choice"],
             get("/api/network")["reach"]["shares"],
-            get("/api/mailboxes"),
-            without_times(get("/api/wallets"), &["last_used", "last_sign_in"]),
-            without_times(get("/api/keys"), &["last_used"]),
+            get("/api/mailboxes")["pinned"][0]["did"],
+            get("/api/mailboxes")["serving"],
+            without(get("/api/wallets"), &["last_used", "last_sign_in"]),
+            without(get("/api/keys"), &["last_used"]),
         ])
     }
 }
