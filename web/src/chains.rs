@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_contract_is_asked_as_others_ask_it() {
         // By viem 2.57.1: encodeFunctionData of isValidSignature with 0xabab… and 0x010203.
-        let wanted = "1626ba7eababababababababababababababababababababababababababababababab\
+        let wanted = "1626ba7eabababababababababababababababababababababababababababababababab\
                       0000000000000000000000000000000000000000000000000000000000000040\
                       0000000000000000000000000000000000000000000000000000000000000003\
                       0102030000000000000000000000000000000000000000000000000000000000";
