@@ -21,7 +21,7 @@ use pc2_protocols::{
     messenger::{
         Command, CommandError, Event, In, Out, Reply,
         content::Body,
-        rows::{Change, Standing},
+        rows::{Change, Expired, Standing},
     },
     net::{NetCommand, NetInput},
 };
@@ -79,6 +79,7 @@ impl MessengerShell {
             }
             Event::MessageAdded(_)
             | Event::MessageAmended { .. }
+            | Event::MessageGone { .. }
             | Event::ContactChanged(_)
             | Event::MessageState { .. } => {}
         }
@@ -142,6 +143,17 @@ impl Shell for MessengerShell {
                     own.tell(In::Loaded { op, rows });
                 });
             }
+            Out::LoadExpired { op, until, all } => {
+                let (reader, own, account) = (self.reader.clone(), self.own.clone(), self.account);
+                // On a blocking thread; the machine has one of these under way.
+                self.io.spawn_blocking(move || {
+                    let expired = reader.expired(account, until, all).unwrap_or_else(|error| {
+                        warn!(%error, "messages whose time is over cannot be found");
+                        Expired::default()
+                    });
+                    own.tell(In::Expired { op, expired });
+                });
+            }
             // Control: one per key package, and the card must not miss it.
             Out::OfferKeyPackage { device, key_package, mailbox } => {
                 self.dht.tell(dht::In::OfferKeyPackage { device, key_package, mailbox });
@@ -169,6 +181,7 @@ impl Shell for MessengerShell {
             Out::Net(_)
             | Out::Resolve { .. }
             | Out::Load { .. }
+            | Out::LoadExpired { .. }
             | Out::OfferKeyPackage { .. }
             | Out::Publish(_)
             | Out::Deposit(_)
@@ -190,6 +203,7 @@ impl Shell for MessengerShell {
             | In::NetworkChanged
             | In::Resolved { .. }
             | In::Loaded { .. }
+            | In::Expired { .. }
             | In::MailboxProgress { .. }
             | In::MailboxArrived { .. }
             | In::Pins { .. }
@@ -211,6 +225,7 @@ impl Shell for MessengerShell {
             | In::Resolved { .. }
             | In::MailboxProgress { .. }
             | In::MailboxArrived { .. }
+            | In::Expired { .. }
             | In::Loaded { .. } => {}
         }
     }

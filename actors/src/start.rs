@@ -40,6 +40,7 @@ use pc2_protocols::{
     id::NodeId,
     identity::ProfileRow,
     level::LevelChoice,
+    messenger::rows::{self, TimerChange},
     net::Peer,
     relay::{self, ContributionRow, Shares},
 };
@@ -144,6 +145,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     let account = config.keys.node();
     remember_identity(config, &storage, clock)?;
     remember_contribution(config, &storage)?;
+    expire_before_start(&storage, account, clock)?;
     let known = reader.routing().unwrap_or_else(|error| {
         warn!(%error, "the routing table cannot be read; starting without");
         Vec::new()
@@ -360,7 +362,7 @@ fn remember_identity(config: &NodeConfig, storage: &Storage, clock: Clock) -> Re
         return Ok(());
     }
     let profile = ProfileRow { account, name: String::new(), since: clock.now().unix };
-    write_before_start(storage, Change::Profile(profile))
+    write_before_start(storage, vec![Change::Profile(profile)])
 }
 
 /// Writes down what the configuration says of what is lent, if it says anything: the machines start from their rows alone.
@@ -375,17 +377,33 @@ fn remember_contribution(config: &NodeConfig, storage: &Storage) -> Result<(), S
     if stored.as_ref() == Some(&row) || (config.level.is_none() && config.shares.is_none()) {
         return Ok(());
     }
-    write_before_start(storage, Change::Relay(relay::Change::PutContribution(row)))
+    write_before_start(storage, vec![Change::Relay(relay::Change::PutContribution(row))])
 }
 
-/// Writes one row and waits for it.
-fn write_before_start(storage: &Storage, change: Change) -> Result<(), StartError> {
+/// Takes out what has had its time while the node was off, before anything of it can be shown.
+fn expire_before_start(storage: &Storage, account: NodeId, clock: Clock) -> Result<(), StartError> {
+    let mut before = Vec::new();
+    loop {
+        let due = storage.reader().expired(account, clock.now().unix, false)?.due;
+        // On a full disk they are still there: the machine goes on with them.
+        if due.is_empty() || due == before {
+            return Ok(());
+        }
+        let expire = |(due, timed)| rows::Change::Timer(TimerChange::Expire { due, timed });
+        let changes = due.iter().copied().map(|due| Change::Messenger(expire(due))).collect();
+        write_before_start(storage, changes)?;
+        before = due;
+    }
+}
+
+/// Writes rows and waits for it.
+fn write_before_start(storage: &Storage, changes: Vec<Change>) -> Result<(), StartError> {
     let (done, written) = mpsc::channel();
     let answer = move |result: Result<(), WriteError>| {
         let _the_start_waits_for_it = done.send(result);
     };
     let failed = |reason: &str| WriteError::Failed { reason: reason.to_owned() };
-    let queued = storage.writer().submit(vec![change], answer);
+    let queued = storage.writer().submit(changes, answer);
     queued.map_err(|full| failed(&full.to_string()))?;
     match written.recv().unwrap_or_else(|_| Err(failed("the writer has ended"))) {
         // On a full disk a node starts all the same: reading and deleting must work.

@@ -116,6 +116,10 @@ pub(crate) fn messages(messages: &[dto::Message], people: &dto::ContactList) -> 
             dto::MessageBody::File { name, what, size, files, .. } => {
                 files::offered(name, *what, *size, *files)
             }
+            dto::MessageBody::Timer { seconds: Some(seconds) } => {
+                format!("(new messages disappear after {seconds} s)")
+            }
+            dto::MessageBody::Timer { seconds: None } => "(new messages stay)".to_owned(),
         };
         append(&mut text, format_args!("{}  {who}: {said}{state}\n", ago(message.at)));
     }

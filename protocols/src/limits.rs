@@ -209,6 +209,12 @@ pub const MAX_EARLY: usize = 16;
 /// How often a message may be edited. Each edit is a message of its own to the network; nobody who reads counts them.
 pub const MAX_EDITS: u32 = 100;
 
+/// Longest a message may be set to last, in seconds: a year. Signal offers four weeks.
+pub const MAX_LASTS_SECS: u32 = 365 * 24 * 60 * 60;
+
+/// Messages whose time is over that are taken out in one step; more follow at once.
+pub const MAX_EXPIRED: usize = 256;
+
 /// Longest search in messages, in bytes: a long sentence.
 pub const MAX_QUERY_BYTES: usize = 256;
 

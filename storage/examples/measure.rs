@@ -105,6 +105,7 @@ fn message(number: u64) -> Vec<Change> {
         parents: vec![MsgId::from_bytes(id)],
         hlc: Hlc(number << 16),
         body: Body::Text { text: "how do you do, and how is the garden these days?".into(), reply_to: None },
+        lasts: None,
     };
     let conversation =
         ConversationId::direct(NodeId::from_bytes([u8::try_from(number % 20).unwrap_or(0); 32]));

@@ -14,6 +14,7 @@ use crate::{
     stage::Stage,
     table::StageError,
     tables::{self, CHUNK_BYTES, Link, SessionChunk, hashed},
+    timers,
 };
 use pc2_protocols::{
     dht, files,
@@ -88,6 +89,7 @@ fn messenger(stage: &mut Stage<'_>, change: &rows::Change) -> Result<(), StageEr
         C::SetRead { account, conversation, ids } => {
             ids.iter().try_for_each(|id| set_read(stage, (*account, *conversation), *id))
         }
+        C::Timer(change) => timers::apply(stage, *change),
         C::PutSettings(row) => tables::CHAT_SETTINGS.put(stage, &row.account, row),
         C::PutOutbox(row) => tables::OUTBOX.put(stage, &(row.account, row.conversation, row.order), row),
         C::RemoveOutbox { account, conversation, order } => {
@@ -121,6 +123,7 @@ fn put_message(stage: &mut Stage<'_>, row: &MessageRow) -> Result<(), StageError
     if content.body.is_entry() && !kept.content.body.is_erased() {
         search::note(stage, (row.account, row.conversation), (content.hlc, content.id))?;
     }
+    timers::note(stage, &kept)?;
     marks::amend(stage, row)
 }
 

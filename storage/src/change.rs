@@ -4,6 +4,7 @@ use crate::{access::AccessChange, blobs::BlobChange};
 use pc2_protocols::{dht, files, identity::ProfileRow, mailbox, messenger, net::Peer, relay};
 
 /// One write. The changes of one submission become durable together or not at all.
+#[expect(clippy::large_enum_variant, reason = "most changes are of the messenger, and a batch has few")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Of a messenger.

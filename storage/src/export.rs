@@ -6,7 +6,7 @@
 //!
 //! **In it**: contacts, conversations, chains, history, what waits in the outbox, invitations, own records, parcels on their way to mailboxes,
 //! profiles, the routing table, what the person lends to the network, which holders they pinned and whose they are one of, where the files of blobs are and
-//! who needs them, file transfers with their rules and rates, what the account tells others. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
+//! who needs them, file transfers with their rules and rates, what the account tells others, when messages disappear. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
 //! a ratchet taken back would use keys twice. A parcel was sealed once and for all: bringing the same bytes again uses no key. Not in it
 //! either: who may sign in or is signed in, keys for programs and what happened at the doors, because a restore must not let in again whom
 //! the owner put out meanwhile; what is held for others, tombstones included; and the pages that a search looks through, which follow from the messages.
@@ -108,6 +108,9 @@ pub(crate) static TABLES: &[&dyn AnyTable] = &[
     &tables::CHAT_SETTINGS,
     // After the messages: what it says of one that is not in this export does no harm, but what it lacked would be lost.
     &tables::BY_ID,
+    // After them, too: a message without its row here would stay for ever.
+    &tables::TIMED,
+    &tables::EXPIRING,
 ];
 
 /// Writes the export.

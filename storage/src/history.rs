@@ -8,6 +8,7 @@ use crate::{
     reader::Reader,
     search,
     tables::{self, Link},
+    timers,
 };
 use pc2_protocols::{
     id::{ConversationId, DeviceId, MsgId, NodeId},
@@ -15,9 +16,10 @@ use pc2_protocols::{
     messenger::{
         content::{Body, Hlc},
         marks::{Entry, Marks, Page, Place},
-        rows::MessageRow,
+        rows::{Expired, MessageRow},
         search::Query,
     },
+    time::UnixMillis,
 };
 
 impl Reader {
@@ -165,6 +167,14 @@ impl Reader {
             }
             Ok(rows)
         })
+    }
+
+    /// Messages whose time was over at a moment, oldest first, and when that of the next is; of `all`, those whose end is further away than they last.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn expired(&self, account: NodeId, until: UnixMillis, all: bool) -> Result<Expired, ReadError> {
+        self.read(|opened| timers::expired(opened, account, until, all))
     }
 
     /// One message.

@@ -38,6 +38,7 @@ mod stage;
 mod storage;
 mod table;
 mod tables;
+mod timers;
 mod untouched;
 mod usage;
 mod value;

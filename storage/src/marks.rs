@@ -87,6 +87,15 @@ fn erase(stage: &mut Stage<'_>, by: &MessageRow, key: &[u8]) -> Result<(), Stage
     Ok(())
 }
 
+/// A message has had its time: nothing of what became of it is left but that it is over.
+pub(crate) fn end(stage: &mut Stage<'_>, row: &MessageRow) -> Result<(), StageError> {
+    let at = (row.account, row.conversation);
+    let Some(mut marks) = read(stage, at, row.content.id)? else { return Ok(()) };
+    let unread = marks.end(row.sender);
+    tables::BY_ID.put(stage, &(at.0, at.1, row.content.id), &marks)?;
+    unread.into_iter().try_for_each(|place| erase(stage, row, &key(at, place)))
+}
+
 /// What is known under an id so far; `None` when that is damaged.
 pub(crate) fn read(stage: &Stage<'_>, at: At, id: MsgId) -> Result<Option<Marks>, ReadError> {
     let found = tables::BY_ID.get(stage, stage.sealer(), &(at.0, at.1, id)).map(Option::unwrap_or_default);

@@ -48,9 +48,12 @@ const PART_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// 5 → 6: tables of wallets, API keys and the security log are new (docs/decisions/0032); a session without a wallet is one by a link.
 ///
-/// 6 → 7: what messages say is found (docs/decisions/0034): the pages for that are made.
+/// 6 → 7: what messages say is found (docs/decisions/0034): the pages for that are made. The table of what contacts are told is new (docs/decisions/0035).
 ///
 /// 7 → 8: large files are offered in pieces (docs/decisions/0039), which older programs cannot read; nothing that was there is different.
+///
+/// 8 → 9: tables of messages that disappear are new, and messages that say how long others last (docs/decisions/0035), which older programs cannot read
+/// and would keep; nothing that was there disappears.
 pub(crate) const STEPS: &[Step] = &[
     Step { from: 1, run: |_, _, _| Ok(None) },
     Step { from: 2, run: |_, _, _| Ok(None) },
@@ -59,6 +62,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { from: 5, run: |_, _, _| Ok(None) },
     Step { from: 6, run: find_words },
     Step { from: 7, run: |_, _, _| Ok(None) },
+    Step { from: 8, run: |_, _, _| Ok(None) },
 ];
 
 /// Why a migration did not succeed.
@@ -168,6 +172,7 @@ mod tests {
     use super::*;
     use crate::cell::Cells as _;
     use pc2_protocols::{
+        codec,
         crypto::seal::StorageKey,
         id::{ConversationId, DeviceId, MsgId, NodeId},
         identity::ProfileRow,
@@ -229,7 +234,7 @@ mod tests {
     fn row(sender: NodeId, seq: u64, body: Body) -> MessageRow {
         let (device, hlc) = (DeviceId::from_bytes([5; 16]), Hlc(seq << 16));
         let (prev_hash, parents) = ([0; 32], Vec::new());
-        let content = Content { id: id(seq), device, seq, prev_hash, parents, hlc, body };
+        let content = Content { id: id(seq), device, seq, prev_hash, parents, hlc, body, lasts: None };
         let (account, conversation, stored) = (ACCOUNT, chat(), UnixMillis(1));
         let state = MessageState::Received;
         MessageRow { account, conversation, sender, content, state, stored, chain_broken: false }
@@ -268,6 +273,8 @@ mod tests {
             let_go: false,
             early: Vec::new(),
             unread_ids: Vec::new(),
+            timer: None,
+            timer_as_of: None,
         };
         tables::CONVERSATIONS.put(&mut stage, &(ACCOUNT, chat()), &conversation).expect("staged");
         stage.keep();
@@ -324,6 +331,7 @@ mod tests {
             deleted: false,
             as_of: Hlc(0),
             file: false,
+            gone: false,
         };
         let (db, sealer) = version_4(dir.path(), &rows, Some(last));
         // Twice from the beginning, as after a crash before the version was written.
@@ -373,6 +381,50 @@ mod tests {
             assert!(found.is_sorted() && found[2].0 == 4);
             books_hold(&db);
         }
+    }
+
+    /// The latest entry of a list as version 8 wrote it: it knew of nothing that disappears.
+    #[derive(serde::Serialize)]
+    struct Entry8 {
+        hlc: Hlc,
+        id: MsgId,
+        mine: bool,
+        preview: &'static str,
+        at: UnixMillis,
+        deleted: bool,
+        as_of: Hlc,
+        file: bool,
+    }
+
+    #[test]
+    fn nothing_of_version_8_disappears() {
+        let (hlc, at) = (Hlc(2 << 16), UnixMillis(1));
+        let before = Entry8 {
+            hlc,
+            id: id(2),
+            mine: true,
+            preview: "two",
+            at,
+            deleted: false,
+            as_of: Hlc(0),
+            file: false,
+        };
+        let last: LastEntry = codec::decode(&codec::encode(&before), 1_000).expect("read");
+        assert!(!last.gone);
+        let dir = tempfile::tempdir().expect("a directory");
+        let rows = [row(PEER, 1, text("one")), row(ACCOUNT, 2, text("two"))];
+        let (db, sealer) = version_4(dir.path(), &rows, Some(last.clone()));
+        let mut format = Format::new(8, &sealer);
+        migrate(&db, &sealer, &mut format, 9, STEPS).expect("migrated");
+        assert_eq!(format.version, 9);
+        let left = tables::MESSAGES.rows_under(&db, &sealer, &(ACCOUNT, chat()));
+        assert_eq!(left.map(|row| row.expect("read")).collect::<Vec<_>>(), rows);
+        let chats = tables::CONVERSATIONS.get(&*db, &sealer, &(ACCOUNT, chat())).expect("read");
+        assert_eq!(chats.and_then(|row| row.last), Some(last));
+        for table in [tables::TIMED.tag(), tables::EXPIRING.tag()] {
+            assert_eq!(db.scan_prefix([table]).count(), 0);
+        }
+        books_hold(&db);
     }
 
     #[test]

@@ -132,6 +132,7 @@ tuple_keys!(A);
 tuple_keys!(A, B);
 tuple_keys!(A, B, C);
 tuple_keys!(A, B, C, D);
+tuple_keys!(A, B, C, D, E);
 
 /// A table of rows `R` by keys `K`.
 pub(crate) struct Table<K, R> {

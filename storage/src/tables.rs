@@ -8,6 +8,7 @@ use crate::{
     blobs::{FileRow, HoldRow, Holder, PartialRow},
     search::{LateRow, PageRow},
     table::{AnyTable, Table},
+    timers::{ExpiringRow, TimedRow},
 };
 use pc2_protocols::{
     dht::{HeldRow, PublishedRow},
@@ -84,6 +85,12 @@ pub(crate) static WALLETS: Table<(NodeId, WalletAddress), WalletRow> = Table::ne
 pub(crate) static API_KEYS: Table<[u8; 32], ApiKeyRow> = Table::new(0x41, "API keys");
 /// What an account tells others of what its person does.
 pub(crate) static CHAT_SETTINGS: Table<NodeId, ChatSettingsRow> = Table::new(0x43, "chat settings");
+/// Messages that disappear and whose time has not begun.
+pub(crate) static TIMED: Table<(NodeId, ConversationId, Hlc, MsgId), TimedRow> =
+    Table::new(0x44, "timed messages");
+/// Those whose time has begun, by its end.
+pub(crate) static EXPIRING: Table<(NodeId, u64, ConversationId, Hlc, MsgId), ExpiringRow> =
+    Table::new(0x45, "expiring messages");
 pub(crate) static SECURITY: Table<(NodeId, u64), SecurityRow> = Table::new(0x42, "security log");
 
 /// Key of the one row of a table that has one.
@@ -125,6 +132,8 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &API_KEYS,
     &SECURITY,
     &CHAT_SETTINGS,
+    &TIMED,
+    &EXPIRING,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.
@@ -157,7 +166,16 @@ pub(crate) fn bucket_prefix(tag: u8) -> Option<usize> {
 
 /// Whether a table grows with use rather than with the number of people known: its rows are not looked at by a start.
 pub(crate) fn is_large(tag: u8) -> bool {
-    let large = [&MESSAGES as &dyn AnyTable, &LINKS, &BY_ID, &SEARCH_PAGES, &BLOB_FILES, &BLOB_HOLDS];
+    let large = [
+        &MESSAGES as &dyn AnyTable,
+        &LINKS,
+        &BY_ID,
+        &SEARCH_PAGES,
+        &TIMED,
+        &EXPIRING,
+        &BLOB_FILES,
+        &BLOB_HOLDS,
+    ];
     large.iter().any(|table| table.tag() == tag) || is_held_elsewhere(tag)
 }
 

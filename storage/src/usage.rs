@@ -43,6 +43,8 @@ static MESSAGES: &[&dyn AnyTable] = &[
     &tables::BY_ID,
     &tables::SEARCH_PAGES,
     &tables::SEARCH_LATE,
+    &tables::TIMED,
+    &tables::EXPIRING,
     &tables::PARCELS,
 ];
 

@@ -61,6 +61,8 @@ fn conversation() -> ConversationRow {
         asked_by_mail: None,
         early: vec![],
         unread_ids: vec![],
+        timer: Some(60),
+        timer_as_of: None,
     }
 }
 

@@ -45,6 +45,7 @@ fn content(number: u64, size: usize) -> Content {
         parents: vec![],
         hlc: Hlc(number),
         body: Body::Text { text: "x".repeat(size.min(16_000)), reply_to: None },
+        lasts: None,
     }
 }
 
@@ -96,6 +97,8 @@ fn change() -> impl Strategy<Value = Change> {
                 asked_by_mail: None,
                 early: vec![],
                 unread_ids: vec![MsgId::from_bytes([3; 16])],
+                timer: Some(60),
+                timer_as_of: None,
             })
         }),
         (chat(), device(), any::<u64>()).prop_map(|(conversation, device, through)| {

@@ -30,10 +30,12 @@ pub(crate) fn contact(view: ContactView) -> dto::Contact {
         name,
         online: view.online,
         typing: view.typing,
+        timer: view.timer,
         unread: view.unread,
         waiting: view.waiting,
         delivery: delivery(view.delivery),
         last: view.last.map(|last| dto::LastEntry {
+            gone: last.gone,
             id: last.id.to_string(),
             mine: last.mine,
             preview: last.preview,
@@ -70,6 +72,7 @@ pub(crate) fn entry(entry: Entry) -> Option<dto::Message> {
     let (text, body, reply_to) = match row.content.body {
         Body::Text { text, reply_to } => (text, dto::MessageBody::Text, reply_to),
         Body::File { offer } => (offer.what.name().to_owned(), files::body(peer, mine, &offer), None),
+        Body::Timer { lasts } => (String::new(), dto::MessageBody::Timer { seconds: lasts }, None),
         Body::Accepted { .. }
         | Body::Edit { .. }
         | Body::Delete { .. }
@@ -95,6 +98,7 @@ pub(crate) fn entry(entry: Entry) -> Option<dto::Message> {
         edited_at,
         deleted,
         reactions,
+        disappears_after: row.content.lasts,
         revision: marks.revision,
         state: message_state(row.state),
         at: row.content.hlc.shown_at(row.stored).0,
@@ -248,6 +252,7 @@ mod tests {
             name: Some(String::new()),
             online: false,
             typing: false,
+            timer: None,
             unread: 0,
             waiting: 0,
             delivery: Delivery::Idle,

@@ -42,13 +42,16 @@ pub use access::{
     AddKey, AddWallet, ChangeWallet, Key, KeyList, NewKey, SecurityEntry, SecurityLog, SecurityWhat,
     SessionList, SignInText, SignedIn, UseWallet, Wallet, WalletList,
 };
-pub use event::{Changed, ContactRemoved, Event, Frame, Hello, MessageStateChange, Profile, TransferRemoved};
+pub use event::{
+    Changed, ContactRemoved, Event, Frame, Hello, MessageGone, MessageStateChange, Profile, TransferRemoved,
+};
 pub use files::{
     AcceptTransfer, AutoAccept, BlobProof, BlobTrouble, MessageBody, OfferFiles, OfferedKind, SetAuto,
     SetRates, Transfer, TransferDirection, TransferList, TransferSettings, TransferState,
 };
 pub use incoming::{
-    AddContact, EditMessage, PutRecord, Rename, SendMessage, SetChatSettings, SetName, SetReaction, UseLink,
+    AddContact, EditMessage, PutRecord, Rename, SendMessage, SetChatSettings, SetName, SetReaction, SetTimer,
+    UseLink,
 };
 pub use network::{
     ConnectionTest, Finding, FindingState, Mailboxes, Mapping, Network, Path, Peer, PinState, PinnedHolder,
@@ -173,6 +176,8 @@ out! {
         pub online: bool,
         /// They are writing to the owner right now. Only if both tell of it.
         pub typing: bool,
+        /// What is written from now on disappears so many seconds after it was read, or sent; `null`: it stays.
+        pub timer: Option<u32>,
         /// Entries not yet read.
         pub unread: u64,
         /// Own messages that wait.
@@ -223,8 +228,10 @@ out! {
         pub mine: bool,
         /// Its beginning; nothing when it was taken back.
         pub preview: String,
-        /// Its author has taken it back.
+        /// Its author has taken it back, or it has had its time.
         pub deleted: bool,
+        /// It has had its time: it disappeared.
+        pub gone: bool,
         /// When it was written.
         pub at: u64,
     }
@@ -303,6 +310,8 @@ out! {
         pub deleted: bool,
         /// One emoji a person at most.
         pub reactions: Vec<Reaction>,
+        /// It disappears so many seconds after it was read, or sent; `null`: it stays.
+        pub disappears_after: Option<u32>,
         /// Grows with each edit, reaction and deletion: of two pictures of a message, the higher is the newer.
         pub revision: u32,
         /// How far it has come.

@@ -315,6 +315,7 @@ mod tests {
                 "POST /api/conversations/{did}/read",
                 "POST /api/conversations/{did}/typing",
                 "PUT /api/chat/settings",
+                "PUT /api/conversations/{did}/timer",
             ],
         ),
         (

@@ -96,6 +96,16 @@ kinds! {
             /// Which.
             conversation: ConversationId,
         },
+        /// What either writes in a conversation from now on disappears after a time, or stays. A message of its own that both see; repeated with the same id it
+        /// is the same, as with `Send`.
+        SetTimer {
+            /// Which: with a contact.
+            conversation: ConversationId,
+            /// Chosen by the caller, at random.
+            id: MsgId,
+            /// Seconds, at most [`crate::limits::MAX_LASTS_SECS`].
+            lasts: Option<u32>,
+        },
         /// The person is writing in a conversation. Told to the other side if both may know, and forgotten.
         Typing {
             /// Which.

@@ -9,7 +9,7 @@ use super::{
     content::{Body, Content, ContentError},
     machine::{Messenger, Pending},
     outbox::Key,
-    rows::{Change, MessageRow, MessageState, Recent, Standing},
+    rows::{Change, MessageRow, MessageState, Recent, Standing, Timed, TimerChange},
     session::{CryptoProvider, CryptoSession},
     step::Step,
     thread::Thread,
@@ -47,7 +47,8 @@ impl<P: CryptoProvider> Messenger<P> {
             self.pending.insert(op, Pending::LoadSent { call, id });
             return step.after(Out::Load { op, conversation, device, from: seq, to: seq });
         }
-        let offers = matches!(body, Body::File { .. });
+        // Contacts only.
+        let offers = matches!(body, Body::File { .. } | Body::Timer { .. });
         let refusal = match thread.standing() {
             // Who has not said that they want to hear from us is not sent files.
             Some(Standing::Requested) if offers => Some(CommandError::UnknownPeer),
@@ -107,6 +108,7 @@ impl<S: CryptoSession> Thread<S> {
             prev_hash: conversation.sent_hash,
             parents: conversation.heads.clone(),
             hlc: conversation.hlc.next(now),
+            lasts: conversation.timer.filter(|_| body.disappears()),
             body,
         };
         let encoded = content.encode();
@@ -122,6 +124,7 @@ impl<S: CryptoSession> Thread<S> {
         match &content.body {
             Body::Edit { target, text } => self.note_amended(*target, true, content.hlc, Some(text)),
             Body::Delete { target } => self.note_amended(*target, true, content.hlc, None),
+            Body::Timer { lasts } => self.note_timer(&content, *lasts),
             _ => {}
         }
         self.outbox.push_content(content.clone(), encoded.len(), now);
@@ -163,6 +166,12 @@ pub(super) fn report_state(
 ) {
     let (hlc, id) = (content.hlc, content.id);
     step.write(Change::SetState { account, conversation, hlc, id, state });
+    // It has left, or never will.
+    if content.lasts.is_some() && state != MessageState::Waiting {
+        let timed = Timed { account, conversation, hlc, id };
+        step.write(Change::Timer(TimerChange::Start { timed, from: step.now.unix }));
+        step.timers_began = true;
+    }
     if content.body.is_entry() {
         step.publish(Event::MessageState { account, conversation, id, state });
     }
@@ -188,6 +197,7 @@ pub(super) fn bad_text(error: ContentError) -> CommandError {
         | ContentError::NoSequence
         | ContentError::BadPass
         | ContentError::BadOffer(_)
+        | ContentError::BadTimer
         | ContentError::BadClock) => other.to_string(),
     };
     CommandError::BadText { what }
@@ -201,6 +211,7 @@ fn text_bytes(body: &Body) -> usize {
         | Body::Delete { .. }
         | Body::Reaction { .. }
         | Body::Read { .. }
+        | Body::Timer { .. }
         | Body::Mailbox { .. } => 0,
     }
 }

@@ -216,6 +216,8 @@ impl<P: CryptoProvider> Messenger<P> {
         thread.gap = super::repair::Gap::default();
         if thread.conversation.unread > 0 {
             thread.conversation_mut().unread = 0;
+            // Nobody will open it any more.
+            thread.start_timers(step);
         }
         step.write(Change::RemoveContact { account, peer });
         step.publish(Event::ContactRemoved { account, peer });
@@ -237,6 +239,7 @@ impl<P: CryptoProvider> Messenger<P> {
             {
                 thread.compose(self.account, id, Body::Read { ids }, step);
             }
+            thread.start_timers(step);
             step.touch(peer);
         }
         Ok(Reply::Done)

@@ -78,6 +78,9 @@ pub struct Content {
     pub hlc: Hlc,
     /// What it says.
     pub body: Body,
+    /// It disappears so many seconds after it was read, or sent; entries only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<u32>,
 }
 
 /// What a message can say.
@@ -129,6 +132,11 @@ pub enum Body {
         /// What, and by which name it is asked for.
         offer: Box<FileOffer>,
     },
+    /// What either writes from now on disappears after a time.
+    Timer {
+        /// So many seconds after it was read, or sent, at most [`limits::MAX_LASTS_SECS`]; `None`: it stays.
+        lasts: Option<u32>,
+    },
 }
 
 /// Why a plaintext is no acceptable content.
@@ -160,6 +168,9 @@ pub enum ContentError {
     /// A pass that the owner of its mailbox has not signed.
     #[error("a mailbox pass is not signed by its mailbox")]
     BadPass,
+    /// No time, or longer than is acceptable.
+    #[error("messages disappear after 1 to {} seconds", limits::MAX_LASTS_SECS)]
+    BadTimer,
     /// Not an acceptable offer.
     #[error(transparent)]
     BadOffer(#[from] BadOffer),
@@ -210,6 +221,7 @@ impl Content {
             return Err(ContentError::BadClock);
         }
         at_most("parents", self.parents.len(), Self::MAX_PARENTS)?;
+        is_time(self.lasts)?;
         self.body.check()
     }
 }
@@ -242,12 +254,19 @@ impl Body {
                 if passes.iter().all(MailboxPass::holds) { Ok(()) } else { Err(ContentError::BadPass) }
             }
             Self::File { offer } => Ok(offer.check()?),
+            Self::Timer { lasts } => is_time(*lasts),
         }
     }
 
     /// Whether people see it as an entry of its own in the conversation.
     #[must_use]
     pub const fn is_entry(&self) -> bool {
+        matches!(self, Self::Text { .. } | Self::File { .. } | Self::Timer { .. })
+    }
+
+    /// Whether it disappears where a conversation has a timer.
+    #[must_use]
+    pub const fn disappears(&self) -> bool {
         matches!(self, Self::Text { .. } | Self::File { .. })
     }
 
@@ -304,6 +323,14 @@ fn is_emoji(text: &str) -> bool {
         && !text.is_ascii()
         && text.chars().any(draws)
         && text.chars().all(|c| draws(c) || joins(c))
+}
+
+fn is_time(lasts: Option<u32>) -> Result<(), ContentError> {
+    if lasts.is_none_or(|secs| (1..=limits::MAX_LASTS_SECS).contains(&secs)) {
+        Ok(())
+    } else {
+        Err(ContentError::BadTimer)
+    }
 }
 
 fn at_most(field: &'static str, got: usize, max: usize) -> Result<(), ContentError> {

@@ -181,8 +181,8 @@ impl<P: CryptoProvider> Messenger<P> {
         let asking = thread.standing() == Some(Standing::Asking);
         let too_much = match &content.body {
             Body::Text { text, .. } | Body::Edit { text, .. } => text.len() > limits::MAX_REQUEST_TEXT_BYTES,
-            // Strangers offer no files.
-            Body::File { .. } => true,
+            // Strangers offer no files and set nothing.
+            Body::File { .. } | Body::Timer { .. } => true,
             _ => false,
         };
         if asking && too_much {
@@ -212,6 +212,7 @@ impl<P: CryptoProvider> Messenger<P> {
                 thread.note_entry(&content, false, step.now.unix);
             }
             Body::Accepted { name } => thread.accepted_by_them(name, content.hlc, step),
+            Body::Timer { lasts } => thread.note_timer(&content, *lasts),
             Body::Mailbox { passes } => thread.take_passes(passes, content.hlc, step),
             // Of what they did not write nothing changes: `note_amended` and the marks beside the message look whose it is.
             Body::Edit { target, text } => thread.note_amended(*target, false, content.hlc, Some(text)),

@@ -34,6 +34,9 @@ pub struct LastEntry {
     /// It is an offer of files: nobody edits or deletes that.
     #[serde(default)]
     pub file: bool,
+    /// It has had its time: nothing is left of it.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 /// What became of a message of theirs that is not here yet, for the list of conversations.
@@ -55,6 +58,12 @@ impl LastEntry {
     #[must_use]
     pub fn preview_of(text: &str) -> String {
         text.chars().take(Self::MAX_PREVIEW_CHARS).collect()
+    }
+
+    /// Its message has had its time: what comes later about it shows nothing.
+    pub fn expire(&mut self) {
+        self.preview = String::new();
+        (self.deleted, self.gone) = (true, true);
     }
 
     /// Takes over what became of its message. Returns whether anything is different now.

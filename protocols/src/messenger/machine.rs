@@ -16,6 +16,7 @@ use super::{
     session::CryptoProvider,
     step::Step,
     thread::Thread,
+    timers::Timers,
     wire::Answer,
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     limits,
     machine::{CallId, Component, Machine, OpId, OpIds, Status},
     mailbox::{EnvelopeKey, keys::MailboxKeys},
-    net::{NetCommand, NetError, Peer},
+    net::{NetCommand, NetError},
     time::{Mono, Now},
 };
 use rand_chacha::ChaCha20Rng;
@@ -57,10 +58,11 @@ pub struct Messenger<P: CryptoProvider> {
     /// Who is connected, contact or not: as many as the driver allows.
     pub(super) connected: BTreeSet<NodeId>,
     /// What was asked before the last housekeeping, and may be lost.
-    asked_long_ago: BTreeSet<OpId>,
-    timers: BTreeSet<(Mono, NodeId)>,
-    kept_connected: Option<Vec<NodeId>>,
-    housekeeping_at: Mono,
+    pub(super) asked_long_ago: BTreeSet<OpId>,
+    alarms: BTreeSet<(Mono, NodeId)>,
+    pub(super) timers: Timers,
+    pub(super) kept_connected: Option<Vec<NodeId>>,
+    pub(super) housekeeping_at: Mono,
 }
 
 /// What an answer will be about.
@@ -76,6 +78,8 @@ pub(super) enum Pending {
     Presence { peer: NodeId },
     /// Own messages that are missing there.
     LoadForRepair { peer: NodeId, asked: Asked },
+    /// Messages whose time is over.
+    LoadExpired,
     /// A message sent before, for a caller who repeats it.
     LoadSent { call: CallId, id: MsgId },
 }
@@ -119,7 +123,8 @@ impl<P: CryptoProvider> Messenger<P> {
             postponed: BTreeMap::new(),
             letters: BTreeSet::new(),
             connected: BTreeSet::new(),
-            timers: BTreeSet::new(),
+            alarms: BTreeSet::new(),
+            timers: Timers::default(),
             kept_connected: None,
             housekeeping_at: Mono(0),
         };
@@ -180,6 +185,9 @@ impl<P: CryptoProvider> Messenger<P> {
                 return self.send_entry(call, conversation, id, amendment.body(target), step);
             }
             Command::MarkRead { conversation } => self.mark_read(conversation.peer(), step),
+            Command::SetTimer { conversation, id, lasts } => {
+                return self.send_entry(call, conversation, id, Body::Timer { lasts }, step);
+            }
             Command::Typing { conversation } => {
                 self.typing(conversation.peer(), step);
                 return step.tell(call, Reply::Done);
@@ -210,11 +218,14 @@ impl<P: CryptoProvider> Messenger<P> {
         Reply::Settings(settings)
     }
 
-    fn answered(&mut self, op: OpId, result: Result<Vec<u8>, NetError>, step: &mut Step) {
+    pub(super) fn answered(&mut self, op: OpId, result: Result<Vec<u8>, NetError>, step: &mut Step) {
         let Some(pending) = self.pending.remove(&op) else { return };
         let peer = match pending {
             Pending::Deliver { peer } | Pending::Repair { peer, .. } | Pending::Presence { peer } => peer,
-            Pending::Resolve { .. } | Pending::LoadForRepair { .. } | Pending::LoadSent { .. } => return,
+            Pending::Resolve { .. }
+            | Pending::LoadForRepair { .. }
+            | Pending::LoadExpired
+            | Pending::LoadSent { .. } => return,
         };
         let result = result.and_then(|bytes| {
             Answer::decode(&bytes).map_err(|_: DecodeError| {
@@ -227,15 +238,18 @@ impl<P: CryptoProvider> Messenger<P> {
             Pending::Deliver { peer } => self.delivered(peer, op, result, step),
             Pending::Repair { peer, range } => self.repair_answered(peer, op, range, result, step),
             Pending::Presence { peer } => self.presence_told(peer, op, result, step),
-            Pending::Resolve { .. } | Pending::LoadForRepair { .. } | Pending::LoadSent { .. } => {}
+            Pending::Resolve { .. }
+            | Pending::LoadForRepair { .. }
+            | Pending::LoadExpired
+            | Pending::LoadSent { .. } => {}
         }
     }
 
     fn tick(&mut self, step: &mut Step) {
         let due: Vec<(Mono, NodeId)> =
-            self.timers.iter().take_while(|(at, _)| *at <= step.now.mono).copied().collect();
+            self.alarms.iter().take_while(|(at, _)| *at <= step.now.mono).copied().collect();
         for (at, peer) in due {
-            self.timers.remove(&(at, peer));
+            self.alarms.remove(&(at, peer));
             if let Some(thread) = self.threads.get_mut(&peer) {
                 thread.wake = None;
             }
@@ -244,48 +258,6 @@ impl<P: CryptoProvider> Messenger<P> {
         if self.housekeeping_at <= step.now.mono {
             self.keep_house(step);
         }
-    }
-
-    /// At the first tick of a life, and every now and then.
-    fn keep_house(&mut self, step: &mut Step) {
-        if self.kept_connected.is_none() {
-            step.write(Change::PutDevice(self.device.clone()));
-            step.roster_changed = true;
-            for (peer, thread) in &self.threads {
-                step.touch(*peer);
-                let addresses = thread.contact.as_ref().map(|contact| contact.addresses.clone());
-                if let Some(addresses) = addresses.filter(|addresses| !addresses.is_empty()) {
-                    step.after(Out::Net(NetCommand::Learn { peer: Peer { node: *peer, addresses } }));
-                }
-            }
-        }
-        self.housekeeping_at = step.now.mono.after(limits::HOUSEKEEPING);
-        self.drop_expired_invitations(step);
-        self.give_up_old(step);
-        self.fail_lost_questions(step);
-        self.keep_post(step);
-        self.forget_postponed(step);
-        if let Ok(key_package) = self.provider.key_package(step.now.unix) {
-            let (device, mailbox) = (self.device.device, Some(self.mailbox.intro_sealing()));
-            step.after(Out::OfferKeyPackage { device, key_package, mailbox });
-        }
-    }
-
-    /// A question that is open since before the last housekeeping will not be answered any more: whatever it held up goes on.
-    fn fail_lost_questions(&mut self, step: &mut Step) {
-        for op in std::mem::take(&mut self.asked_long_ago) {
-            match self.pending.get(&op) {
-                Some(Pending::Deliver { .. } | Pending::Repair { .. } | Pending::Presence { .. }) => {
-                    self.answered(op, Err(NetError::TimedOut), step);
-                }
-                // These have a patience of their own, or nobody waits for them any more.
-                Some(Pending::Resolve { .. } | Pending::LoadForRepair { .. } | Pending::LoadSent { .. }) => {
-                    self.pending.remove(&op);
-                }
-                None => {}
-            }
-        }
-        self.asked_long_ago = self.pending.keys().copied().collect();
     }
 
     /// Lets every touched person get on, and hands over what the step comes to.
@@ -316,10 +288,10 @@ impl<P: CryptoProvider> Messenger<P> {
             let wake = thread.deadline();
             if thread.wake != wake {
                 if let Some(before) = thread.wake {
-                    self.timers.remove(&(before, peer));
+                    self.alarms.remove(&(before, peer));
                 }
                 thread.wake = wake;
-                self.timers.extend(wake.map(|at| (at, peer)));
+                self.alarms.extend(wake.map(|at| (at, peer)));
             }
         }
         let account = self.account;
@@ -330,6 +302,7 @@ impl<P: CryptoProvider> Messenger<P> {
         if step.roster_changed {
             self.keep_connected(&mut step);
         }
+        self.mind_timers(&mut step);
         step.finish(out);
     }
 
@@ -377,6 +350,11 @@ impl<P: CryptoProvider> Machine for Messenger<P> {
                 Some(Pending::LoadSent { call, id }) => self.loaded_sent(call, id, rows, &mut step),
                 Some(_) | None => {}
             },
+            In::Expired { op, expired } => {
+                if let Some(Pending::LoadExpired) = self.pending.remove(&op) {
+                    self.expired(expired, &mut step);
+                }
+            }
             In::Profile { name } => self.named(name, &mut step),
             In::Pins { nodes } => self.pinned(nodes, &mut step),
             In::MailboxProgress { id, stored_until } => self.mailbox_progress(id, stored_until, &mut step),
@@ -389,8 +367,8 @@ impl<P: CryptoProvider> Machine for Messenger<P> {
 
     /// At once after a start; then whatever comes first.
     fn next_deadline(&self) -> Option<Mono> {
-        let first = self.timers.first().map(|(at, _)| *at);
-        Some(first.map_or(self.housekeeping_at, |at| at.min(self.housekeeping_at)))
+        let first = self.alarms.first().map(|(at, _)| *at);
+        first.into_iter().chain(self.timers.deadline()).chain([self.housekeeping_at]).min()
     }
 
     fn status(&self) -> Status {

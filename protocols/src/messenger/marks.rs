@@ -154,6 +154,16 @@ impl Marks {
         }
     }
 
+    /// The message of this author has had its time: nothing of it is left, and what comes later about it changes nothing. Returns the places of edits
+    /// whose text nobody is to see any more.
+    pub fn end(&mut self, author: NodeId) -> Vec<Place> {
+        self.revision = self.revision.saturating_add(1);
+        self.people.iter_mut().for_each(|person| person.reaction = None);
+        let Some(person) = self.person_mut(author) else { return Vec::new() };
+        person.deleted = true;
+        person.edit.take().map(|edit| (edit.hlc, edit.id)).into_iter().collect()
+    }
+
     /// Whether texts of this author under this id are taken back.
     #[must_use]
     pub fn deleted_by(&self, author: NodeId) -> bool {
@@ -226,6 +236,7 @@ mod tests {
             parents: Vec::new(),
             hlc: Hlc(hlc),
             body,
+            lasts: None,
         };
         let conversation = ConversationId::direct(PEER);
         let (state, stored) = (MessageState::Received, UnixMillis(0));

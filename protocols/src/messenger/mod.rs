@@ -28,6 +28,7 @@ mod compose;
 mod contacts;
 pub mod content;
 mod delivery;
+mod house;
 mod inbox;
 pub mod invitation;
 pub mod list;
@@ -49,6 +50,7 @@ mod sessions;
 mod starts;
 mod step;
 mod thread;
+mod timers;
 mod typing;
 mod view;
 pub mod wire;
@@ -67,7 +69,7 @@ use crate::{
     record::Card,
     time::UnixMillis,
 };
-use rows::{Change, LastEntry, MessageRow, MessageState, Standing};
+use rows::{Change, Expired, LastEntry, MessageRow, MessageState, Standing};
 
 kinds! {
     /// What can happen to a messenger.
@@ -124,6 +126,13 @@ kinds! {
             /// Those that exist, by sequence number.
             rows: Vec<MessageRow>,
         },
+        /// Messages whose time is over.
+        Expired {
+            /// Our question.
+            op: OpId,
+            /// Those, and when the next is to go.
+            expired: Expired,
+        },
         /// How the account calls itself.
         Profile {
             /// At most [`crate::limits::MAX_NAME_BYTES`].
@@ -178,6 +187,8 @@ pub struct ContactView {
     pub typing: bool,
     /// Entries not yet read.
     pub unread: u64,
+    /// What is written from now on disappears so many seconds after it was read, or sent.
+    pub timer: Option<u32>,
     /// Own messages that wait.
     pub waiting: u64,
     /// What delivery to them does right now.
@@ -221,6 +232,15 @@ pub enum Event {
     MessageAdded(Box<MessageRow>),
     /// A message was edited, taken back or reacted to, and that is on this disk. Perhaps the message itself is not, yet.
     MessageAmended {
+        /// Whose.
+        account: NodeId,
+        /// Where.
+        conversation: ConversationId,
+        /// The message.
+        id: MsgId,
+    },
+    /// A message has had its time and is gone.
+    MessageGone {
         /// Whose.
         account: NodeId,
         /// Where.
@@ -279,6 +299,15 @@ pub enum Out {
         from: u64,
         /// Last sequence number.
         to: u64,
+    },
+    /// Find the messages whose time is over; answered by [`In::Expired`].
+    LoadExpired {
+        /// Comes back with the answer.
+        op: OpId,
+        /// Over until then.
+        until: UnixMillis,
+        /// Look at all of them: the clock may have been set back.
+        all: bool,
     },
     /// Our card shall carry this key package.
     OfferKeyPackage {

@@ -429,8 +429,16 @@ mod tests {
         id[..8].copy_from_slice(&seq.to_be_bytes());
         let id = MsgId::from_bytes(id);
         let body = Body::Delete { target: id };
-        let content =
-            Content { id, device: DEVICE, seq, prev_hash: [0; 32], parents: Vec::new(), hlc: Hlc(seq), body };
+        let content = Content {
+            id,
+            device: DEVICE,
+            seq,
+            prev_hash: [0; 32],
+            parents: Vec::new(),
+            hlc: Hlc(seq),
+            body,
+            lasts: None,
+        };
         outbox.push_content(content, bytes, NOW);
         id
     }

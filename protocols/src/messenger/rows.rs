@@ -21,8 +21,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 mod snapshot;
+mod timed;
 
 pub use snapshot::Snapshot;
+pub use timed::{Expired, Timed, TimerChange};
 
 /// How an account stands to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +132,12 @@ pub struct ConversationRow {
     /// The newest entries received and not yet read here, while others are told what was read: at most [`Content::MAX_READ`].
     #[serde(default)]
     pub unread_ids: Vec<MsgId>,
+    /// What is written from now on disappears so many seconds after it was read, or sent.
+    #[serde(default)]
+    pub timer: Option<u32>,
+    /// The place of the message that said so: an earlier one that comes later does not count.
+    #[serde(default)]
+    pub timer_as_of: Option<Box<(Hlc, MsgId)>>,
 }
 
 /// Messages that were asked for by mailbox.
@@ -391,6 +399,8 @@ pub enum Change {
         /// Which.
         ids: Vec<MsgId>,
     },
+    /// The time of messages that disappear begins, or is over.
+    Timer(TimerChange),
     /// Insert or replace.
     PutSettings(ChatSettingsRow),
     /// Insert or replace.

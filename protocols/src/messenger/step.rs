@@ -23,6 +23,8 @@ pub(super) struct Step {
     pub(super) touched: BTreeSet<NodeId>,
     /// Whom to stay connected with may have changed.
     pub(super) roster_changed: bool,
+    /// The time of some messages has begun: storage is to be asked when the first is over.
+    pub(super) timers_began: bool,
     answers: Vec<Out>,
     then: Vec<Out>,
     barrier: bool,
@@ -36,6 +38,7 @@ impl Step {
             changes: Vec::new(),
             touched: BTreeSet::new(),
             roster_changed: false,
+            timers_began: false,
             answers: Vec::new(),
             then: Vec::new(),
             barrier: false,

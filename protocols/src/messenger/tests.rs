@@ -6,7 +6,7 @@ use super::{
     Command, CommandError, ContactView, Delivery, Event, In, Messenger, Out, Reply,
     content::{Body, Content},
     device_row,
-    rows::{Change, MessageRow, MessageState, Snapshot, Standing, Waiting},
+    rows::{Change, MessageRow, MessageState, Snapshot, Standing, Timed, Waiting},
     session::ledger::{KeyUses, LedgerProvider},
     wire::{Answer, Item, Outcome, Refusal, Request},
 };
@@ -37,6 +37,7 @@ mod names;
 mod pins;
 mod repair_by_mail;
 mod restart;
+mod timers;
 mod told;
 
 /// One node of the bench: the machine, its disk, and what it said to its person.
@@ -58,6 +59,9 @@ struct Node {
     parcels: Vec<Parcel>,
     withdrawn: Vec<EnvelopeId>,
     taken: Vec<EnvelopeKey>,
+    /// Messages with a time, which begins later; whether each is its own.
+    timed: Vec<(Timed, u32, bool)>,
+    expiring: BTreeMap<(UnixMillis, Timed), u32>,
 }
 
 /// Several nodes, a clock, and everything under way.
@@ -137,6 +141,8 @@ impl Bench {
             parcels: Vec::new(),
             withdrawn: Vec::new(),
             taken: Vec::new(),
+            timed: Vec::new(),
+            expiring: BTreeMap::new(),
         }
     }
 
@@ -151,6 +157,8 @@ impl Bench {
         self.nodes[index].parcels = old.parcels;
         self.nodes[index].withdrawn = old.withdrawn;
         self.nodes[index].taken = old.taken;
+        self.nodes[index].timed = old.timed;
+        self.nodes[index].expiring = old.expiring;
         self.nodes[index].reachable = old.reachable;
         self.queue.push_back((index, In::Tick));
     }
@@ -215,6 +223,10 @@ impl Bench {
             Out::Load { op, conversation, device, from, to } => {
                 let rows = self.nodes[index].own_range(conversation, device, from, to);
                 self.queue.push_back((index, In::Loaded { op, rows }));
+            }
+            Out::LoadExpired { op, until, all } => {
+                let expired = self.nodes[index].expired(until, all);
+                self.queue.push_back((index, In::Expired { op, expired }));
             }
             Out::OfferKeyPackage { device, key_package, .. } => {
                 self.nodes[index].key_package = Some((device, key_package));
@@ -370,12 +382,16 @@ impl Node {
             Change::PutMessage(row) => {
                 let key = (row.conversation, row.content.hlc.0, row.content.id);
                 self.history.entry(key).or_insert_with(|| MessageRow::clone(row));
+                if let Some(lasts) = row.content.lasts {
+                    self.timed.push((Timed::of(row), lasts, row.sender == self.account));
+                }
             }
             Change::SetState { conversation, hlc, id, state, .. } => {
                 if let Some(row) = self.history.get_mut(&(*conversation, hlc.0, *id)) {
                     row.state = *state;
                 }
             }
+            Change::Timer(change) => self.time(*change),
             Change::SetRead { ids, .. } => {
                 let rows = self.history.values_mut().filter(|row| row.sender == row.account);
                 rows.filter(|row| ids.contains(&row.content.id))

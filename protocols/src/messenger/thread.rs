@@ -172,7 +172,18 @@ impl<S: CryptoSession> Thread<S> {
             None => (LastEntry::preview_of(text), false, Hlc::default()),
         };
         let at = hlc.shown_at(now);
-        self.conversation_mut().last = Some(LastEntry { hlc, id, mine, preview, at, deleted, as_of, file });
+        self.conversation_mut().last =
+            Some(LastEntry { hlc, id, mine, preview, at, deleted, as_of, file, gone: false });
+    }
+
+    /// Takes a timer over, unless a later one was chosen.
+    pub(super) fn note_timer(&mut self, content: &Content, lasts: Option<u32>) {
+        let place = (content.hlc, content.id);
+        if self.conversation.timer_as_of.as_deref().is_none_or(|known| *known < place) {
+            let conversation = self.conversation_mut();
+            conversation.timer = lasts;
+            conversation.timer_as_of = Some(Box::new(place));
+        }
     }
 
     /// What became of a message of theirs before it came.
@@ -268,5 +279,7 @@ fn fresh_conversation(account: NodeId, conversation: ConversationId, device: Dev
         let_go: false,
         early: Vec::new(),
         unread_ids: Vec::new(),
+        timer: None,
+        timer_as_of: None,
     }
 }

@@ -39,6 +39,7 @@ impl<S: CryptoSession> Thread<S> {
             online: connected && self.presence.theirs && self.is_accepted(),
             typing: connected && self.typing.theirs() && self.is_accepted(),
             unread: self.conversation.unread,
+            timer: self.conversation.timer,
             waiting: self.outbox.entries(),
             delivery: self.delivery(),
             last: self.conversation.last.clone(),

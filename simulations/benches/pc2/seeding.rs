@@ -116,6 +116,7 @@ pub(crate) fn history(data: &Path, count: u64) {
                 text: format!("message {n}, as long as people write them on average"),
                 reply_to: None,
             },
+            lasts: None,
         };
         let row = MessageRow {
             account,

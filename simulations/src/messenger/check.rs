@@ -125,6 +125,7 @@ impl Checks {
             }
             Event::MessageAdded(_)
             | Event::MessageAmended { .. }
+            | Event::MessageGone { .. }
             | Event::MessageState { .. }
             | Event::ContactChanged(_)
             | Event::ContactRemoved { .. } => Ok(()),

@@ -69,6 +69,8 @@ impl Disk {
                 }
             }
             Change::PutSettings(_)
+            // Times are longer than a world lasts.
+            | Change::Timer(_)
             | Change::PutDevice(_)
             | Change::PutContact(_)
             | Change::RemoveContact { .. }

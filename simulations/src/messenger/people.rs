@@ -7,8 +7,11 @@ use super::{
 use pc2_protocols::{
     id::{ConversationId, MsgId, NodeId},
     limits,
-    machine::CallId,
-    messenger::{Amendment, Command, CommandError, Reply, rows::Standing},
+    machine::{CallId, OpId},
+    messenger::{
+        Amendment, Command, CommandError, In, Reply,
+        rows::{Expired, Standing},
+    },
 };
 use rand_core::Rng as _;
 use std::collections::BTreeMap;
@@ -99,6 +102,7 @@ impl<K: Keys> World<K> {
             (Some(Standing::Accepted), 13..20) => {
                 Command::MarkRead { conversation: ConversationId::direct(peer) }
             }
+            (Some(Standing::Accepted), 24..26) => self.timer(peer),
             (Some(Standing::Accepted), 20..24) => {
                 Command::Typing { conversation: ConversationId::direct(peer) }
             }
@@ -135,6 +139,21 @@ impl<K: Keys> World<K> {
         let text = format!("{:<length$}.", format!("text {}", self.number()), length = length - 1);
         let conversation = ConversationId::direct(peer);
         Command::Send { conversation, id: MsgId::from_bytes(id), text, reply_to: None }
+    }
+
+    /// A time for what is written from now on, longer than a world lasts; or none.
+    fn timer(&mut self, peer: NodeId) -> Command {
+        let mut id = [0; 16];
+        self.rng.fill_bytes(&mut id);
+        let lasts = if self.chance(700) { Some(limits::MAX_LASTS_SECS) } else { None };
+        Command::SetTimer { conversation: ConversationId::direct(peer), id: MsgId::from_bytes(id), lasts }
+    }
+
+    /// Storage is asked what is over: nothing ever is.
+    pub(super) fn none_expired(&mut self, node: usize, op: OpId) {
+        let input = In::Expired { op, expired: Expired::default() };
+        let process = self.nodes[node].process;
+        self.at(1, Event::Read { node, process, input });
     }
 
     /// One of the latest messages is edited, deleted or reacted to; now and then one that is not theirs to change.

@@ -26,6 +26,7 @@ pub(super) fn line(input: &In) -> String {
             };
             format!("{} of {} by mailbox: {mail}", envelope.id.short(), from.short())
         }
+        In::Expired { op, expired } => format!("{} expired: {}", op.number, expired.due.len()),
         In::Loaded { op, rows } => format!("{} loaded: {} rows", op.number, rows.len()),
         other => format!("{other:?}"),
     }

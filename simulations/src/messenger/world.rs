@@ -358,6 +358,7 @@ impl<K: Keys> World<K> {
                 let (delay, process) = (self.below(20), self.nodes[node].process);
                 self.at(delay, Event::Read { node, process, input: In::Loaded { op, rows } });
             }
+            Out::LoadExpired { op, .. } => self.none_expired(node, op),
             Out::Deposit(parcel) => self.deposit(node, parcel),
             Out::Withdraw { id, .. } => self.withdraw(node, id),
             Out::Taken { envelope } => self.taken(node, envelope),

@@ -60,6 +60,7 @@ pub(crate) fn content(number: u64, text: &str) -> Content {
         parents: vec![],
         hlc: Hlc(number << 16),
         body: Body::Text { text: text.to_owned(), reply_to: None },
+        lasts: None,
     }
 }
 

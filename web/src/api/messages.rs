@@ -231,3 +231,16 @@ fn told(status: StatusCode, reply: Reply) -> Result<Response, Problem> {
         _ => Err(Problem::internal(&"the messenger answered about settings with something else")),
     }
 }
+
+/// `PUT /api/conversations/{did}/timer`. The same `client_id` again is the same message.
+pub(crate) async fn set_timer(app: &App, call: Call) -> Result<Response, Problem> {
+    let dto::SetTimer { client_id, seconds: lasts } = call.json()?;
+    let conversation = ConversationId::direct(call.did()?);
+    let id = convert::message_id(&client_id)?;
+    if app.node.entry(app.node.account(), conversation, id).await?.is_none() {
+        app.messenger(Command::SetTimer { conversation, id, lasts }).await?;
+    }
+    let (_, message) = named(app, (conversation, id)).await?;
+    let is_it = message.mine && message.body == dto::MessageBody::Timer { seconds: lasts };
+    if is_it { Ok(answer::json(StatusCode::ACCEPTED, &message)) } else { Err(Problem::id_taken()) }
+}

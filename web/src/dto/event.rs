@@ -31,6 +31,8 @@ pub enum Event {
     ContactRemoved(ContactRemoved),
     /// A message came to be on this disk, or was edited, taken back or reacted to: it is now so.
     Message(Message),
+    /// A message has had its time and is gone.
+    MessageGone(MessageGone),
     /// A message of the owner's came further.
     MessageState(MessageStateChange),
     /// A file transfer, or what is being prepared to be offered, is now so. Bytes alone: some times a second at most.
@@ -62,6 +64,14 @@ out! {
     pub struct ContactRemoved {
         /// Their DID.
         pub did: String,
+    }
+
+    /// Which message is gone.
+    pub struct MessageGone {
+        /// With whom: their DID.
+        pub conversation: String,
+        /// The message.
+        pub id: String,
     }
 
     /// Which message is in which state now.

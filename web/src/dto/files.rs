@@ -161,6 +161,11 @@ out! {
 pub enum MessageBody {
     /// A text.
     Text,
+    /// What is written from then on disappears after a time, or stays. It has no text.
+    Timer {
+        /// Seconds after a message was read, or sent; `null`: it stays.
+        seconds: Option<u32>,
+    },
     /// A file or folder is offered.
     File {
         /// The offer, 32 hexadecimal digits.

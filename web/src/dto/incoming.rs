@@ -70,6 +70,14 @@ incoming! {
         pub typing: bool,
     }
 
+    /// How long messages of a conversation last.
+    pub struct SetTimer {
+        /// The name of the message that says so, chosen at random: 16 bytes in Base58, or a UUID. The same name is the same message.
+        pub client_id: String,
+        /// Seconds after a message was read, or sent, 1 to 31,536,000; `null`: they stay.
+        pub seconds: Option<u32>,
+    }
+
     /// A value to be published.
     pub struct PutRecord {
         /// The value; at most 7.5 KiB.

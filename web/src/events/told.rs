@@ -118,6 +118,10 @@ fn messenger_event(event: &messenger::Event) -> Option<dto::Event> {
         }
         // Read from the disk, as they are by then.
         messenger::Event::MessageAdded(_) | messenger::Event::MessageAmended { .. } => return None,
+        messenger::Event::MessageGone { conversation, id, .. } => dto::Event::MessageGone(dto::MessageGone {
+            conversation: conversation.peer().did().to_string(),
+            id: id.to_string(),
+        }),
         messenger::Event::MessageState { conversation, id, state, .. } => {
             dto::Event::MessageState(dto::MessageStateChange {
                 conversation: conversation.peer().did().to_string(),

@@ -116,6 +116,15 @@ pub(super) static ROUTES: &[Route] = &[
         by!(messages::typing),
     )
     .done(202),
+    at(
+        Method::PUT,
+        "/api/conversations/{did}/timer",
+        CHAT_WRITE,
+        "Choose how long what either writes from now on lasts",
+        by!(messages::set_timer),
+    )
+    .takes("SetTimer")
+    .gives(202, "Message"),
     at(Method::GET, "/api/chat/settings", CHAT_READ, "What contacts are told", by!(messages::settings))
         .gives(200, "ChatSettings"),
     at(Method::PUT, "/api/chat/settings", CHAT_WRITE, "Choose that", by!(messages::set_settings))

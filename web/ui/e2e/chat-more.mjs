@@ -212,6 +212,52 @@ test('What people tell each other of what they do', { timeout: 200_000 }, async 
       await log(alice, 'Bob').getByText('Read', { exact: true }).last().waitFor({ timeout: SOON })
     })
 
+    const timer = (seconds) => {
+      const path = `/api/conversations/${encodeURIComponent(atBobs.who.did)}/timer`
+      return ask(alice, 'PUT', path, { client_id: randomUUID(), seconds })
+    }
+    const gone = (who, other, text) => log(who, other).getByText(text, { exact: true }).waitFor({ state: 'detached', timeout: SOON })
+
+    await t.test('Alice chooses how long messages last, and both see the line', async () => {
+      await alice.page.getByRole('button', { name: 'More about this person' }).click()
+      await alice.page.getByRole('menuitem', { name: 'Disappearing messages…' }).click()
+      await alice.page.getByRole('radio', { name: 'Never' }).waitFor()
+      await inspect(alice, 'disappearing messages')
+      await alice.page.getByRole('radio', { name: '30 seconds' }).check()
+      await log(alice, 'Bob').getByText('You set new messages to disappear after 30 seconds').waitFor({ timeout: SOON })
+      await log(bob, 'Alice').getByText('Alice set new messages to disappear after 30 seconds').waitFor({ timeout: SOON })
+      await inspect(bob, 'timer line')
+    })
+
+    await t.test('what is written then disappears on both sides, from searches as well', async () => {
+      assert.equal((await timer(4)).body.seconds, 4)
+      await log(bob, 'Alice').getByText('after 4 seconds').waitFor({ timeout: SOON })
+      await say(alice, 'Bob', 'a whispered word')
+      await hears(bob, 'Alice', 'a whispered word')
+      await gone(alice, 'Bob', 'a whispered word')
+      await gone(bob, 'Alice', 'a whispered word')
+      for (const who of [alice, bob]) {
+        assert.deepEqual((await ask(who, 'GET', '/api/search?q=whispered')).items, [])
+        assert.equal(await who.page.getByText('a whispered word').count(), 0, 'nor in the list')
+      }
+    })
+
+    await t.test('what was over while the node was off is gone when it is there again', async () => {
+      await say(alice, 'Bob', 'gone while asleep')
+      await hears(bob, 'Alice', 'gone while asleep')
+      await log(alice, 'Bob').getByText('Read', { exact: true }).last().waitFor({ timeout: SOON })
+      bob.away = true
+      await atBobs.kill()
+      await bob.page.waitForTimeout(4_500)
+      await atBobs.start(atAlices.address)
+      const { items } = await bob.page.evaluate(async (did) => (await fetch(`/api/conversations/${encodeURIComponent(did)}/messages`)).json(), atAlices.who.did)
+      assert.ok(items.length > 0 && items.every(({ text }) => text !== 'gone while asleep'))
+      await gone(bob, 'Alice', 'gone while asleep')
+      bob.away = false
+      await timer(null)
+      await log(bob, 'Alice').getByText('Alice set new messages to stay').waitFor({ timeout: 3 * SOON })
+    })
+
     assert.deepEqual(complaints, [])
   } finally {
     await browser.close()

@@ -322,6 +322,7 @@ fn the_messenger_survives_a_panic_in_every_handler() {
                 "NetworkChanged" => In::NetworkChanged,
                 "Resolved" => In::Resolved { op, result: Err(dht::ResolveError::NotFound) },
                 "Loaded" => In::Loaded { op, rows: Vec::new() },
+                "Expired" => In::Expired { op, expired: messenger::rows::Expired::default() },
                 "Profile" => In::Profile { name: "Ada".to_owned() },
                 "Pins" => In::Pins { nodes: vec![OTHER] },
                 "MailboxProgress" => In::MailboxProgress { id: ENVELOPE.id, stored_until: None },
@@ -353,6 +354,10 @@ fn the_messenger_survives_a_panic_in_every_handler() {
                     Command::Amend { conversation, id, target, amendment }
                 }
                 "MarkRead" => Command::MarkRead { conversation },
+                "SetTimer" => {
+                    let id = MsgId::from_bytes([5; 16]);
+                    Command::SetTimer { conversation, id, lasts: Some(60) }
+                }
                 "Typing" => Command::Typing { conversation },
                 "Settings" => Command::Settings,
                 "SetSettings" => Command::SetSettings { receipts: true, typing: true },

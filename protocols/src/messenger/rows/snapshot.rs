@@ -47,7 +47,7 @@ impl Snapshot {
             Change::PutChain(row) => {
                 self.chains.insert((row.conversation, row.device), row.clone());
             }
-            Change::PutMessage(_) | Change::SetState { .. } | Change::SetRead { .. } => {}
+            Change::PutMessage(_) | Change::SetState { .. } | Change::SetRead { .. } | Change::Timer(_) => {}
             Change::PutSettings(row) => self.settings = row.settings,
             Change::PutOutbox(row) => {
                 self.outbox.insert((row.conversation, row.order), OutboxRow::clone(row));

@@ -154,18 +154,29 @@ fn contents() -> Vec<(&'static str, Content)> {
         ("content file", file()),
         ("content collection", collection()),
         ("content file in pieces", pieces()),
+        ("content timer", Body::Timer { lasts: Some(3_600) }),
+        ("content that disappears", text("hello", None)),
     ];
     let mut contents = Vec::new();
     let mut hlc = Hlc::default();
     for (seq, (name, body)) in (1..).zip(bodies) {
         hlc = hlc.max(Hlc::default().next(DATE));
-        let content =
-            Content { id: MESSAGE, device: DEVICE, seq, prev_hash: [9; 32], parents: Vec::new(), hlc, body };
+        let content = Content {
+            id: MESSAGE,
+            device: DEVICE,
+            seq,
+            prev_hash: [9; 32],
+            parents: Vec::new(),
+            hlc,
+            body,
+            lasts: None,
+        };
         contents.push((name, content));
     }
     contents[0].1.prev_hash = [0; 32];
     contents[1].1.prev_hash = Content::hash(&contents[0].1.encode());
     contents[1].1.parents = vec![OTHER, ANOTHER];
+    contents[13].1.lasts = Some(3_600);
     contents
 }
 

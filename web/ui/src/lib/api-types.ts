@@ -157,6 +157,8 @@ export type Contact = {
   since: number
   /** How the owner stands to them. */
   standing: Standing
+  /** What is written from now on disappears so many seconds after it was read, or delivered; `null`: it stays. */
+  timer: number | null
   /** They are writing to the owner right now. Only if both tell of it. */
   typing: boolean
   /** Entries not yet read. */
@@ -230,6 +232,10 @@ export type Frame = {
   | {
     data: Message
     type: 'message'
+  }
+  | {
+    data: MessageGone
+    type: 'message_gone'
   }
   | {
     data: MessageStateChange
@@ -338,8 +344,10 @@ export type KeyList = {
 export type LastEntry = {
   /** When it was written. */
   at: number
-  /** Its author has taken it back. */
+  /** Its author has taken it back, or it has had its time. */
   deleted: boolean
+  /** It has had its time: it disappeared. */
+  gone: boolean
   /** The message. */
   id: string
   /** Written by the owner. */
@@ -397,6 +405,8 @@ export type Message = {
   conversation: string
   /** Its author has taken it back: it says nothing any more. */
   deleted: boolean
+  /** It disappears so many seconds after it was read, or delivered; `null`: it stays. */
+  disappears_after: number | null
   /** When its author last edited it; `null`: never. */
   edited_at: number | null
   /** The message. */
@@ -429,6 +439,11 @@ export type MessageBody =
     kind: 'text'
   }
   | {
+    kind: 'timer'
+    /** Seconds after a message was read, or delivered; `null`: it stays. */
+    seconds: number | null
+  }
+  | {
     /** How many files. */
     files: number
     kind: 'file'
@@ -445,6 +460,14 @@ export type MessageBody =
     /** What is offered. */
     what: OfferedKind
   }
+
+/** Which message is gone. */
+export type MessageGone = {
+  /** With whom: their DID. */
+  conversation: string
+  /** The message. */
+  id: string
+}
 
 /** A page of a conversation. */
 export type MessagePage = {
@@ -871,6 +894,14 @@ export type SetShares = {
   mailbox_bytes?: number | null
   /** Places at this relay, 1 to 4,096. */
   reservations?: number | null
+}
+
+/** How long messages of a conversation last. */
+export type SetTimer = {
+  /** The name of the message that says so, chosen at random: 16 bytes in Base58, or a UUID. The same name is the same message. */
+  client_id: string
+  /** Seconds after a message was read, or delivered, 1 to 31,536,000; `null`: they stay. */
+  seconds?: number | null
 }
 
 /** How far the setup of this node is. */

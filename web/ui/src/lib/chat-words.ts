@@ -1,3 +1,11 @@
+/** A length of time in its largest whole unit. */
+function spelled(seconds: number): string {
+  const units = [['week', 604_800], ['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]] as const
+  const [unit, size] = units.find(([, size]) => seconds % size === 0) ?? ['second', 1]
+  const count = seconds / size
+  return `${count} ${unit}${count === 1 ? '' : 's'}`
+}
+
 /** What a conversation says about single messages; read with the conversation. */
 export const words = {
   acts: 'More about this message',
@@ -20,6 +28,16 @@ export const words = {
   notFound: 'That message is not here any more',
   newer: 'Loading later messages…',
   newerFailed: 'Later messages did not load.',
+  timerEntry: 'Disappearing messages…',
+  timerTitle: 'Disappearing messages',
+  timerLead: (name: string) => `What you and ${name} write from now on disappears`,
+  timerNever: 'Never',
+  timerHint:
+    'For both: yours this long after it was sent, theirs this long after you read it. Files you have received stay, and nobody can be kept from copying.',
+  timerSet: (who: string, time: string) => `${who} set new messages to disappear after ${time}`,
+  timerOff: (who: string) => `${who} set new messages to stay`,
+  disappears: (time: string) => `Disappears after ${time}`,
+  time: spelled,
   findEntry: 'Search messages…',
   findIn: (name: string) => `Search messages with ${name}`,
   findClose: 'Close search',

@@ -60,6 +60,7 @@ export const words = {
     you: 'You',
     noMessages: 'No messages yet',
     deleted: 'Deleted',
+    gone: 'Disappeared',
     blocked: 'Blocked',
     asks: 'Wants to become your contact',
     unblock: 'Unblock',

@@ -17,6 +17,7 @@ function message(order: number, more: Partial<Message> = {}): Message {
     quote: null,
     edited_at: null,
     deleted: false,
+    disappears_after: null,
     reactions: [],
     revision: 0,
     state: 'received',
@@ -86,7 +87,7 @@ describe('refresh', () => {
 
   it('takes over what the pages say and keeps what came by events meanwhile', () => {
     const known = [message(4, { text: 'old' }), message(5), message(7)]
-    const fresh = refresh(known, { items: [message(4, { text: 'new', revision: 1 }), message(5), message(6)], before: cursor(4), after: null })
+    const fresh = refresh(known, { items: [message(4, { text: 'new', revision: 1 }), message(5), message(6)], before: cursor(4), after: null }, known.slice(0, 2))
     expect(ids(fresh.messages)).toEqual(['m4', 'm5', 'm6', 'm7'])
     expect(fresh.messages[0]?.text).toBe('new')
     expect(fresh.before).toBe(cursor(4))
@@ -94,16 +95,22 @@ describe('refresh', () => {
 
   it('drops what lies before the pages: it may be edited or deleted by now', () => {
     const known = [message(1), message(2), message(8)]
-    const fresh = refresh(known, { items: [message(8), message(9)], before: cursor(8), after: null })
+    const fresh = refresh(known, { items: [message(8), message(9)], before: cursor(8), after: null }, known)
     expect(ids(fresh.messages)).toEqual(['m8', 'm9'])
   })
 
+  it('drops what disappeared since it was read, also the newest, and not what came while the pages were read', () => {
+    const asked = [message(1), message(2), message(4)]
+    const fresh = refresh([...asked, message(5)], { items: [message(2), message(3)], before: null, after: null }, asked)
+    expect(ids(fresh.messages)).toEqual(['m2', 'm3', 'm5'])
+  })
+
   it('knows the beginning when the page is the whole conversation', () => {
-    expect(refresh([message(2)], { items: [message(1), message(2)], before: null, after: null }).before).toBeNull()
+    expect(refresh([message(2)], { items: [message(1), message(2)], before: null, after: null }, []).before).toBeNull()
   })
 
   it('keeps what is newer than a page of nothing but reactions', () => {
-    expect(ids(refresh([message(1), message(4)], { items: [], before: cursor(2), after: null }).messages)).toEqual(['m4'])
+    expect(ids(refresh([message(1), message(4)], { items: [], before: cursor(2), after: null }, []).messages)).toEqual(['m4'])
   })
 })
 

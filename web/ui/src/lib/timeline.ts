@@ -61,11 +61,19 @@ export function requoted(known: readonly Message[], changed: Message): readonly 
 
 /**
  * Brings a conversation up to date with its newest pages: at first, and after events may have been missed. What is known from before them is
- * dropped: it may be edited or deleted by now, and a hole in the middle would look like a whole.
+ * dropped: it may be edited or deleted by now, and a hole in the middle would look like a whole. So is what was known when they were asked for (`asked`)
+ * and is not in them: it disappeared. What came meanwhile stays.
  */
-export function refresh(known: readonly Message[], page: MessagePage): { messages: Message[]; before: string | null } {
+export function refresh(
+  known: readonly Message[],
+  page: MessagePage,
+  asked: readonly Message[],
+): { messages: Message[]; before: string | null } {
   const { items, before } = page
-  return { messages: merge(before === null ? known : known.filter(({ order }) => order >= before), items), before }
+  const still = new Set(items.map(({ id }) => id))
+  const gone = new Set(asked.filter(({ id }) => !still.has(id)).map(({ id }) => id))
+  const kept = known.filter(({ id, order }) => !gone.has(id) && (before === null || order >= before))
+  return { messages: merge(kept, items), before }
 }
 
 /** Whether I may change what it says, or take it back. */

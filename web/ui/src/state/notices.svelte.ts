@@ -67,6 +67,8 @@ class Notices {
     switch (frame.type) {
       case 'contact':
         return this.#contact(frame.data)
+      case 'message_gone':
+        return this.#forget(frame.data.conversation)
       case 'transfer':
         return this.#transfer(frame.data)
       case 'doors':
@@ -109,6 +111,11 @@ class Notices {
     const open = place.chat.at === 'person' && place.chat.did === did && desk.sees('chat') && document.visibilityState === 'visible'
     if (standing !== 'accepted' || open || unread <= (before?.unread ?? 0)) return
     this.#add(`messages/${did}`, hrefs.person(did), { kind: 'messages', did, count: unread, text: last?.preview ?? '' })
+  }
+
+  /** A message has had its time: what a notice says of it is not to stay. Which one that is nobody noted, so none is quoted any more. */
+  #forget(did: string): void {
+    this.list = this.list.map((one) => (one.what.kind === 'messages' && one.what.did === did ? { ...one, what: { ...one.what, text: '' } } : one))
   }
 
   #transfer(transfer: Transfer): void {

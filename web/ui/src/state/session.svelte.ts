@@ -163,6 +163,8 @@ class Session {
         return contacts.removed(frame.data.did)
       case 'message':
         return threads.known(frame.data.conversation)?.put(frame.data)
+      case 'message_gone':
+        return threads.known(frame.data.conversation)?.drop(frame.data.id)
       case 'message_state':
         return threads.known(frame.data.conversation)?.setState(frame.data.id, frame.data.state)
       case 'transfer':

@@ -171,6 +171,15 @@ export class Thread {
     return this.messages.find((message) => message.id === id)
   }
 
+  /** It has had its time; what was quoted from it goes, too. */
+  drop(id: string): void {
+    this.messages = this.messages
+      .filter((message) => message.id !== id)
+      .map((message) => (message.quote?.id === id ? { ...message, quote: null } : message))
+    if (this.answering?.id === id) this.answering = null
+    if (this.editing?.id === id) this.stopEditing()
+  }
+
   setState(id: string, state: MessageState): void {
     this.messages = withState(this.messages, id, state)
   }
@@ -242,10 +251,11 @@ export class Thread {
       const middle = this.messages[this.messages.length >> 1]
       if (this.after !== null && middle) return this.#take(await api.around(this.did, middle.id, 2 * PAGE))
       const stretch = this.#stretch
+      const asked = this.messages
       const page = await this.#newest()
       // Somebody went to a message far back meanwhile.
       if (this.#stretch !== stretch) return
-      const known = refresh(this.messages, page)
+      const known = refresh(this.messages, page, asked)
       this.messages = known.messages
       this.before = known.before
       for (const message of page.items) this.#forget(message.id)
