@@ -86,6 +86,9 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
+    /// Save what is yours as a file.
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Files and folders for your contacts.
     #[command(subcommand)]
     File(FileCommand),
@@ -119,6 +122,17 @@ pub(crate) enum Command {
     Completions {
         /// For which shell.
         shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Save a conversation as an HTML file, to be read in any browser. What disappears is not in it.
+    Chat {
+        /// Whose: a DID or the name you gave them.
+        with: String,
+        /// The file, which must not be there yet; `-`: standard output.
+        file: PathBuf,
     },
 }
 

@@ -90,6 +90,15 @@ impl Client {
         self.answer(self.agent.patch(self.url(path)).header("authorization", self.bearer()).send_json(body))
     }
 
+    /// `GET` of a file of any length, which is written as it comes. Returns its length.
+    pub(crate) fn save(&self, path: &str, to: &mut impl io::Write) -> anyhow::Result<u64> {
+        let request = self.agent.get(self.url(path)).header("authorization", self.bearer());
+        // It may take long, as long as something comes.
+        let request = request.config().timeout_global(None).timeout_recv_response(Some(TIMEOUT)).build();
+        let mut response = self.accepted(request.call())?;
+        Ok(io::copy(&mut response.body_mut().as_reader(), to)?)
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.file.address)
     }
@@ -102,6 +111,18 @@ impl Client {
         &self,
         result: Result<Response<ureq::Body>, ureq::Error>,
     ) -> anyhow::Result<T> {
+        let text = self.accepted(result)?.body_mut().read_to_string()?;
+        let text = if text.is_empty() { "null" } else { &text };
+        serde_json::from_str(text).map_err(|error| {
+            anyhow::anyhow!("the node speaks another version of the API than this command: {error}")
+        })
+    }
+
+    /// The answer, if the node did as it was asked.
+    fn accepted(
+        &self,
+        result: Result<Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<Response<ureq::Body>> {
         let mut response = result.map_err(|error| match error {
             ureq::Error::Timeout(_) => {
                 anyhow::anyhow!("the node does not answer; see its log (process {})", self.file.pid)
@@ -112,13 +133,10 @@ impl Client {
             ),
         })?;
         let status = response.status().as_u16();
-        let text = response.body_mut().read_to_string()?;
         if (200..300).contains(&status) {
-            let text = if text.is_empty() { "null" } else { &text };
-            return serde_json::from_str(text).map_err(|error| {
-                anyhow::anyhow!("the node speaks another version of the API than this command: {error}")
-            });
+            return Ok(response);
         }
+        let text = response.body_mut().read_to_string()?;
         let message = serde_json::from_str::<Problem>(&text)
             .map_or_else(|_| format!("status {status}"), |problem| problem.message);
         let code = match status {

@@ -3,6 +3,7 @@
 //! With `--json` the API's answer is printed as it is, so that scripts see the documented schema; without, a few lines for people.
 
 mod access;
+mod export;
 mod files;
 
 use crate::{

@@ -26,7 +26,7 @@ mod setup_file;
 mod show;
 
 use clap::{CommandFactory, Parser};
-use cli::{Cli, Command, ConfigCommand, UpArgs};
+use cli::{Cli, Command, ConfigCommand, ExportCommand, UpArgs};
 use client::Client;
 use commands::Driver;
 use config::Config;
@@ -69,6 +69,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Contact(command) => drive()?.contact(command),
         Command::Invite { no_qr } => drive()?.invite(!no_qr),
         Command::Send { to, text, wait } => drive()?.send(to, text, *wait),
+        Command::Export(ExportCommand::Chat { with, file }) => drive()?.export_chat(with, file),
         Command::Chat { with, limit } => drive()?.chat(with.as_deref(), *limit),
         Command::Peers => drive()?.peers(),
         Command::Level { level } => {

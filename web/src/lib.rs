@@ -39,6 +39,7 @@ mod routes;
 mod secret;
 mod server;
 mod sign_in;
+mod transcript;
 mod upgrade;
 mod wallet;
 

@@ -87,7 +87,7 @@ impl Problem {
     }
 
     pub(crate) fn no_text() -> Self {
-        let message = "this is a file; take the offer back instead";
+        let message = "only texts are edited or taken back this way; of a file, take the offer back";
         Self::new(StatusCode::CONFLICT, "no_text", message)
     }
 

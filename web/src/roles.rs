@@ -295,6 +295,7 @@ mod tests {
                 "GET /api/contacts/{did}",
                 "GET /api/conversations/{did}/messages",
                 "GET /api/search",
+                "GET /api/conversations/{did}/export",
                 "GET /api/chat/settings",
             ],
         ),

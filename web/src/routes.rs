@@ -55,8 +55,8 @@ pub(crate) struct Route {
     pub(crate) status: u16,
     /// The type in [`crate::dto`] that it gives.
     pub(crate) gives: Option<&'static str>,
-    /// It gives bytes of any number instead.
-    pub(crate) gives_bytes: bool,
+    /// It gives bytes of any number instead, of this media type.
+    pub(crate) gives_bytes: Option<&'static str>,
     /// Who answers.
     pub(crate) handler: Handler,
 }
@@ -148,7 +148,7 @@ const fn at(
         takes: Takes::Nothing,
         status: 200,
         gives: None,
-        gives_bytes: false,
+        gives_bytes: None,
         handler,
     }
 }
@@ -174,9 +174,8 @@ impl Route {
         self
     }
 
-    const fn gives_bytes(mut self, status: u16) -> Self {
-        self.gives_bytes = true;
-        self.status = status;
+    const fn gives_bytes(mut self, media_type: &'static str) -> Self {
+        self.gives_bytes = Some(media_type);
         self
     }
 

@@ -21,7 +21,7 @@ use warp::{
 const PIECE_BYTES: u64 = 256 * 1024;
 
 /// Of a shown file: nothing but itself, no script, no form, no frame, no origin.
-const POLICY: &str =
+pub(super) const POLICY: &str =
     "sandbox; default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Pictures that every browser draws without running anything of them.
@@ -140,7 +140,7 @@ fn shown_as(mime: &str) -> Option<&'static str> {
 }
 
 /// `Content-Disposition`: a name of our own making, in the one form that needs no quoting (RFC 8187).
-fn disposition(name: &str, inline: bool) -> String {
+pub(super) fn disposition(name: &str, inline: bool) -> String {
     let mut text = if inline { "inline" } else { "attachment" }.to_owned();
     text.push_str("; filename*=UTF-8''");
     let name: String = name.chars().take(MAX_NAME_CHARS).map(|c| if misleads(c) { '_' } else { c }).collect();
@@ -157,12 +157,12 @@ fn disposition(name: &str, inline: bool) -> String {
 }
 
 /// Characters that end a line, lead into a folder, or make a name look like another.
-fn misleads(c: char) -> bool {
+pub(crate) fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(c, '/' | '\\' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-fn value(text: &str) -> HeaderValue {
+pub(super) fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("numbers, hexadecimal digits and percent-encoded names are plain text")
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod connection;
 pub(crate) mod contacts;
 pub(crate) mod content;
 pub(crate) mod doors;
+pub(crate) mod export;
 pub(crate) mod identity;
 pub(crate) mod mailboxes;
 pub(crate) mod messages;

@@ -84,7 +84,10 @@ fn operation(route: &Route) -> Value {
         Takes::OptionalJson(name) => {
             operation["requestBody"] = json!({ "required": false, "content": content(name) });
         }
-        Takes::Bytes => operation["requestBody"] = json!({ "required": true, "content": bytes() }),
+        Takes::Bytes => {
+            let bytes = json!({ "application/octet-stream": {} });
+            operation["requestBody"] = json!({ "required": true, "content": bytes });
+        }
     }
     operation
 }
@@ -98,14 +101,10 @@ fn response(route: &Route) -> Value {
     if let Some(name) = route.gives {
         response["content"] = content(name);
     }
-    if route.gives_bytes {
-        response["content"] = bytes();
+    if let Some(media_type) = route.gives_bytes {
+        response["content"] = json!({ media_type: {} });
     }
     response
-}
-
-fn bytes() -> Value {
-    json!({ "application/octet-stream": {} })
 }
 
 fn content(name: &str) -> Value {

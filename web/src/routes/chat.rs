@@ -2,7 +2,7 @@
 
 use super::{Route, at, by};
 use crate::{
-    api::{contacts, messages},
+    api::{contacts, export, messages},
     roles::{Access, Area, Deed, Scope},
 };
 use warp::http::Method;
@@ -63,6 +63,14 @@ pub(super) static ROUTES: &[Route] = &[
         ("limit", "messages on the page, 1 to 100; 50 unless told"),
     ])
     .gives(200, "MessagePage"),
+    at(
+        Method::GET,
+        "/api/conversations/{did}/export",
+        CHAT_READ,
+        "All of a conversation as one HTML file to be saved",
+        by!(export::export),
+    )
+    .gives_bytes("text/html"),
     at(Method::GET, "/api/search", CHAT_READ, "Find messages by what they say", by!(messages::search))
         .asks(&[
             ("q", "words; the last one may be half of one; 256 bytes at most"),

@@ -119,7 +119,7 @@ pub(super) static ROUTES: &[Route] = &[
         by!(content::show),
     )
     .asks(&[("inline", "1: to be shown, if it is a picture or text; otherwise it is to be saved")])
-    .gives_bytes(200),
+    .gives_bytes("application/octet-stream"),
     at(
         Method::POST,
         "/api/doctor/blobs",

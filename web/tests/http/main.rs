@@ -11,6 +11,7 @@ mod search;
 mod setup;
 mod site;
 mod streams;
+mod told;
 
 use serde_json::{Value, json};
 use site::{Site, TOKEN};

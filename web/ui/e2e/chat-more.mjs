@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { complaints, inspect, openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
@@ -224,6 +225,7 @@ test('What people tell each other of what they do', { timeout: 200_000 }, async 
       await alice.page.getByRole('radio', { name: 'Never' }).waitFor()
       await inspect(alice, 'disappearing messages')
       await alice.page.getByRole('radio', { name: '30 seconds' }).check()
+      await alice.page.getByRole('button', { name: 'Set for both' }).click()
       await log(alice, 'Bob').getByText('You set new messages to disappear after 30 seconds').waitFor({ timeout: SOON })
       await log(bob, 'Alice').getByText('Alice set new messages to disappear after 30 seconds').waitFor({ timeout: SOON })
       await inspect(bob, 'timer line')
@@ -256,6 +258,18 @@ test('What people tell each other of what they do', { timeout: 200_000 }, async 
       bob.away = false
       await timer(null)
       await log(bob, 'Alice').getByText('Alice set new messages to stay').waitFor({ timeout: 3 * SOON })
+    })
+
+    await t.test('the conversation is saved as a file, without what disappears', async () => {
+      await say(alice, 'Bob', 'to be <b>kept</b>')
+      await alice.page.getByRole('button', { name: 'More about this person' }).click()
+      const coming = alice.page.waitForEvent('download', { timeout: SOON })
+      await alice.page.getByRole('menuitem', { name: 'Export conversation' }).click()
+      const download = await coming
+      assert.match(download.suggestedFilename(), /^PC2 conversation with Bob \d{4}-\d\d-\d\d\.html$/)
+      const text = await readFile(await download.path(), 'utf8')
+      assert.ok(text.includes('to be &lt;b&gt;kept&lt;/b&gt;</p>') && !text.includes('whispered') && !text.includes('asleep'))
+      assert.match(text, /\. The end\.<\/footer>\n<\/html>\n$/)
     })
 
     assert.deepEqual(complaints, [])

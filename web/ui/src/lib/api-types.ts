@@ -157,7 +157,7 @@ export type Contact = {
   since: number
   /** How the owner stands to them. */
   standing: Standing
-  /** What is written from now on disappears so many seconds after it was read, or delivered; `null`: it stays. */
+  /** What is written from now on disappears so many seconds after it was read, or sent; `null`: it stays. */
   timer: number | null
   /** They are writing to the owner right now. Only if both tell of it. */
   typing: boolean
@@ -405,7 +405,7 @@ export type Message = {
   conversation: string
   /** Its author has taken it back: it says nothing any more. */
   deleted: boolean
-  /** It disappears so many seconds after it was read, or delivered; `null`: it stays. */
+  /** It disappears so many seconds after it was read, or sent; `null`: it stays. */
   disappears_after: number | null
   /** When its author last edited it; `null`: never. */
   edited_at: number | null
@@ -440,7 +440,7 @@ export type MessageBody =
   }
   | {
     kind: 'timer'
-    /** Seconds after a message was read, or delivered; `null`: it stays. */
+    /** Seconds after a message was read, or sent; `null`: it stays. */
     seconds: number | null
   }
   | {
@@ -900,7 +900,7 @@ export type SetShares = {
 export type SetTimer = {
   /** The name of the message that says so, chosen at random: 16 bytes in Base58, or a UUID. The same name is the same message. */
   client_id: string
-  /** Seconds after a message was read, or delivered, 1 to 31,536,000; `null`: they stay. */
+  /** Seconds after a message was read, or sent, 1 to 31,536,000; `null`: they stay. */
   seconds?: number | null
 }
 
