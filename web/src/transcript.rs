@@ -87,7 +87,6 @@ impl Transcript {
             self.left_out = self.left_out.saturating_add(1);
             return String::new();
         }
-        self.written = self.written.saturating_add(1);
         let at = moment(message.at);
         let mut out = String::new();
         if self.day != Some(at.date()) {
@@ -96,7 +95,10 @@ impl Transcript {
         }
         match &message.body {
             dto::MessageBody::Timer { seconds } => self.line(&mut out, &message, *seconds, at),
-            dto::MessageBody::Text | dto::MessageBody::File { .. } => self.article(&mut out, &message, at),
+            dto::MessageBody::Text | dto::MessageBody::File { .. } => {
+                self.written = self.written.saturating_add(1);
+                self.article(&mut out, &message, at);
+            }
         }
         out
     }
@@ -361,6 +363,6 @@ mod tests {
         assert!(line.contains("<bdi>Bob</bdi> set new messages to disappear after 1 minute "), "{line}");
         let answer = Entry { row: text(ME, 7, "four"), marks: Marks::default(), quoted };
         assert!(!transcript.entry(answer).contains("SECRET"));
-        assert!(transcript.foot().contains("4 messages; not in here: 1 that disappear"));
+        assert!(transcript.foot().contains("3 messages; not in here: 1 that disappear"));
     }
 }
