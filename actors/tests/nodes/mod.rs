@@ -117,7 +117,7 @@ impl Node {
 
 pub(crate) fn add(peer: NodeId) -> Command {
     let text = "may I?".to_owned();
-    Command::AddContact { peer, alias: None, text, invitation: None, addresses: Vec::new() }
+    Command::AddContact { peer, alias: None, name: None, text, invitation: None, addresses: Vec::new() }
 }
 
 pub(crate) fn asks(from: NodeId) -> impl Fn(&Event) -> Option<()> {

@@ -24,6 +24,8 @@ kinds! {
             peer: NodeId,
             /// The name to show for them.
             alias: Option<String>,
+            /// What their invitation says they are called: shown until they tell it themselves.
+            name: Option<String>,
             /// The text they see with the request; may be empty.
             text: String,
             /// The secret of their invitation, if we came by one.

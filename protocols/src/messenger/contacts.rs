@@ -28,6 +28,7 @@ const TOKEN_BYTES: usize = 16;
 pub(super) struct Request {
     pub(super) peer: NodeId,
     pub(super) alias: Option<String>,
+    pub(super) name: Option<String>,
     pub(super) text: String,
     pub(super) invitation: Option<Vec<u8>>,
     pub(super) addresses: Vec<Address>,
@@ -36,7 +37,7 @@ pub(super) struct Request {
 impl<P: CryptoProvider> Messenger<P> {
     /// Asks someone to become a contact; accepts someone who asked us.
     pub(super) fn add_contact(&mut self, request: Request, step: &mut Step) -> Result<Reply, CommandError> {
-        let Request { peer, alias, text, invitation, mut addresses } = request;
+        let Request { peer, alias, name, text, invitation, mut addresses } = request;
         if peer == self.account {
             return Err(CommandError::Yourself);
         }
@@ -72,7 +73,7 @@ impl<P: CryptoProvider> Messenger<P> {
             peer,
             standing: Standing::Requested,
             alias,
-            name: None,
+            name: name.as_deref().filter(|name| name.len() <= limits::MAX_NAME_BYTES).and_then(clean_name),
             addresses,
             invitation: invitation.map(serde_bytes::ByteBuf::from),
             request: None,

@@ -167,8 +167,8 @@ impl<P: CryptoProvider> Messenger<P> {
 
     fn call(&mut self, call: CallId, command: Command, step: &mut Step) {
         let result = match command {
-            Command::AddContact { peer, alias, text, invitation, addresses } => {
-                self.add_contact(ContactRequest { peer, alias, text, invitation, addresses }, step)
+            Command::AddContact { peer, alias, name, text, invitation, addresses } => {
+                self.add_contact(ContactRequest { peer, alias, name, text, invitation, addresses }, step)
             }
             Command::Accept { peer } => self.accept(peer, step),
             Command::Block { peer } => self.block(peer, step),

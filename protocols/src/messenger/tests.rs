@@ -437,5 +437,5 @@ impl Node {
 
 fn add_command(to: usize, text: &str, invitation: Option<Vec<u8>>) -> Command {
     let (peer, text) = (id(to), text.to_owned());
-    Command::AddContact { peer, alias: None, text, invitation, addresses: Vec::new() }
+    Command::AddContact { peer, alias: None, name: None, text, invitation, addresses: Vec::new() }
 }

@@ -129,7 +129,7 @@ impl<K: Keys> World<K> {
     fn ask(&mut self, other: usize, peer: NodeId) -> Command {
         let invitation = if self.chance(300) { self.nodes[other].person.invitations.pop() } else { None };
         let text = if self.chance(200) { String::new() } else { format!("it is me {}", self.number()) };
-        Command::AddContact { peer, alias: None, text, invitation, addresses: Vec::new() }
+        Command::AddContact { peer, alias: None, name: None, text, invitation, addresses: Vec::new() }
     }
 
     fn text(&mut self, peer: NodeId) -> Command {

@@ -34,6 +34,7 @@ pub(crate) async fn add(app: &App, call: Call) -> Result<Response, Problem> {
         (Some(text), None) => Command::AddContact {
             peer: did(&text)?,
             alias: named(wanted.alias),
+            name: None,
             text: wanted.text.unwrap_or_default(),
             invitation: None,
             addresses: Vec::new(),
@@ -45,8 +46,9 @@ pub(crate) async fn add(app: &App, call: Call) -> Result<Response, Problem> {
                 .map_err(Problem::bad_invitation)?;
             Command::AddContact {
                 peer: invitation.inviter(),
-                // Until they tell their name themselves, it is what their invitation says.
-                alias: named(wanted.alias).or_else(|| named(Some(invitation.name().to_owned()))),
+                alias: named(wanted.alias),
+                // Not an alias: that would stay when they call themselves something else.
+                name: named(Some(invitation.name().to_owned())),
                 text: wanted.text.unwrap_or_default(),
                 invitation: Some(invitation.token().to_vec()),
                 addresses: invitation.addresses().to_vec(),

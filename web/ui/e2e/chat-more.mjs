@@ -272,6 +272,14 @@ test('What people tell each other of what they do', { timeout: 200_000 }, async 
       assert.match(text, /\. The end\.<\/footer>\n<\/html>\n$/)
     })
 
+    await t.test('a name that Alice changes is the one that Bob sees, while he looks', async () => {
+      await alice.page.goto(`${atAlices.origin}/#/settings/you`)
+      await alice.page.getByRole('textbox', { name: 'Your name' }).fill('Alice the Second')
+      await alice.page.getByRole('textbox', { name: 'Your name' }).press('Enter')
+      await compose(bob, 'Alice the Second').waitFor({ timeout: SOON })
+      await row(bob, 'Alice the Second').waitFor({ timeout: SOON })
+    })
+
     assert.deepEqual(complaints, [])
   } finally {
     await browser.close()

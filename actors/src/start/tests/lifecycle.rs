@@ -16,6 +16,7 @@ fn add(peer: NodeId) -> messenger::Command {
     messenger::Command::AddContact {
         peer,
         alias: None,
+        name: None,
         text: "hello".to_owned(),
         invitation: None,
         addresses: Vec::new(),

@@ -190,6 +190,7 @@ fn add() -> messenger::Command {
     messenger::Command::AddContact {
         peer: stranger(),
         alias: None,
+        name: None,
         text: "hello".to_owned(),
         invitation: None,
         addresses: Vec::new(),

@@ -135,6 +135,24 @@ fn a_new_name_does_not_replace_the_one_that_somebody_gave_and_can_be_taken_away(
 }
 
 #[test]
+fn the_name_in_an_invitation_is_shown_until_they_tell_theirs_and_does_not_stay_beside_it() {
+    let mut bench = Bench::new(2);
+    bench.set_reachable(0, false);
+    let name = Some("Al\u{202e}ice".to_owned());
+    let (peer, text) = (id(0), String::new());
+    let asked =
+        Command::AddContact { peer, alias: None, name, text, invitation: None, addresses: Vec::new() };
+    bench.call(1, asked).expect("asked");
+    assert_eq!((bench.nodes[1].view(0).name.as_deref(), bench.nodes[1].view(0).alias), (Some("Alice"), None));
+    bench.set_reachable(0, true);
+    bench.wait(limits::RETRY_MAX);
+    bench.call(0, Command::Accept { peer: id(1) }).expect("accepted");
+    assert_eq!(bench.nodes[1].view(0).name.as_deref(), Some("Person 0"));
+    call_oneself(&mut bench, 0, "Alicia");
+    assert_eq!(bench.nodes[1].view(0).name.as_deref(), Some("Alicia"));
+}
+
+#[test]
 fn who_removed_us_hears_no_name_and_shows_nothing() {
     let mut bench = Bench::new(2);
     bench.befriend(0, 1);
