@@ -13,7 +13,7 @@ TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"targ
 comma := ,
 BENCH_LAB = $(if $(filter files,$(or $(ONLY),files)),relay-files$(comma)wan-files)$(if $(filter files-relay,$(ONLY)),relay-files)$(if $(filter files-wan,$(ONLY)),wan-files)
 
-.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui test-api screens bench torture sim sim-records sim-mailboxes netlab netlab-short order demo dev
+.PHONY: help check fmt lint ui-check test test-tools test-rust test-interop test-ui test-api screens bench bench-scroll torture sim sim-records sim-mailboxes netlab netlab-short order demo dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -71,6 +71,10 @@ bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory 
 	@# Two of them need a network of their own, and root.
 	$(if $(BENCH_LAB),@if [ "$$(id -u)" != 0 ]; then echo "files through a relay and over a bad line were not measured: they need root"; else \
 	  bash .ci/test-tools lab && NETLAB_ONLY=$(BENCH_LAB) NETLAB_RUNS="$(or $(ROUNDS),9)" PC2_BIN="$(TARGET)/release/pc2" PC2_UI=off $(CARGO) test --workspace --bench netlab; fi)
+
+bench-scroll: $(UI)/node_modules/.package-lock.json ## frames missed in a list of 1,000 contacts and a conversation of 100,000 messages; SLOW=4 as on a phone
+	$(CARGO) build --release -p pc2
+	cd $(UI) && PC2_BIN="$(TARGET)/release/pc2" $(if $(SLOW),SLOW=$(SLOW)) npm run --silent scroll
 
 torture: ## 200 kill -9 of sender and recipient under load, and as many of file transfers (tests do 20 and 6)
 	$(CARGO) build --release -p pc2
