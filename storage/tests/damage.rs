@@ -108,6 +108,18 @@ fn a_flipped_bit_anywhere_is_harmless_or_noticed() {
 
 #[test]
 fn damage_to_history_is_noticed_when_it_is_read_and_healed_at_the_next_start() {
+    let mut outcomes = Outcomes { history_only: true, ..Outcomes::default() };
+    // Where pages of history lie, and how much free room lies before them, differs from run to run: a database in which they hide makes room for another.
+    for _ in 0..4 {
+        look_for_damaged_history(&mut outcomes);
+        if outcomes.noticed_later > 0 {
+            break;
+        }
+    }
+    assert!(outcomes.noticed_later > 0, "{outcomes:?}");
+}
+
+fn look_for_damaged_history(outcomes: &mut Outcomes) {
     let dir = tempfile::tempdir().expect("a directory");
     // More history than fits into the segments that sled replays at each start.
     original(dir.path(), |number| {
@@ -121,18 +133,15 @@ fn damage_to_history_is_noticed_when_it_is_read_and_healed_at_the_next_start() {
         storage.close();
     }
     let length = fs::metadata(dir.path().join("db/db")).expect("there").len();
-    let mut outcomes = Outcomes { history_only: true, ..Outcomes::default() };
-    // Until pages of history were met. Where they lie, and how much free room lies before them, differs from run to run:
-    // steps of the golden ratio look everywhere in the file, ever more closely.
+    // Steps of the golden ratio look everywhere in the file, ever more closely.
     let mut offset = 0;
-    for _ in 0..500 {
+    for _ in 0..250 {
         if outcomes.noticed_later > 0 {
             break;
         }
         offset = (offset + length / 1_000 * 618 + 1) % length;
-        try_damage(dir.path(), &mut outcomes, |copy| flip(&copy.join("db/db"), offset));
+        try_damage(dir.path(), outcomes, |copy| flip(&copy.join("db/db"), offset));
     }
-    assert!(outcomes.noticed_later > 0, "{outcomes:?}");
 }
 
 #[test]
