@@ -197,6 +197,8 @@ test('The desktop', { timeout: 300_000 }, async (t) => {
       await command(alice, 'hello al', /^Hello Alice Bob/)
       await inFront(alice, 'Chat')
       await command(alice, 'net', 'Network')
+      // Going somewhere closes what lies on top: a box that was opened before one is there, too.
+      await inFront(alice, 'Network')
       await command(alice, 'left', 'Network to the left half')
       near(await box(alice, 'Network'), { ...AREA, width: HALF }, 'left half')
       await command(alice, 'close net', 'Close Network')
