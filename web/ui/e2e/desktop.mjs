@@ -42,6 +42,18 @@ const near = (a, b, what) => {
   for (const key of ['x', 'y', 'width', 'height']) assert.ok(Math.abs(a[key] - b[key]) <= 2, `${what}: ${key} is ${a[key]}, not ${b[key]}`)
 }
 
+/** Waits until a window is where it is to be: what moves it may be on its way. */
+async function lands(who, app, there, what) {
+  for (const until = Date.now() + SOON; ; ) {
+    try {
+      return near(await box(who, app), there, what)
+    } catch (error) {
+      if (Date.now() > until) throw error
+      await who.page.waitForTimeout(50)
+    }
+  }
+}
+
 test('The desktop', { timeout: 300_000 }, async (t) => {
   const { root, remove } = place()
   const browser = await openBrowser()
@@ -192,15 +204,13 @@ test('The desktop', { timeout: 300_000 }, async (t) => {
       await page.getByRole('heading', { name: 'Keyboard' }).waitFor()
       await command(alice, 'bob', /^Bob/)
       await inFront(alice, 'Chat')
-      await command(alice, 'net', 'Network')
-      await inFront(alice, 'Network')
       await command(alice, 'hello al', /^Hello Alice Bob/)
-      await inFront(alice, 'Chat')
-      await command(alice, 'net', 'Network')
+      await hears(alice, 'Bob', 'Hello Alice')
       // Going somewhere closes what lies on top: a box that was opened before one is there, too.
+      await command(alice, 'net', 'Network')
       await inFront(alice, 'Network')
       await command(alice, 'left', 'Network to the left half')
-      near(await box(alice, 'Network'), { ...AREA, width: HALF }, 'left half')
+      await lands(alice, 'Network', { ...AREA, width: HALF }, 'left half')
       await command(alice, 'close net', 'Close Network')
       await frame(alice, 'Network').waitFor({ state: 'detached' })
       await command(alice, 'connect', 'Connect with someone')
