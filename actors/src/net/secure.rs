@@ -7,7 +7,7 @@
 //! The two sides agree by multistream-select, as libp2p's own builder of transports does it. That does not know from which side it looks, so it would offer
 //! both kinds of encryption when we dial, too, and lose the round trip that is saved by offering one.
 //!
-//! Not here: QUIC, and connections through relays (`transport`).
+//! Not here: QUIC (`transport`), and connections through relays (`circuit`).
 
 use super::bulk::{BULK, Bulk};
 use futures::future::Either;

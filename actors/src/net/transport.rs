@@ -1,6 +1,6 @@
-//! How connections are made: QUIC, and TCP with Noise and yamux (`secure`), over IP addresses and DNS names, and through relays.
+//! How connections are made: QUIC, and TCP with Noise and yamux (`secure`), over IP addresses and DNS names, and through relays (`circuit`).
 //!
-//! A connection through a relay is a stream of the connection with the relay, with Noise and yamux of its own: the relay sees neither what is said nor
+//! A connection through a relay is a stream of the connection with the relay, with TLS or Noise and yamux of its own: the relay sees neither what is said nor
 //! how many streams say it.
 //!
 //! yamux is left as it comes: any option set on it switches off its own tuning of windows.

@@ -9,9 +9,10 @@ export const words = {
   how: 'What they say',
   ways: [
     ['all', 'Who, and what they wrote', 'Anybody who sees this screen can read it, on some systems also while it is locked.'],
-    ['who', 'Only who', 'The name, and not a word of what was written.'],
+    ['who', 'Only who', 'The name, and neither what was written nor what a file is called.'],
     ['bare', 'Only that something is new', 'Neither names nor words.'],
   ] as const,
+  file: (name: string) => `News of a file: ${name}`,
   denied: 'This browser was told not to let this page show notifications. That is changed in the browser: in the settings of this site, beside the address.',
   none: 'This browser shows no notifications of pages.',
   bare: { request: 'Somebody wants to become your contact', messages: 'New messages', transfer: 'News of a file', doors: 'News of who is signed in' } satisfies Partial<Record<What['kind'], string>>,

@@ -4,10 +4,9 @@
  * The service worker shows them, since only it knows whether one of our tabs is looked at, and answers a click when the tab is gone. Without one
  * (plain HTTP, a private window) there are none.
  */
-import { words } from '../lib/alert-words'
 import { kept, type Alerts as Kept } from './kept'
 import { addLooker } from './lookers'
-import { said } from './notice-text'
+import { alertOf } from './notice-text'
 import { notices, type Notice } from './notices.svelte'
 
 /** What the service worker is told. `src/sw.js` reads it. */
@@ -63,10 +62,11 @@ class Alerts {
 
   #tell({ key, href, what }: Notice): void {
     const { now } = this
-    if (now === 'off' || now === 'denied' || !(what.kind in words.bare)) return
-    const [title, body = ''] = now === 'bare' ? [words.bare[what.kind as keyof typeof words.bare]] : said(what)
+    const text = now === 'off' || now === 'denied' ? null : alertOf(what, now)
+    if (text === null) return
+    const [title, body] = text
     this.#shown.add(key)
-    this.#post({ alert: { tag: key, title, body: now === 'all' || what.kind !== 'messages' ? body : '', href: href ?? '#/' } })
+    this.#post({ alert: { tag: key, title, body, href: href ?? '#/' } })
   }
 
   /** Takes one away, or all of them. */

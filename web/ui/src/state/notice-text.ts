@@ -1,10 +1,12 @@
 /** What a notice says in words: in the panel of notices, and on the desktop of whoever wants that. */
+import { words as alert } from '../lib/alert-words'
 import { line } from '../lib/doors-words'
 import { plainName } from '../lib/file-names'
 import { words as files } from '../lib/files-words'
 import { shortDid } from '../lib/format'
 import { words } from '../lib/notice-words'
 import { contacts } from './contacts.svelte'
+import type { Alerts } from './kept'
 import type { What } from './notices.svelte'
 
 const name = (did: string) => contacts.get(did)?.label ?? shortDid(did)
@@ -34,4 +36,14 @@ export function said(what: What): [string, string?] {
     case 'toast':
       return [what.text]
   }
+}
+
+/** What a notification of the desktop says of it, when it may say so much: a title, and what stands below. `null` for what is no news there. */
+export function alertOf(what: What, how: Alerts): [string, string] | null {
+  if (!(what.kind in alert.bare)) return null
+  if (how === 'bare') return [alert.bare[what.kind as keyof typeof alert.bare], '']
+  // What a file is called is as much theirs as what they write.
+  if (how === 'who' && what.kind === 'transfer') return [alert.file(name(what.transfer.peer)), '']
+  const [title, body = ''] = said(what)
+  return [title, how === 'all' ? body : '']
 }
