@@ -9,7 +9,7 @@ import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { complaints, inspect, openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
-import { close, compose, hears, log, open, row, say, signIn, SOON } from './page.mjs'
+import { close, command, compose, hears, log, open, row, say, signIn, SOON } from './page.mjs'
 
 const pc2 = process.env.PC2_BIN
 if (!pc2) {
@@ -252,10 +252,7 @@ test('Alice and Bob', { timeout: 300_000 }, async (t) => {
     await t.test('the keyboard finds and opens a conversation', async () => {
       await alice.page.keyboard.press('Escape')
       await alice.page.getByText('Choose a conversation').waitFor()
-      await alice.page.keyboard.press('Control+k')
-      await alice.page.keyboard.type('bo')
-      await alice.page.getByRole('option', { name: 'Bob', selected: true }).waitFor()
-      await alice.page.keyboard.press('Enter')
+      await command(alice, 'bo', 'Bob')
       await hears(alice, 'Bob', 'hello Bob')
     })
 

@@ -8,7 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
-import { ask, compose, dock, hears, open, PHONE, row, say, signIn, SOON } from './page.mjs'
+import { ask, commandField, compose, dock, hears, open, PHONE, row, say, signIn, SOON } from './page.mjs'
 
 const [pc2, into] = [process.env.PC2_BIN, process.argv[2]]
 if (!pc2 || !into) {
@@ -81,6 +81,7 @@ try {
   await both(alice, 'chat')
 
   await page.keyboard.press('Control+k')
+  await commandField(alice).waitFor()
   await page.keyboard.type('o')
   await both(alice, 'commands')
   await page.keyboard.press('Escape')
