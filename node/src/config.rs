@@ -1,9 +1,15 @@
 //! The configuration: one struct, every field documented, all problems told at once.
 //!
-//! Precedence: defaults < `config.toml` in the data directory < environment < flags. Everything works without a file.
+//! Precedence: defaults < what was chosen on the page (`network.json`) < `config.toml` in the data directory < environment < flags. Everything works without a file.
 //! Secrets never stand in it. `pc2 config show` prints what is in effect.
 
-use crate::{chain_nodes, cli::UpArgs};
+use crate::{
+    chain_nodes,
+    cli::UpArgs,
+    home::Home,
+    network_choice::{self, Fixed},
+    network_file::NetworkFile,
+};
 use pc2_protocols::{level::LevelChoice, net::RelayShare, relay::Shares};
 use pc2_web::dto::StartSettings;
 use serde::{Deserialize, Serialize};
@@ -145,6 +151,10 @@ pub(crate) struct ValidConfig {
     pub(crate) shares: Option<Shares>,
     /// Who is asked about contract wallets, by the number of the chain.
     pub(crate) chains: BTreeMap<u64, String>,
+    /// What cannot be chosen on the page.
+    pub(crate) fixed: Fixed,
+    /// Why what was chosen there last does not hold.
+    pub(crate) refused: Option<String>,
     /// The rest, checked.
     pub(crate) config: Config,
 }
@@ -169,25 +179,36 @@ impl ValidConfig {
             level: self.level.map(|level| level.to_string()),
             shares: self.shares.is_some(),
             log: config.log.clone(),
+            fixed: self.fixed.names(),
+            refused: self.refused.clone(),
         }
     }
 }
 
 impl Config {
-    /// Reads the file (if there is one) and lays environment and flags over it.
-    pub(crate) fn load(file: &Path, flags: &UpArgs) -> Result<ValidConfig, ConfigError> {
+    /// Reads the files of a data directory (if there are any) and lays environment and flags over them.
+    pub(crate) fn load(home: &Home, flags: &UpArgs) -> Result<ValidConfig, ConfigError> {
+        Self::load_from(&home.config(), NetworkFile::read(&home.network()), flags)
+    }
+
+    fn load_from(file: &Path, network: NetworkFile, flags: &UpArgs) -> Result<ValidConfig, ConfigError> {
         let path = file.display().to_string();
-        let mut config: Self = match fs::read_to_string(file) {
-            Ok(text) => toml::from_str(&text)
-                .map_err(|error| ConfigError::Malformed { path, reason: error.to_string() })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
+        let text = match fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Unreadable { path, source }),
         };
+        let malformed = |error: toml::de::Error| ConfigError::Malformed { path, reason: error.to_string() };
+        let (mut config, named) = toml::from_str::<Self>(&text)
+            .and_then(|config| Ok((config, toml::from_str::<toml::Table>(&text)?)))
+            .map_err(malformed)?;
+        let fixed = Fixed::by(&named, flags);
+        fixed.fill(&mut config, network.chosen);
         if let Ok(log) = std::env::var("PC2_LOG") {
             config.log = log;
         }
         config.lay_over(flags);
-        config.validate()
+        Ok(ValidConfig { fixed, refused: network.refused, ..config.validate()? })
     }
 
     fn lay_over(&mut self, flags: &UpArgs) {
@@ -214,21 +235,7 @@ impl Config {
         if web.is_err() {
             problems.push(format!("web = \"{}\": an address looks like 127.0.0.1:4200", self.web));
         }
-        if self.listen.is_empty() {
-            problems.push("listen is empty: nobody could reach this node".to_owned());
-        }
-        for address in &self.listen {
-            if !address.starts_with("/ip4/") && !address.starts_with("/ip6/") {
-                problems.push(format!("listen \"{address}\": it looks like /ip4/0.0.0.0/tcp/4201"));
-            }
-        }
-        for address in &self.bootstrap {
-            if !address.starts_with('/') || !address.contains("/p2p/") {
-                problems.push(format!(
-                    "bootstrap \"{address}\": it ends in /p2p/ and the node's peer id (see `pc2 id` there)"
-                ));
-            }
-        }
+        problems.extend(network_choice::problems(&self.listen, &self.bootstrap));
         for name in &self.web_names {
             if name.is_empty() || name.contains(['/', ':', ' ']) {
                 problems.push(format!("web_names \"{name}\": a host name, without scheme and port"));
@@ -257,7 +264,10 @@ impl Config {
             }
         }
         match web {
-            Ok(web) if problems.is_empty() => Ok(ValidConfig { web, level, shares, chains, config: self }),
+            Ok(web) if problems.is_empty() => {
+                let (fixed, refused) = (Fixed::default(), None);
+                Ok(ValidConfig { web, level, shares, chains, fixed, refused, config: self })
+            }
             _ => Err(ConfigError::Invalid(problems)),
         }
     }
@@ -273,10 +283,13 @@ mod tests {
         file
     }
 
+    fn load(file: &Path, flags: &UpArgs) -> Result<ValidConfig, ConfigError> {
+        Config::load_from(file, NetworkFile::default(), flags)
+    }
+
     #[test]
     fn without_a_file_the_defaults_hold() {
-        let loaded =
-            Config::load(Path::new("/nonexistent/config.toml"), &UpArgs::default()).expect("defaults");
+        let loaded = load(Path::new("/nonexistent/config.toml"), &UpArgs::default()).expect("defaults");
         assert_eq!(loaded.web.port(), 4200);
         assert!(loaded.web.ip().is_loopback());
     }
@@ -285,7 +298,7 @@ mod tests {
     fn flags_win_over_the_file() {
         let file = file("web = \"127.0.0.1:5000\"\nmdns = true\n");
         let flags = UpArgs { web: Some("127.0.0.1:6000".into()), no_mdns: true, ..UpArgs::default() };
-        let loaded = Config::load(file.path(), &flags).expect("valid");
+        let loaded = load(file.path(), &flags).expect("valid");
         assert_eq!(loaded.web.port(), 6000);
         assert!(!loaded.config.mdns);
     }
@@ -293,7 +306,7 @@ mod tests {
     #[test]
     fn all_problems_are_told_at_once() {
         let file = file("web = \"nowhere\"\nbootstrap = [\"/ip4/1.2.3.4/tcp/1\"]\nlisten = []\n");
-        let Err(ConfigError::Invalid(problems)) = Config::load(file.path(), &UpArgs::default()) else {
+        let Err(ConfigError::Invalid(problems)) = load(file.path(), &UpArgs::default()) else {
             panic!("three mistakes are refused");
         };
         assert_eq!(problems.len(), 3);
@@ -303,7 +316,7 @@ mod tests {
     fn a_level_is_a_number_or_a_word_and_a_flag_wins() {
         let loaded = |text: &str, flag: Option<&str>| {
             let flags = UpArgs { level: flag.map(str::to_owned), ..UpArgs::default() };
-            Config::load(file(text).path(), &flags).expect("valid").level.map(|level| level.to_string())
+            load(file(text).path(), &flags).expect("valid").level.map(|level| level.to_string())
         };
         assert_eq!(loaded("", None), None);
         assert_eq!(loaded("level = 1\n", None).as_deref(), Some("1"));
@@ -313,11 +326,10 @@ mod tests {
 
     #[test]
     fn shares_that_are_named_hold_and_the_others_have_their_defaults() {
-        let nothing = Config::load(file("").path(), &UpArgs::default()).expect("valid");
+        let nothing = load(file("").path(), &UpArgs::default()).expect("valid");
         assert_eq!(nothing.shares, None);
         let text = "[shares]\ncircuits = 7\nmailbox_bytes = 1_073_741_824\n";
-        let shares =
-            Config::load(file(text).path(), &UpArgs::default()).expect("valid").shares.expect("named");
+        let shares = load(file(text).path(), &UpArgs::default()).expect("valid").shares.expect("named");
         assert_eq!((shares.relay.circuits, shares.mailbox_bytes), (7, 1 << 30));
         assert_eq!(shares.relay.reservations, Shares::default().relay.reservations);
     }
@@ -325,7 +337,7 @@ mod tests {
     #[test]
     fn levels_and_shares_that_make_no_sense_are_told_with_all_the_rest() {
         let file = file("web = \"nowhere\"\nlevel = 5\n[shares]\ncircuits = 0\nmailbox_bytes = 1\n");
-        let Err(ConfigError::Invalid(problems)) = Config::load(file.path(), &UpArgs::default()) else {
+        let Err(ConfigError::Invalid(problems)) = load(file.path(), &UpArgs::default()) else {
             panic!("four mistakes are refused");
         };
         assert_eq!(problems.len(), 4, "{problems:?}");
@@ -338,7 +350,7 @@ mod tests {
     #[test]
     fn the_configuration_in_effect_reads_back_as_it_was() {
         let text = "level = 3\nupnp = false\n[shares]\ncircuits = 7\n";
-        let config = Config::load(file(text).path(), &UpArgs::default()).expect("valid").config;
+        let config = load(file(text).path(), &UpArgs::default()).expect("valid").config;
         let printed = toml::to_string_pretty(&config).expect("printed");
         assert_eq!(toml::from_str::<Config>(&printed).expect("read"), config);
     }
@@ -346,7 +358,7 @@ mod tests {
     #[test]
     fn an_unknown_word_in_the_file_is_refused_by_name() {
         let file = file("wep = 1\n");
-        let error = Config::load(file.path(), &UpArgs::default()).expect_err("a typo").to_string();
+        let error = load(file.path(), &UpArgs::default()).expect_err("a typo").to_string();
         assert!(error.contains("wep"), "{error}");
     }
 }

@@ -20,7 +20,7 @@ const LOW_DISK_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Runs all checks and prints them.
 pub(crate) fn run(home: &Home, arguments: &DoctorArgs, as_json: bool) -> anyhow::Result<()> {
-    let config = Config::load(&home.config(), &UpArgs::default());
+    let config = Config::load(home, &UpArgs::default());
     let mut checks = vec![directory(home), identity(home), disk(home)];
     checks.push(match &config {
         Ok(_) => passed("configuration", "no problems"),

@@ -3,6 +3,7 @@
 //! ```text
 //! identity.json   who the node is (0600)          config.toml   what the owner changed, if anything
 //! setup.json      how far the setup is (0600)      next/         an identity that is being restored
+//! network.json    what was chosen on the page about the network
 //! db/             the database                     export/       the last logical export
 //! lock  ballast   one node at a time; spare room   api.json      address and token of the running node (0600)
 //! ```
@@ -63,6 +64,11 @@ impl Home {
     /// The configuration file.
     pub(crate) fn config(&self) -> PathBuf {
         self.path.join("config.toml")
+    }
+
+    /// What was chosen on the page about the network.
+    pub(crate) fn network(&self) -> PathBuf {
+        self.path.join("network.json")
     }
 
     /// Where a running node says how it is driven.

@@ -1,11 +1,15 @@
-//! The keeper of a running node: its identity file, its recovery phrase, and how far its setup is, as files of the data directory.
+//! The keeper of a running node: its identity file, its recovery phrase, how far its setup is, and what was chosen about the network, as files of the data
+//! directory.
 //!
-//! What the page may ask, and who may, is decided in `pc2_web`. Every change is on disk when it returns. A wish for another identity has the node started anew
-//! ([`crate::run`]), which decides about it.
+//! What the page may ask, and who may, is decided in `pc2_web`. Every change is on disk when it returns. A wish for another identity, or for
+//! something else of the network, has the node started anew ([`crate::run`]), which decides about it.
 
 use crate::{
+    config::Config,
     home::Home,
     identity_file,
+    network_choice::{self, Fixed},
+    network_file::NetworkFile,
     phrase_io::{self, Purpose},
     replace,
     setup_file::{self, SetupFile},
@@ -15,7 +19,7 @@ use pc2_protocols::crypto::{
     keystore::{IdentityFile, OpenFileError},
     phrase::Phrase,
 };
-use pc2_web::{CarriedSession, Keeper, KeeperError, SetupState, dto::SetupStep};
+use pc2_web::{CarriedSession, Keeper, KeeperError, NetworkChoice, SetupState, dto::SetupStep};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -29,6 +33,7 @@ pub(crate) struct Keeping {
     home: Home,
     keys: IdentityKeys,
     passphrase_file: Option<PathBuf>,
+    fixed: Fixed,
     files: Mutex<Files>,
     again: watch::Sender<bool>,
 }
@@ -45,6 +50,7 @@ impl Keeping {
         home: &Home,
         keys: &IdentityKeys,
         passphrase_file: Option<&Path>,
+        fixed: Fixed,
     ) -> anyhow::Result<Self> {
         let identity = identity_file::read_existing(home)?;
         let setup = SetupFile::read(&home.setup(), keys.node());
@@ -53,6 +59,7 @@ impl Keeping {
             keys: keys.clone(),
             // Asked at the terminal, it stands in no file.
             passphrase_file: passphrase_file.filter(|path| *path != Path::new("-")).map(Path::to_owned),
+            fixed,
             files: Mutex::new(Files { identity, setup }),
             again: watch::Sender::new(false),
         })
@@ -160,6 +167,31 @@ impl Keeper for Keeping {
         wish().map_err(failed)?;
         self.again.send_replace(true);
         Ok(())
+    }
+
+    fn choose_network(&self, choice: NetworkChoice) -> Result<bool, KeeperError> {
+        let _one_at_a_time = self.files();
+        // What starts anew for another identity keeps no choice of this one's browser.
+        if replace::is_wished(&self.home) {
+            return Err(KeeperError::UnderWay);
+        }
+        if let Some(name) = self.fixed.forbids(&choice) {
+            return Err(KeeperError::SetAtStart(name));
+        }
+        let file = NetworkFile::read(&self.home.network());
+        let chosen = network_choice::over(file.chosen.clone(), choice);
+        let mut config = Config::default();
+        Fixed::default().fill(&mut config, chosen.clone());
+        let problems = network_choice::problems(&config.listen, &config.bootstrap);
+        if !problems.is_empty() {
+            return Err(KeeperError::NoSense(problems));
+        }
+        if chosen == file.chosen {
+            return Ok(false);
+        }
+        file.choosing(chosen).write(&self.home.network()).map_err(|error| failed(error.into()))?;
+        self.again.send_replace(true);
+        Ok(true)
     }
 }
 

@@ -16,6 +16,8 @@ mod init;
 mod keeping;
 mod logging;
 mod meter;
+mod network_choice;
+mod network_file;
 mod open_files;
 mod phrase_io;
 mod progress;
@@ -74,11 +76,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Peers => drive()?.peers(),
         Command::Level { level } => {
             // A configuration that cannot be read is the doctor's business.
-            let config = Config::load(&home.config(), &UpArgs::default()).ok();
+            let config = Config::load(&home, &UpArgs::default()).ok();
             drive()?.level(*level, config.and_then(|config| config.level))
         }
         Command::Shares(shares) => {
-            let config = Config::load(&home.config(), &UpArgs::default()).ok();
+            let config = Config::load(&home, &UpArgs::default()).ok();
             drive()?.shares(shares, config.is_some_and(|config| config.shares.is_some()))
         }
         Command::Mailbox { command } => drive()?.mailbox(command.as_ref()),
@@ -87,7 +89,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Transfers(arguments) => drive()?.transfers(arguments),
         Command::Doctor(arguments) => doctor::run(&home, arguments, cli.json),
         Command::Config(ConfigCommand::Show) => {
-            let config = Config::load(&home.config(), &UpArgs::default())?.config;
+            let config = Config::load(&home, &UpArgs::default())?.config;
             if cli.json {
                 println!("{}", serde_json::to_string_pretty(&config)?);
             } else {

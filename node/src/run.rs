@@ -11,12 +11,14 @@ use crate::{
     home::Home,
     identity_file, init,
     keeping::Keeping,
-    logging, open_files,
+    logging,
+    network_file::NetworkFile,
+    open_files,
     replace::{self, Outcome},
     setup_file::{self, SetupFile},
 };
 use anyhow::Context;
-use pc2_actors::{NodeConfig, net};
+use pc2_actors::{NodeConfig, StartError, net};
 use pc2_protocols::{
     crypto::{keys::IdentityKeys, phrase::Phrase},
     net::Address,
@@ -29,9 +31,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// Runs the node until it is told to end. Starts it anew in between when another identity takes the place of a fresh one.
+/// Runs the node until it is told to end. Starts it anew in between when another identity takes the place of a fresh one, and when something else is chosen
+/// about the network; a choice that it cannot start with is taken back.
 pub(crate) fn up(home: &Home, arguments: &UpArgs) -> anyhow::Result<()> {
-    let mut config = Config::load(&home.config(), arguments)?;
+    let mut config = Config::load(home, arguments)?;
     logging::start(&config.config.log);
     let streams = pc2_web::streams_for(open_files::raise());
     tracing::info!(streams, "so many pages and programs can follow the events of this node");
@@ -41,14 +44,29 @@ pub(crate) fn up(home: &Home, arguments: &UpArgs) -> anyhow::Result<()> {
         if let Came::Shown(phrase) = &came {
             init::show_phrase(phrase);
         }
-        let (bound, end) = once(home, arguments, &config, &owner, streams)?;
         // A port that the system picked is picked once: browsers come back to it.
-        config.web = bound;
-        if end == End::Asked {
-            return Ok(());
-        }
+        let web = match once(home, arguments, &config, &owner, streams) {
+            Ok((_, End::Asked)) => return Ok(()),
+            Ok((bound, End::Again)) => bound,
+            Err(error) => {
+                take_back(home, error)?;
+                config.web
+            }
+        };
+        config = ValidConfig { web, ..Config::load(home, arguments)? };
         keys = Some(owner);
     }
+}
+
+/// The choice about the network with which the node does not start is taken back, so that the next start is without it. Any other error stays one.
+fn take_back(home: &Home, error: anyhow::Error) -> anyhow::Result<()> {
+    let Some(StartError::Network(reason)) = error.downcast_ref::<StartError>() else { return Err(error) };
+    let Some(file) = NetworkFile::read(&home.network()).taken_back(reason.to_string()) else {
+        return Err(error);
+    };
+    file.write(&home.network()).context("cannot write network.json into the data directory")?;
+    println!("What was chosen for the network does not work: {reason}. It is as it was before.");
+    Ok(())
 }
 
 /// Why a run ended.
@@ -68,9 +86,12 @@ fn once(
     keys: &IdentityKeys,
     streams: usize,
 ) -> anyhow::Result<(SocketAddr, End)> {
-    let keeping = Arc::new(Keeping::new(home, keys, arguments.passphrase_file.as_deref())?);
+    let keeping = Arc::new(Keeping::new(home, keys, arguments.passphrase_file.as_deref(), config.fixed)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let running = pc2_actors::start(&node_config(home, keys, config)?)?;
+    if let Some(file) = NetworkFile::read(&home.network()).tried() {
+        file.write(&home.network()).context("cannot write network.json into the data directory")?;
+    }
     tell_what_was_mended(running.opened());
     let token = setup_file::hex(&identity_file::random::<32>()?);
     let web_config = WebConfig {
@@ -100,7 +121,7 @@ fn once(
     })?;
     match end {
         End::Asked => println!("\nStopping (Ctrl-C once more ends it at once)."),
-        End::Again => println!("\nAnother identity is to be restored; starting anew."),
+        End::Again => println!("\nStarting anew, as was asked for on the page."),
     }
     ApiFile::remove(home);
     let waiting = force_on_second_signal()?;

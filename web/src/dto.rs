@@ -59,7 +59,7 @@ pub use network::{
     Traffic, TrafficChart, Transport,
 };
 
-pub use settings::{StartSettings, Storage};
+pub use settings::{ChooseNetwork, NetworkChosen, StartSettings, Storage};
 pub use setup::{
     ConfirmPhrase, Hidden, PhraseWords, Proof, RestorePhrase, Restoring, SetPassphrase, SetSetup, Setup,
     SetupStep,

@@ -5,6 +5,7 @@
 
 use crate::{dto::SetupStep, secret::NoRandomness};
 use pc2_protocols::crypto::phrase::Phrase;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How many words of the phrase are asked back.
@@ -34,6 +35,24 @@ pub struct CarriedSession {
     pub label: String,
 }
 
+/// What is chosen about the network. What is not there is not chosen: the defaults hold, or what the node was started with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkChoice {
+    /// Where other nodes reach this one, as multiaddresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Vec<String>>,
+    /// Nodes to join the network by, as multiaddresses that end in `/p2p/…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Vec<String>>,
+    /// Look for nodes in the local network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mdns: Option<bool>,
+    /// Ask the router to pass the port on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upnp: Option<bool>,
+}
+
 /// Why something was not done. Worded for people.
 #[derive(Debug, thiserror::Error)]
 pub enum KeeperError {
@@ -43,6 +62,12 @@ pub enum KeeperError {
     /// A restore is under way.
     #[error("another identity is being restored already")]
     UnderWay,
+    /// The choice makes no sense.
+    #[error("{}", .0.join("; "))]
+    NoSense(Vec<String>),
+    /// It cannot be chosen here.
+    #[error("{0} is set where the node is started, in config.toml or after `pc2 up`; change it there")]
+    SetAtStart(&'static str),
     /// Anything else; the cause is for the log.
     #[error("{0}")]
     Failed(String),
@@ -86,6 +111,12 @@ pub trait Keeper: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`KeeperError`]; nothing was noted.
     fn replace(&self, phrase: &Phrase, session: Option<CarriedSession>) -> Result<(), KeeperError>;
+
+    /// Notes what is chosen about the network, and has the node started anew with it. What is not named stays. `false`: it was so already, and nothing happens.
+    ///
+    /// # Errors
+    /// [`KeeperError`]; nothing was noted.
+    fn choose_network(&self, choice: NetworkChoice) -> Result<bool, KeeperError>;
 }
 
 /// Which words of a phrase of so many are asked back, counted from 1.

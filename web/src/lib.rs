@@ -45,6 +45,6 @@ mod wallet;
 
 pub use app::LoginLink;
 pub use chains::{ChainError, ChainNodes, NoChains};
-pub use keeper::{ASKED_WORDS, CarriedSession, Keeper, KeeperError, SetupState, draw_asks};
+pub use keeper::{ASKED_WORDS, CarriedSession, Keeper, KeeperError, NetworkChoice, SetupState, draw_asks};
 pub use secret::NoRandomness;
 pub use server::{StartError, WebConfig, WebServer, serve, streams_for};

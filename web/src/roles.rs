@@ -282,6 +282,7 @@ mod tests {
                 "POST /api/setup/restore",
                 "GET /api/storage",
                 "GET /api/settings",
+                "PUT /api/settings/network",
             ],
         ),
         ("command line", &["POST /api/login-link"]),

@@ -69,6 +69,7 @@ mod ways;
 
 pub use address::{BadPeer, parse_peer};
 pub use streams::{ArrivingStreams, FileStream, FileStreams, StreamError};
+pub use transport::{BadListen, parse_listen};
 pub use view::{Counters, Direction, NetworkView, Path, PeerView, Place, PlaceView, RelayingView, Transport};
 
 use crate::meter::Meter;

@@ -115,15 +115,38 @@ fn tcp(keypair: &Keypair, throttle: &Arc<Throttle>, doors: Doors) -> Made {
         .boxed())
 }
 
+/// Reads an address to listen on: TCP or QUIC on an IP address and port.
+///
+/// # Errors
+/// [`NetStartError::BadListenAddress`].
+fn read(address: &Address) -> Result<(Multiaddr, Kind, SocketAddr), NetStartError> {
+    let bad = || NetStartError::BadListenAddress { address: address.clone() };
+    let multiaddr: Multiaddr = address.as_str().parse().map_err(|_| bad())?;
+    let kind = address::transport(&multiaddr).ok_or_else(bad)?;
+    let socket = socket(&multiaddr).ok_or_else(bad)?;
+    Ok((multiaddr, kind, socket))
+}
+
+/// Reads the text of an address that a node can listen on. Whether the system lets it is seen at the start only.
+///
+/// # Errors
+/// [`BadListen`] when it is none.
+pub fn parse_listen(text: &str) -> Result<Address, BadListen> {
+    let address = Address::try_from(text.to_owned()).map_err(|_| BadListen)?;
+    read(&address).map(|_| address).map_err(|_| BadListen)
+}
+
+/// No address to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an address to listen on looks like /ip4/0.0.0.0/udp/4201/quic-v1 or /ip4/0.0.0.0/tcp/4201")]
+pub struct BadListen;
+
 /// Starts to listen on one address. `None` when it is an IPv6 wildcard and the machine has no IPv6.
 pub(super) fn listen(
     swarm: &mut Swarm<Behaviour>,
     address: &Address,
 ) -> Result<Option<ListenerId>, NetStartError> {
-    let bad = || NetStartError::BadListenAddress { address: address.clone() };
-    let multiaddr: Multiaddr = address.as_str().parse().map_err(|_| bad())?;
-    let kind = address::transport(&multiaddr).ok_or_else(bad)?;
-    let socket = socket(&multiaddr).ok_or_else(bad)?;
+    let (multiaddr, kind, socket) = read(address)?;
     if socket.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
         && let Err(error) = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))
     {

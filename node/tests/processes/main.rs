@@ -5,6 +5,7 @@ mod bad_input;
 mod bot;
 mod files;
 mod identity;
+mod network;
 mod pinned;
 mod sending;
 mod setup;

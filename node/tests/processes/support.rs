@@ -29,6 +29,8 @@ pub(crate) struct Node {
     p2p_port: u16,
     bootstrap: Vec<String>,
     options: Vec<String>,
+    /// How it is in the network stands in `network.json`, not in the words after `pc2 up`.
+    chooses: bool,
     process: Option<Child>,
 }
 
@@ -55,6 +57,7 @@ impl Node {
             p2p_port: free_port(),
             bootstrap: bootstrap.to_vec(),
             options: Vec::new(),
+            chooses: false,
             process: None,
         }
     }
@@ -62,6 +65,16 @@ impl Node {
     /// The same, started with further options.
     pub(crate) fn with(mut self, options: &[&str]) -> Self {
         self.options = options.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// The same, with its port in `network.json`, as if it had been chosen on the page.
+    pub(crate) fn choosing(mut self) -> Self {
+        let listen = [format!("/ip4/127.0.0.1/tcp/{}", self.p2p_port)];
+        let chosen = serde_json::json!({ "listen": listen, "mdns": false, "upnp": false });
+        let file = serde_json::json!({ "version": 1, "chosen": chosen });
+        fs::write(self.data().join("network.json"), file.to_string()).expect("written");
+        self.chooses = true;
         self
     }
 
@@ -104,13 +117,13 @@ impl Node {
     pub(crate) fn spawn(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log file");
         let mut command = Command::new(program());
-        command
-            .arg("--data")
-            .arg(self.data())
-            .arg("up")
-            .args(["--web", &self.web.to_string(), "--no-mdns", "--no-upnp"])
-            .args(["--listen", &format!("/ip4/127.0.0.1/tcp/{}", self.p2p_port)])
-            .args(["--listen", &format!("/ip4/127.0.0.1/udp/{}/quic-v1", self.p2p_port)]);
+        command.arg("--data").arg(self.data()).arg("up").args(["--web", &self.web.to_string()]);
+        if !self.chooses {
+            command
+                .args(["--no-mdns", "--no-upnp"])
+                .args(["--listen", &format!("/ip4/127.0.0.1/tcp/{}", self.p2p_port)])
+                .args(["--listen", &format!("/ip4/127.0.0.1/udp/{}/quic-v1", self.p2p_port)]);
+        }
         for address in &self.bootstrap {
             command.args(["--bootstrap", address]);
         }

@@ -194,7 +194,7 @@ async fn derived<T: Send + 'static>(
 }
 
 /// Asks the keeper, where it may block. Goes on when nobody waits any more.
-async fn kept<T: Send + 'static>(
+pub(crate) async fn kept<T: Send + 'static>(
     app: &Arc<App>,
     ask: impl FnOnce(&dyn Keeper) -> Result<T, KeeperError> + Send + 'static,
 ) -> Result<T, Problem> {

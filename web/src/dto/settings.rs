@@ -1,4 +1,4 @@
-//! What the settings show of the node: its disk, and what it was started with.
+//! What the settings show of the node, its disk and what it was started with, and what they change of that.
 
 #[cfg(test)]
 use schemars::JsonSchema;
@@ -57,5 +57,33 @@ out! {
         pub shares: bool,
         /// What is logged.
         pub log: String,
+        /// Which of `listen`, `bootstrap`, `mdns` and `upnp` are set in `config.toml` or after `pc2 up`, and so cannot be chosen here.
+        pub fixed: Vec<String>,
+        /// Why the last choice about the network was taken back; until there is another.
+        pub refused: Option<String>,
+    }
+
+    /// What became of a choice about the network.
+    pub struct NetworkChosen {
+        /// The node starts anew with it now, which takes some seconds; otherwise it was so already.
+        pub restarts: bool,
+    }
+}
+
+incoming! {
+    /// What to change about how the node is in the network. It starts anew with it.
+    pub struct ChooseNetwork {
+        /// Where other nodes reach this one, as multiaddresses, 1 to 16.
+        #[serde(default)]
+        pub listen: Option<Vec<String>>,
+        /// Nodes to join the network by, as multiaddresses that end in `/p2p/…`, at most 32.
+        #[serde(default)]
+        pub bootstrap: Option<Vec<String>>,
+        /// Look for nodes in the local network.
+        #[serde(default)]
+        pub mdns: Option<bool>,
+        /// Ask the router to pass the port on.
+        #[serde(default)]
+        pub upnp: Option<bool>,
     }
 }

@@ -46,10 +46,10 @@ pub(super) fn schemas() -> Map<String, Value> {
         ($generator:ident: $($name:ident)*) => { $( $generator.subschema_for::<dto::$name>(); )* };
     }
     describe!(out: Problem Health WhoAmI Session SignInText WalletList Wallet SessionList KeyList NewKey SecurityLog LoginLink Identity ContactList Invitation MessagePage SearchPage Network Reach Doctor
-        StoredRecord Record Card TransferList Transfer TransferSettings Traffic ConnectionTest BlobProof ChatSettings Frame Setup PhraseWords Restoring Storage StartSettings);
+        StoredRecord Record Card TransferList Transfer TransferSettings Traffic ConnectionTest BlobProof ChatSettings Frame Setup PhraseWords Restoring Storage StartSettings NetworkChosen);
     let mut incoming = SchemaGenerator::new(settings.for_deserialize());
     describe!(incoming: UseLink UseWallet AddWallet ChangeWallet AddKey SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles
-        AcceptTransfer SetAuto SetRates EditMessage SetReaction SetChatSettings SetTimer SetSetup RestorePhrase Proof ConfirmPhrase SetPassphrase);
+        AcceptTransfer SetAuto SetRates EditMessage SetReaction SetChatSettings SetTimer SetSetup RestorePhrase Proof ConfirmPhrase SetPassphrase ChooseNetwork);
     let mut schemas = out.take_definitions(true);
     schemas.extend(incoming.take_definitions(true));
     schemas

@@ -50,6 +50,8 @@ impl From<KeeperError> for Problem {
         match error {
             KeeperError::DiskFull => CallError::<Infallible>::DiskFull.into(),
             KeeperError::UnderWay => Self::new(StatusCode::CONFLICT, "restore_under_way", error),
+            KeeperError::NoSense(_) => Self::new(StatusCode::BAD_REQUEST, "bad_network_choice", error),
+            KeeperError::SetAtStart(_) => Self::new(StatusCode::CONFLICT, "set_at_start", error),
             KeeperError::Failed(cause) => Self::internal(&cause),
         }
     }

@@ -103,6 +103,15 @@ pub(super) static ROUTES: &[Route] = &[
         .gives(200, "Storage"),
     at(Method::GET, "/api/settings", Doors, "What the node was started with", by!(settings::at_start))
         .gives(200, "StartSettings"),
+    at(
+        Method::PUT,
+        "/api/settings/network",
+        Doors,
+        "Choose ports, ways into the network, LAN discovery; the node starts anew with them",
+        by!(settings::choose_network),
+    )
+    .takes("ChooseNetwork")
+    .gives(202, "NetworkChosen"),
     at(Method::GET, "/ws", Something, "Events, as a WebSocket of frames", by!(events::follow))
         .asks(&[("after", "the number of the last event seen")])
         .gives(101, "Frame"),

@@ -1,7 +1,7 @@
 //! What keeps the identity file in these tests: memory. The real one is the program's, and tested with it.
 
 use pc2_protocols::{crypto::phrase::Phrase, id::NodeId};
-use pc2_web::{CarriedSession, Keeper, KeeperError, SetupState, dto::SetupStep};
+use pc2_web::{CarriedSession, Keeper, KeeperError, NetworkChoice, SetupState, dto::SetupStep};
 use std::sync::Mutex;
 
 /// Files in memory.
@@ -11,6 +11,7 @@ pub(crate) struct TestKeeper {
     phrase: Option<Phrase>,
     state: Mutex<SetupState>,
     pub(crate) wished: Mutex<Option<(NodeId, Option<CarriedSession>)>>,
+    pub(crate) network: Mutex<NetworkChoice>,
 }
 
 impl TestKeeper {
@@ -19,7 +20,13 @@ impl TestKeeper {
         let fresh = phrase.is_some();
         let step = if fresh { SetupStep::Choose } else { SetupStep::Done };
         let state = SetupState { finished: !fresh, step, confirmed: false, asks: [1, 2, 3], stayed: false };
-        Self { passphrase: Mutex::default(), phrase, state: Mutex::new(state), wished: Mutex::default() }
+        Self {
+            passphrase: Mutex::default(),
+            phrase,
+            state: Mutex::new(state),
+            wished: Mutex::default(),
+            network: Mutex::default(),
+        }
     }
 }
 
@@ -57,5 +64,18 @@ impl Keeper for TestKeeper {
     fn replace(&self, phrase: &Phrase, session: Option<CarriedSession>) -> Result<(), KeeperError> {
         *self.wished.lock().expect("lock") = Some((phrase.keys().node(), session));
         Ok(())
+    }
+
+    fn choose_network(&self, choice: NetworkChoice) -> Result<bool, KeeperError> {
+        if choice.listen.is_some() {
+            return Err(KeeperError::SetAtStart("listen"));
+        }
+        if choice.bootstrap == Some(vec!["nowhere".to_owned()]) {
+            return Err(KeeperError::NoSense(vec!["bootstrap \"nowhere\"".to_owned()]));
+        }
+        let mut network = self.network.lock().expect("lock");
+        let changed = *network != choice;
+        *network = choice;
+        Ok(changed)
     }
 }

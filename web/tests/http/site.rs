@@ -243,6 +243,8 @@ fn listen(
             level: None,
             shares: false,
             log: "info".to_owned(),
+            fixed: vec!["listen".to_owned()],
+            refused: None,
         },
     };
     running.io().block_on(serve(running.handle(), config, running.io()))

@@ -26,6 +26,8 @@ export class Node {
   #log = ''
   /** More words for `pc2 up`. */
   options = []
+  /** Where it listens, and that it looks for nobody, is chosen in network.json instead of said by words. */
+  chooses = false
 
   constructor(pc2, name, dir, webPort, peerPort) {
     Object.assign(this, { pc2, name, dir, webPort, peerPort, origin: `http://127.0.0.1:${webPort}` })
@@ -54,7 +56,8 @@ export class Node {
   async start(...bootstrap) {
     const listen = `/ip4/127.0.0.1/tcp/${this.peerPort}`
     const ways = bootstrap.flatMap((address) => ['--bootstrap', address])
-    const words = ['up', '--no-mdns', '--web', `127.0.0.1:${this.webPort}`, '--listen', listen, ...ways, ...this.options]
+    const said = this.chooses ? [] : ['--no-mdns', '--listen', listen]
+    const words = ['up', '--web', `127.0.0.1:${this.webPort}`, ...said, ...ways, ...this.options]
     const child = spawn(this.pc2, ['--data', this.dir, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (this.#log += text))
     this.#process = child

@@ -7,10 +7,11 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { complaints, inspect, openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
-import { ask, signIn } from './page.mjs'
+import { ask, signIn, SOON } from './page.mjs'
 
 const pc2 = process.env.PC2_BIN
 if (!pc2) {
@@ -127,8 +128,54 @@ test('The owner in the settings', { timeout: 180_000 }, async (t) => {
       ann.refused = false
       assert.equal((await ask(ann, 'GET', '/api/network')).reach.shares.circuits, 7)
       await ann.page.getByText(join(node.dir, 'config.toml')).waitFor()
-      await ann.page.getByText(`/ip4/127.0.0.1/tcp/${node.peerPort}`).waitFor()
+      const listen = ann.page.getByLabel('Addresses for other nodes, one a line')
+      assert.equal(await listen.inputValue(), `/ip4/127.0.0.1/tcp/${node.peerPort}`)
+      assert.ok(await listen.isDisabled(), 'it is set where the node is started')
       await inspect(ann, 'settings lending')
+    })
+
+    await t.test('how the node is in the network is chosen; it starts anew, and takes back what does not work', async () => {
+      const cay = await Node.make(pc2, 'Cay', root)
+      nodes.push(cay)
+      cay.chooses = true
+      const listen = `/ip4/127.0.0.1/tcp/${cay.peerPort}`
+      writeFileSync(join(cay.dir, 'network.json'), JSON.stringify({ version: 1, chosen: { listen: [listen], mdns: false, upnp: false } }))
+      await cay.start()
+      const owner = await person(browser, 'Cay')
+      const { page } = owner
+      await signIn(owner, cay)
+      await section(owner, cay, 'lending', 'Level and network')
+      const addresses = page.getByLabel('Addresses for other nodes, one a line')
+      const ways = page.getByLabel('Ways into the network, one a line')
+      const save = () => button(owner, 'Save and start anew').click()
+      assert.equal(await addresses.inputValue(), listen)
+      await save()
+      await page.getByText('Nothing has changed.').waitFor()
+      owner.refused = true
+      await ways.fill('example.org')
+      await save()
+      await page.getByText(/bootstrap "example.org": it ends in \/p2p\//i).waitFor()
+      assert.deepEqual((await ask(owner, 'GET', '/api/settings')).bootstrap, [])
+      owner.refused = false
+
+      owner.away = true
+      await ways.fill(node.address)
+      await save()
+      await page.getByText('PC2 runs with what you chose').waitFor({ timeout: 2 * SOON })
+      assert.deepEqual((await ask(owner, 'GET', '/api/settings')).bootstrap, [node.address])
+      await page.waitForFunction(async (did) => (await (await fetch('/api/network')).json()).peers.some((peer) => peer.did === did), node.who.did, { timeout: 2 * SOON })
+      await inspect(owner, 'settings network')
+
+      const taken = createServer().listen(0, '127.0.0.1')
+      await new Promise((done) => taken.once('listening', done))
+      await addresses.fill(`/ip4/127.0.0.1/tcp/${taken.address().port}`)
+      await save()
+      await page.getByText(/What was chosen last does not work: the port of .* is taken/).waitFor({ timeout: 2 * SOON })
+      assert.equal(await addresses.inputValue(), listen, 'as before')
+      await inspect(owner, 'settings network refused')
+      taken.close()
+      owner.away = false
+      await owner.context.close()
     })
 
     await t.test('on a phone everything fits', async () => {

@@ -121,6 +121,18 @@ export type Check = {
   ok: boolean
 }
 
+/** What to change about how the node is in the network. It starts anew with it. */
+export type ChooseNetwork = {
+  /** Nodes to join the network by, as multiaddresses that end in `/p2p/…`, at most 32. */
+  bootstrap?: string[] | null
+  /** Where other nodes reach this one, as multiaddresses, 1 to 16. */
+  listen?: string[] | null
+  /** Look for nodes in the local network. */
+  mdns?: boolean | null
+  /** Ask the router to pass the port on. */
+  upnp?: boolean | null
+}
+
 /** Words of the phrase, as the owner wrote them down. */
 export type ConfirmPhrase = {
   /** One for each that is asked, in that order. */
@@ -506,6 +518,12 @@ export type Network = {
   reach: Reach
   /** What it relays for others. */
   relaying: Relaying
+}
+
+/** What became of a choice about the network. */
+export type NetworkChosen = {
+  /** The node starts anew with it now, which takes some seconds; otherwise it was so already. */
+  restarts: boolean
 }
 
 /** A key that was just made. */
@@ -994,6 +1012,8 @@ export type StartSettings = {
   bootstrap: string[]
   /** Where it is set. */
   config_file: string
+  /** Which of `listen`, `bootstrap`, `mdns` and `upnp` are set in `config.toml` or after `pc2 up`, and so cannot be chosen here. */
+  fixed: string[]
   /** The level that every start begins with; `null`: as last chosen. */
   level: string | null
   /** Where other nodes reach this one. */
@@ -1002,6 +1022,8 @@ export type StartSettings = {
   log: string
   /** It looks for nodes in the local network. */
   mdns: boolean
+  /** Why the last choice about the network was taken back; until there is another. */
+  refused: string | null
   /** Every start begins with shares that are named there; otherwise with those last chosen. */
   shares: boolean
   /** It asks the router to pass its port on. */
