@@ -31,7 +31,8 @@ port=$((42000 + RANDOM % 2000))
 "$pc2" demo --keep "$root/nodes" --port "$port" >"$root/log" 2>&1 &
 demo=$!
 for _ in $(seq 60); do
-  api="$(find "$root/nodes" -path '*lice*/api.json' 2>/dev/null | head -1)"
+  # The first look may come before the directory.
+  api="$(find "$root" -path '*lice*/api.json' | head -1)"
   [ -n "$api" ] && grep -q "Ctrl" "$root/log" && break
   kill -0 "$demo" 2>/dev/null || { cat "$root/log" >&2; exit 1; }
   sleep 0.5
