@@ -43,6 +43,9 @@ field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.a
 base="http://$(field address)"
 token="$(field token)"
 
+# It leaves a folder where it runs.
+tools="$(realpath "$tools")"
+cd "$root"
 "$tools/schemathesis/bin/schemathesis" run "$base/api/openapi.json" --url "$base" -H "Authorization: Bearer $token" \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
   --max-examples "${EXAMPLES:-15}" --continue-on-failure --no-color

@@ -317,6 +317,10 @@ test('The desktop', { timeout: 300_000 }, async (t) => {
       await inspect(phone, 'phone more')
       await phone.page.getByRole('option', { name: 'Keyboard' }).tap()
       await phone.page.getByRole('heading', { name: 'Keyboard' }).waitFor()
+      await phone.page.getByRole('button', { name: /^Notices/ }).tap()
+      const notices = await phone.page.getByRole('dialog', { name: 'Notices' }).boundingBox()
+      assert.ok(notices.x >= 0 && notices.x + notices.width <= 360, 'a dialog that opens beside the dock elsewhere is within the screen')
+      await inspect(phone, 'phone notices')
       await phone.context.close()
     })
 

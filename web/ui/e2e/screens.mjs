@@ -39,6 +39,11 @@ async function both(who, name) {
   await who.page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
 }
 
+async function three(who, phone, name) {
+  await both(who, name)
+  await shot(phone, `${name}-phone`)
+}
+
 try {
   const atAlices = await (await node('Alice')).start()
   const atBobs = await (await node('Bob')).start(atAlices.address)
@@ -48,6 +53,7 @@ try {
   const carol = await person(browser, 'Carol')
   const phone = await person(browser, 'Phone', { ...PHONE, viewport: { width: 390, height: 800 }, deviceScaleFactor: 1.5 })
   const { page } = alice
+  await phone.page.emulateMedia({ reducedMotion: 'reduce' })
 
   await page.goto(atAlices.origin)
   await phone.page.goto(atAlices.origin)
@@ -82,19 +88,32 @@ try {
 
   await page.keyboard.press('Control+k')
   await commandField(alice).waitFor()
-  await page.keyboard.type('o')
+  await page.keyboard.type('c')
   await both(alice, 'commands')
   await page.keyboard.press('Escape')
   for (const app of ['Transfers', 'Network', 'Settings']) {
     await open(alice, app)
     await page.getByRole('button', { name: `Move or resize ${app}` }).waitFor()
+    if (app === 'Settings') break
     await both(alice, app.toLowerCase())
     await page.getByRole('button', { name: `Close ${app}` }).click()
   }
-  await page.goto(`${atAlices.origin}/#/settings/appearance`)
-  await page.getByRole('heading', { name: 'Appearance' }).waitFor()
-  await both(alice, 'appearance')
+  const sections = await page.locator('a[href^="#/settings/"]').evaluateAll((links) => [...new Set(links.map((link) => link.hash.split('/')[2]))])
+  for (const section of sections) {
+    for (const who of [alice, phone]) await who.page.goto(`${atAlices.origin}/#/settings/${section}`)
+    await three(alice, phone, `settings-${section}`)
+  }
   await page.getByRole('button', { name: 'Close Settings' }).click()
+  for (const who of [alice, phone]) await who.page.goto(`${atAlices.origin}/#/requests`)
+  await three(alice, phone, 'requests')
+  for (const who of [alice, phone]) {
+    await who.page.goto(`${atAlices.origin}/#/chat`)
+    await who.page.getByRole('button', { name: 'Connect with someone' }).first().click()
+    await who.page.getByRole('dialog', { name: 'Connect with someone' }).waitFor()
+  }
+  await three(alice, phone, 'connect')
+  for (const who of [alice, phone]) await who.page.keyboard.press('Escape')
+  await row(alice, 'Bob').click()
 
   // Two things side by side, and a third.
   const snap = async (app, ...keys) => {
@@ -108,8 +127,7 @@ try {
   await page.getByRole('button', { name: /^Notices/ }).click()
   await both(alice, 'notices')
 
-  await phone.page.emulateMedia({ reducedMotion: 'reduce' })
-  for (const app of ['Transfers', 'Network', 'Settings', 'Chat']) {
+  for (const app of ['Transfers', 'Network', 'Chat']) {
     await dock(phone, app).tap()
     await phone.page.waitForTimeout(300)
     await shot(phone, `${app === 'Chat' ? 'chats' : app.toLowerCase()}-phone`)
@@ -120,6 +138,26 @@ try {
   await phone.page.goBack()
   await phone.page.getByRole('button', { name: 'More' }).tap()
   await shot(phone, 'commands-phone')
+  await phone.page.keyboard.press('Escape')
+  await phone.page.getByRole('button', { name: /^Notices/ }).first().tap()
+  await shot(phone, 'notices-phone')
+
+  // Somebody's first start.
+  const atDoras = nodes[nodes.push(await Node.empty(pc2, 'Dora', root)) - 1]
+  atDoras.options = ['--no-upnp']
+  await atDoras.start()
+  const dora = await person(browser, 'Dora')
+  const hand = await person(browser, 'Dora’s phone', { ...PHONE, viewport: { width: 390, height: 800 }, deviceScaleFactor: 1.5 })
+  for (const who of [dora, hand]) await who.page.goto(await atDoras.link())
+  for (const step of ['choose', 'name', 'passphrase', 'phrase', 'ready']) {
+    await dora.page.getByRole('heading', { level: 1 }).waitFor()
+    await ask(dora, 'PUT', '/api/setup', { step })
+    for (const who of [dora, hand]) {
+      await who.page.reload()
+      await who.page.getByRole('heading', { level: 1 }).waitFor()
+    }
+    await three(dora, hand, `setup-${step}`)
+  }
 } finally {
   await browser.close()
   await Promise.all(nodes.map((each) => each.kill()))
