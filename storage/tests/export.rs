@@ -37,6 +37,7 @@ fn contact() -> ContactRow {
         passes_as_of: Hlc::default(),
         told: None,
         name_as_of: Hlc::default(),
+        receipts: None,
     }
 }
 

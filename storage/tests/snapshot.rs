@@ -73,6 +73,7 @@ fn change() -> impl Strategy<Value = Change> {
                 passes_as_of: Hlc(3),
                 told: Some("Me".to_owned()),
                 name_as_of: Hlc(3),
+                receipts: Some(true),
             })
         }),
         peer().prop_map(|peer| Change::RemoveContact { account: ME, peer }),

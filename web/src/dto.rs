@@ -50,8 +50,8 @@ pub use files::{
     SetRates, Transfer, TransferDirection, TransferList, TransferSettings, TransferState,
 };
 pub use incoming::{
-    AddContact, EditMessage, PutRecord, Rename, SendMessage, SetChatSettings, SetName, SetReaction, SetTimer,
-    UseLink,
+    AddContact, EditMessage, PutRecord, Rename, SendMessage, SetChatSettings, SetName, SetReaction,
+    SetReceipts, SetTimer, UseLink,
 };
 pub use network::{
     ConnectionTest, Finding, FindingState, Mailboxes, Mapping, Network, Path, Peer, PinState, PinnedHolder,
@@ -176,6 +176,8 @@ out! {
         pub online: bool,
         /// They are writing to the owner right now. Only if both tell of it.
         pub typing: bool,
+        /// Whether they are told what the owner has read, and the owner what they have; `null`: as everybody.
+        pub read_receipts: Option<bool>,
         /// What is written from now on disappears so many seconds after it was read, or sent; `null`: it stays.
         pub timer: Option<u32>,
         /// Entries not yet read.

@@ -306,6 +306,7 @@ mod tests {
                 "POST /api/contacts",
                 "PATCH /api/contacts/{did}",
                 "DELETE /api/contacts/{did}",
+                "PUT /api/contacts/{did}/receipts",
                 "POST /api/contacts/{did}/accept",
                 "POST /api/contacts/{did}/block",
                 "POST /api/contacts/{did}/unblock",

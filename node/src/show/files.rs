@@ -306,6 +306,7 @@ mod tests {
             label: "Bob".to_owned(),
             online: true,
             typing: false,
+            read_receipts: None,
             timer: None,
             unread: 0,
             waiting: 0,

@@ -55,6 +55,13 @@ kinds! {
             /// The name.
             alias: Option<String>,
         },
+        /// Choose whether a person is told what was read; who is not told does not tell us either.
+        SetReceipts {
+            /// Whom.
+            peer: NodeId,
+            /// `None`: as everybody.
+            receipts: Option<bool>,
+        },
         /// Forget a contact or a request. History stays.
         Remove {
             /// Whom.

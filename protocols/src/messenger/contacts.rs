@@ -85,6 +85,7 @@ impl<P: CryptoProvider> Messenger<P> {
             passes_as_of: Hlc::default(),
             told: None,
             name_as_of: Hlc::default(),
+            receipts: None,
         });
         let request = self.say(peer, text, step);
         if let Some(contact) = self.thread_mut(peer).contact_mut() {
@@ -143,6 +144,7 @@ impl<P: CryptoProvider> Messenger<P> {
                 passes_as_of: Hlc::default(),
                 told: None,
                 name_as_of: Hlc::default(),
+                receipts: None,
             });
         }
         if let Some(contact) = self.thread_mut(peer).contact_mut()
@@ -199,6 +201,26 @@ impl<P: CryptoProvider> Messenger<P> {
         Ok(self.contact_reply(peer))
     }
 
+    /// Chooses whether a person is told what was read.
+    pub(super) fn set_receipts(
+        &mut self,
+        peer: NodeId,
+        receipts: Option<bool>,
+        step: &mut Step,
+    ) -> Result<Reply, CommandError> {
+        if self.standing(peer).is_none() {
+            return Err(CommandError::UnknownPeer);
+        }
+        let settings = self.settings;
+        let thread = self.thread_mut(peer);
+        if let Some(contact) = thread.contact_mut() {
+            contact.receipts = receipts;
+        }
+        thread.forget_untold(settings);
+        step.touch(peer);
+        Ok(self.contact_reply(peer))
+    }
+
     /// Forgets a contact or a request. What waits for them is given up; history stays.
     pub(super) fn remove(&mut self, peer: NodeId, step: &mut Step) -> Result<Reply, CommandError> {
         if self.standing(peer).is_none() {
@@ -229,15 +251,15 @@ impl<P: CryptoProvider> Messenger<P> {
 
     /// Everything received in a conversation has been seen.
     pub(super) fn mark_read(&mut self, peer: NodeId, step: &mut Step) -> Result<Reply, CommandError> {
-        let id = self.random_id();
+        let (id, settings) = (self.random_id(), self.settings);
         let Some(thread) = self.threads.get_mut(&peer) else { return Err(CommandError::UnknownPeer) };
         if thread.conversation.unread > 0 {
+            let told = thread.tells_receipts(settings) && thread.is_accepted();
             let conversation = thread.conversation_mut();
             conversation.unread = 0;
             let ids = std::mem::take(&mut conversation.unread_ids);
             // Who has not said yes to them, or has blocked them, tells them nothing.
-            if !ids.is_empty() && self.settings.receipts && thread.is_accepted() && thread.outbox.has_room(0)
-            {
+            if !ids.is_empty() && told && thread.outbox.has_room(0) {
                 thread.compose(self.account, id, Body::Read { ids }, step);
             }
             thread.start_timers(step);

@@ -197,13 +197,14 @@ impl<P: CryptoProvider> Messenger<P> {
             contact.request = Some(content.id);
         }
         thread.note_head(content.id, &content.parents);
+        let told = thread.tells_receipts(settings);
         let conversation = thread.conversation_mut();
         conversation.hlc = conversation.hlc.max(content.hlc);
         conversation.since_refresh = conversation.since_refresh.saturating_add(1);
         match &content.body {
             Body::Text { .. } | Body::File { .. } => {
                 conversation.unread = conversation.unread.saturating_add(1);
-                if settings.receipts {
+                if told {
                     conversation.unread_ids.push(content.id);
                     let over = conversation.unread_ids.len().saturating_sub(Content::MAX_READ);
                     conversation.unread_ids.drain(..over);
@@ -218,7 +219,7 @@ impl<P: CryptoProvider> Messenger<P> {
             Body::Edit { target, text } => thread.note_amended(*target, false, content.hlc, Some(text)),
             Body::Delete { target } => thread.note_amended(*target, false, content.hlc, None),
             // Who does not tell is not told.
-            Body::Read { ids } if settings.receipts => {
+            Body::Read { ids } if told => {
                 let conversation = thread.conversation.conversation;
                 step.write(Change::SetRead { account, conversation, ids: ids.clone() });
                 for id in ids {

@@ -174,6 +174,7 @@ impl<P: CryptoProvider> Messenger<P> {
             Command::Block { peer } => self.block(peer, step),
             Command::Unblock { peer } => self.unblock(peer, step),
             Command::Rename { peer, alias } => self.rename(peer, alias, step),
+            Command::SetReceipts { peer, receipts } => self.set_receipts(peer, receipts, step),
             Command::Remove { peer } => self.remove(peer, step),
             Command::Send { conversation, id, text, reply_to } => {
                 return self.send_entry(call, conversation, id, Body::Text { text, reply_to }, step);
@@ -209,10 +210,7 @@ impl<P: CryptoProvider> Messenger<P> {
             if !settings.typing {
                 thread.typing.ended();
             }
-            // What came while nobody was told stays untold.
-            if !settings.receipts && !thread.conversation.unread_ids.is_empty() {
-                thread.conversation_mut().unread_ids.clear();
-            }
+            thread.forget_untold(settings);
             step.touch(*peer);
         }
         Reply::Settings(settings)

@@ -187,6 +187,8 @@ pub struct ContactView {
     pub typing: bool,
     /// Entries not yet read.
     pub unread: u64,
+    /// Whether they are told what was read; `None`: as everybody.
+    pub receipts: Option<bool>,
     /// What is written from now on disappears so many seconds after it was read, or sent.
     pub timer: Option<u32>,
     /// Own messages that wait.

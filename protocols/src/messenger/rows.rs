@@ -80,6 +80,9 @@ pub struct ContactRow {
     /// The clock value of the message that `name` came with: an earlier one that comes later does not replace it.
     #[serde(default)]
     pub name_as_of: Hlc,
+    /// Whether they are told what was read; `None`: as everybody ([`ChatSettings`]).
+    #[serde(default)]
+    pub receipts: Option<bool>,
 }
 
 /// The state of one conversation that is needed to go on with it.

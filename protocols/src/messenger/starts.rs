@@ -188,6 +188,7 @@ impl<P: CryptoProvider> Messenger<P> {
                     passes_as_of: Hlc::default(),
                     told: None,
                     name_as_of: Hlc::default(),
+                    receipts: None,
                 });
             }
             Some(Standing::Asking | Standing::Requested | Standing::Accepted | Standing::Blocked) => {

@@ -12,7 +12,7 @@ use super::{
     presence::Presence,
     receipts::Receipts,
     repair::Gap,
-    rows::{Change, ContactRow, ConversationRow, Early, LastEntry, Standing},
+    rows::{Change, ChatSettings, ContactRow, ConversationRow, Early, LastEntry, Standing},
     session::CryptoSession,
     sessions::Sessions,
     typing::Typing,
@@ -102,6 +102,18 @@ impl<S: CryptoSession> Thread<S> {
     /// Whether both have agreed, as far as we know.
     pub(super) fn is_accepted(&self) -> bool {
         self.standing() == Some(Standing::Accepted)
+    }
+
+    /// Whether they are told what was read, and we are told what they read.
+    pub(super) fn tells_receipts(&self, settings: ChatSettings) -> bool {
+        self.contact.as_ref().and_then(|contact| contact.receipts).unwrap_or(settings.receipts)
+    }
+
+    /// What came while nothing was told stays untold.
+    pub(super) fn forget_untold(&mut self, settings: ChatSettings) {
+        if !self.tells_receipts(settings) && !self.conversation.unread_ids.is_empty() {
+            self.conversation_mut().unread_ids.clear();
+        }
     }
 
     /// Whether we hear nothing of them.

@@ -39,6 +39,7 @@ impl<S: CryptoSession> Thread<S> {
             online: connected && self.presence.theirs && self.is_accepted(),
             typing: connected && self.typing.theirs() && self.is_accepted(),
             unread: self.conversation.unread,
+            receipts: contact.receipts,
             timer: self.conversation.timer,
             waiting: self.outbox.entries(),
             delivery: self.delivery(),

@@ -101,6 +101,7 @@ pub(crate) fn history(data: &Path, count: u64) {
         passes_as_of: Hlc::default(),
         told: None,
         name_as_of: Hlc::default(),
+        receipts: None,
     };
     let contact = Change::Messenger(rows::Change::PutContact(contact));
     let messages = (1..=count).map(|n| {

@@ -65,6 +65,12 @@ pub(crate) async fn rename(app: &App, call: Call) -> Result<Response, Problem> {
     changed(app, Command::Rename { peer: call.did()?, alias: named(alias) }).await
 }
 
+/// `PUT /api/contacts/{did}/receipts`.
+pub(crate) async fn set_receipts(app: &App, call: Call) -> Result<Response, Problem> {
+    let dto::SetReceipts { read_receipts: receipts } = call.json()?;
+    changed(app, Command::SetReceipts { peer: call.did()?, receipts }).await
+}
+
 /// `DELETE /api/contacts/{did}`.
 pub(crate) async fn remove(app: &App, call: Call) -> Result<Response, Problem> {
     let peer = call.did()?;

@@ -39,6 +39,12 @@ incoming! {
         pub alias: Option<String>,
     }
 
+    /// Whether a person is told what the owner has read.
+    pub struct SetReceipts {
+        /// `null`: as everybody.
+        pub read_receipts: Option<bool>,
+    }
+
     /// A message to be sent.
     pub struct SendMessage {
         /// The message's name, chosen at random: 16 bytes in Base58, or a UUID. The same name is the same message.

@@ -49,7 +49,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         StoredRecord Record Card TransferList Transfer TransferSettings Traffic ConnectionTest BlobProof ChatSettings Frame Setup PhraseWords Restoring Storage StartSettings NetworkChosen);
     let mut incoming = SchemaGenerator::new(settings.for_deserialize());
     describe!(incoming: UseLink UseWallet AddWallet ChangeWallet AddKey SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles
-        AcceptTransfer SetAuto SetRates EditMessage SetReaction SetChatSettings SetTimer SetSetup RestorePhrase Proof ConfirmPhrase SetPassphrase ChooseNetwork);
+        AcceptTransfer SetAuto SetRates EditMessage SetReaction SetChatSettings SetTimer SetReceipts SetSetup RestorePhrase Proof ConfirmPhrase SetPassphrase ChooseNetwork);
     let mut schemas = out.take_definitions(true);
     schemas.extend(incoming.take_definitions(true));
     schemas

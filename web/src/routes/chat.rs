@@ -29,6 +29,15 @@ pub(super) static ROUTES: &[Route] = &[
         by!(contacts::remove),
     )
     .done(202),
+    at(
+        Method::PUT,
+        "/api/contacts/{did}/receipts",
+        CHAT_WRITE,
+        "Choose whether a person is told what was read",
+        by!(contacts::set_receipts),
+    )
+    .takes("SetReceipts")
+    .gives(202, "Contact"),
     at(Method::POST, "/api/contacts/{did}/accept", CHAT_WRITE, "Accept a request", by!(contacts::accept))
         .gives(202, "Contact"),
     at(

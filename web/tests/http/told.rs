@@ -74,6 +74,25 @@ fn reading_is_told_only_when_both_choose_to_and_says_exactly_what_was_read() {
 }
 
 #[test]
+fn one_person_is_told_or_not_whatever_holds_for_everybody() {
+    let (alice, bob) = Site::pair();
+    let choose =
+        |at: &Site, of: &str, body: &str| at.command("PUT", &format!("/api/contacts/{of}/receipts"), body);
+    for (at, other) in [(&alice, &bob), (&bob, &alice)] {
+        assert_eq!(contact(at, other)["read_receipts"], Value::Null);
+        let chosen = choose(at, &other.did(), r#"{"read_receipts":true}"#);
+        assert_eq!((chosen.status, &chosen.json()["read_receipts"]), (202, &json!(true)));
+    }
+    let id = say(&alice, &bob, 1, "one");
+    arrives(&bob, &alice, &id);
+    read(&bob, &alice);
+    eventually("it is read", || (state(&alice, &bob, &id) == "read").then_some(()));
+    assert_eq!(choose(&alice, &bob.did(), r#"{"read_receipts":null}"#).json()["read_receipts"], Value::Null);
+    assert_eq!(choose(&alice, &bob.did(), r#"{"read_receipts":"yes"}"#).code(), "bad_request");
+    assert_eq!(choose(&alice, STRANGER, r#"{"read_receipts":true}"#).code(), "unknown_contact");
+}
+
+#[test]
 fn settings_of_what_is_told_survive_and_take_nothing_else() {
     let mut site = Site::open();
     assert_eq!(set(&site, true, true).status, 202);

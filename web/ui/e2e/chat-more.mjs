@@ -213,6 +213,28 @@ test('What people tell each other of what they do', { timeout: 200_000 }, async 
       await log(alice, 'Bob').getByText('Read', { exact: true }).last().waitFor({ timeout: SOON })
     })
 
+    await t.test('Bob tells everybody but Alice', async () => {
+      await bob.page.getByRole('button', { name: 'More about this person' }).click()
+      await bob.page.getByRole('menuitem', { name: 'Read receipts…' }).click()
+      const as = bob.page.getByRole('radio', { name: 'As for everybody: tell them' })
+      await as.waitFor()
+      assert.ok(await as.isChecked())
+      await inspect(bob, 'read receipts of one person')
+      // Passing by is not choosing.
+      await as.press('ArrowDown')
+      await bob.page.getByRole('radio', { name: 'Do not tell them' }).check()
+      await bob.page.getByRole('button', { name: 'Save', exact: true }).click()
+      await as.waitFor({ state: 'detached', timeout: SOON })
+      assert.equal((await ask(bob, 'GET', `/api/contacts/${encodeURIComponent(atAlices.who.did)}`)).read_receipts, false)
+      await say(alice, 'Bob', 'not told of')
+      await hears(bob, 'Alice', 'not told of')
+      await say(bob, 'Alice', 'I have it')
+      await hears(alice, 'Bob', 'I have it')
+      const { items } = await ask(alice, 'GET', `/api/conversations/${encodeURIComponent(atBobs.who.did)}/messages`)
+      assert.equal(items.find(({ text }) => text === 'not told of').state, 'delivered')
+      assert.equal((await ask(bob, 'PUT', `/api/contacts/${encodeURIComponent(atAlices.who.did)}/receipts`, { read_receipts: null })).read_receipts, null)
+    })
+
     const timer = (seconds) => {
       const path = `/api/conversations/${encodeURIComponent(atBobs.who.did)}/timer`
       return ask(alice, 'PUT', path, { client_id: randomUUID(), seconds })

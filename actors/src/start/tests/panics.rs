@@ -359,6 +359,7 @@ fn the_messenger_survives_a_panic_in_every_handler() {
                     let id = MsgId::from_bytes([5; 16]);
                     Command::SetTimer { conversation, id, lasts: Some(60) }
                 }
+                "SetReceipts" => Command::SetReceipts { peer, receipts: Some(true) },
                 "Typing" => Command::Typing { conversation },
                 "Settings" => Command::Settings,
                 "SetSettings" => Command::SetSettings { receipts: true, typing: true },

@@ -138,3 +138,44 @@ fn what_was_read_while_nothing_was_told_is_not_told_later() {
     read(&mut bench, 1, 0);
     assert_eq!(bench.nodes[0].state(&row), MessageState::Delivered);
 }
+
+#[test]
+fn what_holds_for_one_person_goes_before_what_holds_for_everybody() {
+    for (everybody, one, told) in [
+        (false, None, false),
+        (false, Some(true), true),
+        (true, Some(false), false),
+        (true, Some(true), true),
+        (true, None, true),
+    ] {
+        let mut bench = pair();
+        choose(&mut bench, 0, true, false);
+        choose(&mut bench, 1, everybody, false);
+        bench.call(1, Command::SetReceipts { peer: id(0), receipts: one }).expect("chosen");
+        bench.restart(1);
+        bench.run();
+        assert_eq!(bench.nodes[1].view(0).receipts, one);
+        let (there, back) = (bench.say(0, 1, "there"), bench.say(1, 0, "back"));
+        read(&mut bench, 1, 0);
+        read(&mut bench, 0, 1);
+        let state = if told { MessageState::Read } else { MessageState::Delivered };
+        let case = format!("{everybody} {one:?}");
+        assert_eq!((bench.nodes[0].state(&there), bench.nodes[1].state(&back)), (state, state), "{case}");
+    }
+    let mut bench = Bench::new(2);
+    let stranger = Command::SetReceipts { peer: id(1), receipts: Some(true) };
+    assert_eq!(bench.call(0, stranger), Err(CommandError::UnknownPeer));
+}
+
+#[test]
+fn what_came_while_one_person_was_not_told_is_not_told_to_them_later() {
+    let mut bench = pair();
+    choose(&mut bench, 0, true, false);
+    choose(&mut bench, 1, true, false);
+    let row = bench.say(0, 1, "unread");
+    for receipts in [Some(false), None] {
+        bench.call(1, Command::SetReceipts { peer: id(0), receipts }).expect("chosen");
+    }
+    read(&mut bench, 1, 0);
+    assert_eq!(bench.nodes[0].state(&row), MessageState::Delivered);
+}

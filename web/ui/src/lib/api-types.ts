@@ -165,6 +165,8 @@ export type Contact = {
   name: string | null
   /** They say that they are here. Contacts only. */
   online: boolean
+  /** Whether they are told what the owner has read, and the owner what they have; `null`: as everybody. */
+  read_receipts: boolean | null
   /** Since when they are known. */
   since: number
   /** How the owner stands to them. */
@@ -890,6 +892,12 @@ export type SetRates = {
 export type SetReaction = {
   /** One emoji; `null` takes it back. */
   emoji?: string | null
+}
+
+/** Whether a person is told what the owner has read. */
+export type SetReceipts = {
+  /** `null`: as everybody. */
+  read_receipts?: boolean | null
 }
 
 /** Where the wizard is to stand; `done` ends it. */

@@ -13,7 +13,7 @@ export const words = {
   doors: 'Sign-ins, wallets and keys',
   told: 'What your contacts are told',
   receipts: 'That you read their messages',
-  receiptsHint: 'Only then you see that they read yours.',
+  receiptsHint: 'Only then you see that they read yours. For one person you can choose otherwise, in the menu of your conversation.',
   typing: 'That you are writing',
   typingHint: 'While both are online, and never kept. Only then you see that they are writing.',
   keys: 'Keyboard',
