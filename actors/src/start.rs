@@ -387,13 +387,18 @@ fn expire_before_start(storage: &Storage, account: NodeId, clock: Clock) -> Resu
         let due = storage.reader().expired(account, clock.now().unix, false)?.due;
         // On a full disk they are still there: the machine goes on with them.
         if due.is_empty() || due == before {
-            return Ok(());
+            break;
         }
         let expire = |(due, timed)| rows::Change::Timer(TimerChange::Expire { due, timed });
         let changes = due.iter().copied().map(|due| Change::Messenger(expire(due))).collect();
         write_before_start(storage, changes)?;
         before = due;
     }
+    let waiting = storage.reader().over_in_outbox(account)?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    write_before_start(storage, waiting.into_iter().map(Change::Messenger).collect())
 }
 
 /// Writes rows and waits for it.

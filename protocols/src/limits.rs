@@ -124,6 +124,10 @@ pub const GAP_PATIENCE: Duration = Duration::from_secs(2);
 /// Waits this long before asking again for messages that are still missing; doubles up to [`RETRY_MAX`].
 pub const REPAIR_RETRY: Duration = Duration::from_secs(10);
 
+/// What a sender says will never come is passed over after so long: it may lie in our mailboxes, which have been looked into by then. Source: [`FETCH_EVERY`], and a minute
+/// for the look itself.
+pub const GONE_PATIENCE: Duration = Duration::from_secs(660);
+
 /// A gap that has not closed for so long, while its sender cannot be reached, is asked for by mailbox: letters come in any order, but those of one look
 /// into a mailbox within seconds.
 pub const GAP_MAIL_PATIENCE: Duration = Duration::from_secs(60);

@@ -16,7 +16,7 @@ use pc2_protocols::{
     messenger::{
         content::{Body, Hlc},
         marks::{Entry, Marks, Page, Place},
-        rows::{Expired, MessageRow},
+        rows::{self, Expired, MessageRow},
         search::Query,
     },
     time::UnixMillis,
@@ -175,6 +175,14 @@ impl Reader {
     /// [`ReadError`].
     pub fn expired(&self, account: NodeId, until: UnixMillis, all: bool) -> Result<Expired, ReadError> {
         self.read(|opened| timers::expired(opened, account, until, all))
+    }
+
+    /// What waits in the outbox though its time is over: what to write before a machine is started.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn over_in_outbox(&self, account: NodeId) -> Result<Vec<rows::Change>, ReadError> {
+        self.read(|opened| timers::over_in_outbox(opened, account))
     }
 
     /// One message.

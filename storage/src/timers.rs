@@ -19,13 +19,13 @@ use pc2_protocols::{
     id::{ConversationId, MsgId, NodeId},
     limits,
     messenger::{
-        content::Hlc,
-        rows::{Expired, MessageRow, Timed, TimerChange},
+        content::{Body, Hlc},
+        rows::{self, Expired, MessageRow, OutboxRow, Timed, TimerChange, Waiting},
     },
     time::UnixMillis,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// A message whose time has not begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +136,48 @@ fn expire(stage: &mut Stage<'_>, due: UnixMillis, timed: Timed) -> Result<(), St
         tables::CONVERSATIONS.put(stage, &at, &list)?;
     }
     Ok(())
+}
+
+/// What a start takes out of the outbox: messages that are over, and their edits. (While a machine runs, it does so itself.) What else was in their parcels
+/// waits for new ones.
+pub(crate) fn over_in_outbox(opened: &Opened, account: NodeId) -> Result<Vec<rows::Change>, ReadError> {
+    let rows = || tables::OUTBOX.rows_under(&opened.tree, &opened.sealer, &account);
+    let mut changes = Vec::new();
+    let mut parcels = BTreeSet::new();
+    for row in rows() {
+        let row = row?;
+        if is_over(opened, &row)? {
+            parcels.extend(row.parcel.map(|place| place.id));
+            let (conversation, order) = (row.conversation, row.order);
+            changes.push(rows::Change::RemoveOutbox { account, conversation, order });
+        }
+    }
+    if parcels.is_empty() {
+        return Ok(changes);
+    }
+    for row in rows() {
+        let row = row?;
+        if row.parcel.is_some_and(|place| parcels.contains(&place.id)) && !is_over(opened, &row)? {
+            changes.push(rows::Change::PutOutbox(Box::new(OutboxRow { parcel: None, ..row })));
+        }
+    }
+    Ok(changes)
+}
+
+/// Whether what waits says the same as a message that is here no more.
+fn is_over(opened: &Opened, row: &OutboxRow) -> Result<bool, ReadError> {
+    let Waiting::Content { content, .. } = &row.what else { return Ok(false) };
+    let (account, conversation) = (row.account, row.conversation);
+    let place = match &content.body {
+        Body::Edit { target, .. } => {
+            let key = (account, conversation, *target);
+            let marks = legible(tables::BY_ID.get(&opened.tree, &opened.sealer, &key))?;
+            marks.and_then(|marks| Some((marks.place?, *target)))
+        }
+        _ => content.lasts.map(|_| (content.hlc, content.id)),
+    };
+    let Some((hlc, id)) = place else { return Ok(false) };
+    Ok(opened.tree.cell(&tables::MESSAGES.key(&(account, conversation, hlc, id)))?.is_none())
 }
 
 /// Messages whose time was over at a moment, oldest first, and the end of the next. If `all` are to be looked at, also those whose end is

@@ -7,7 +7,7 @@ use pc2_protocols::{
     id::NodeId,
     messenger::{
         content::{Body, Hlc},
-        rows::{self, Expired, MessageRow, MessageState, Timed, TimerChange},
+        rows::{self, Expired, MessageRow, MessageState, Timed, TimerChange, Waiting},
         search::Query,
     },
     time::UnixMillis,
@@ -124,6 +124,45 @@ fn nothing_of_it_is_left_whether_edited_answered_or_in_pages_and_what_comes_late
         assert!(!format!("{answer:?}").contains("SECRET"));
         assert_eq!(storage.verify().map(|_| ()), Ok(()));
     }
+}
+
+#[test]
+fn what_still_waits_of_a_message_that_is_over_is_found_at_a_start_and_what_shares_its_parcel_waits_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (storage, _) = open(dir.path());
+    let edit = |target, said: &str| Body::Edit { target: msg_id(target), text: said.into() };
+    let bodies = [
+        (1, Body::Text { text: "SECRET".into(), reply_to: None }, Some(10)),
+        (2, edit(1, "SECRET two"), None),
+        (3, Body::Text { text: "stays".into(), reply_to: None }, None),
+        (4, edit(3, "stays, too"), None),
+        (5, Body::Text { text: "later".into(), reply_to: None }, Some(10)),
+        (6, Body::Delete { target: msg_id(1) }, None),
+    ];
+    let mut all = Vec::new();
+    for (number, body, lasts) in bodies {
+        all.push(put(ME, number, body.clone(), lasts));
+        let Change::Messenger(rows::Change::PutOutbox(mut waits)) = put_outbox(number, "") else {
+            panic!("a row of the outbox")
+        };
+        let Waiting::Content { content, .. } = &mut waits.what else { panic!("a content") };
+        (content.body, content.lasts) = (body, lasts);
+        if number == 5 {
+            waits.parcel = None;
+        }
+        all.push(change(rows::Change::PutOutbox(waits)));
+    }
+    write(&storage, all).expect("written");
+    write(&storage, vec![start(1, 0), start(5, 1_000)]).expect("written");
+    let found = || storage.reader().over_in_outbox(ME).expect("read");
+    assert_eq!(found(), []);
+    expire_all(&storage, 10_000);
+    write(&storage, found().into_iter().map(change).collect()).expect("written");
+    assert_eq!(found(), []);
+    let left = storage.reader().messenger_snapshot(ME).expect("read").outbox;
+    assert!(left.values().all(|row| row.parcel.is_none() && !format!("{row:?}").contains("SECRET")));
+    let orders: Vec<u64> = left.keys().map(|(_, order)| *order).collect();
+    assert_eq!(orders, [3, 4, 5, 6], "what was not over waits");
 }
 
 #[test]

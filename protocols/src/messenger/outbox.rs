@@ -11,7 +11,7 @@
 //! Not here: encryption ([`super::sessions`]), when to send ([`super::delivery`], [`super::post`]).
 
 use super::{
-    content::Content,
+    content::{Body, Content},
     parcels::Parcels,
     rows::{Change, OutboxRow, Waiting},
     wire::Item,
@@ -318,6 +318,23 @@ impl Outbox {
         }
     }
 
+    /// Takes out what says the same as messages that have had their time: themselves, and their edits. Mailboxes keep for the recipient what they
+    /// have; what else was in the parcels of these goes into new ones. Returns those contents that count as stored no longer.
+    pub(super) fn expire(&mut self, over: &BTreeSet<MsgId>) -> Vec<Content> {
+        let says = |waiting: &&WaitingContent| {
+            let edits = matches!(&waiting.content.body, Body::Edit { target, .. } if over.contains(target));
+            edits || over.contains(&waiting.content.id)
+        };
+        let found = self.contents.values().filter(says).map(|waiting| (waiting.key(), waiting.parcel));
+        let found: Vec<(Key, Option<EnvelopeId>)> = found.collect();
+        let mut parcels = BTreeSet::new();
+        for (key, parcel) in found {
+            parcels.extend(parcel);
+            self.remove(key);
+        }
+        parcels.into_iter().flat_map(|id| self.unpack(id)).collect()
+    }
+
     /// Empties it. Returns the contents that were given up.
     pub(super) fn clear(&mut self) -> Vec<Content> {
         let keys: Vec<Key> = (self.controls.keys().map(|order| Key::Control(*order)))
@@ -418,7 +435,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messenger::content::{Body, Hlc};
+    use crate::messenger::content::Hlc;
 
     const DEVICE: DeviceId = DeviceId::from_bytes([1; 16]);
     const SESSION: SessionId = SessionId::from_bytes([2; 16]);

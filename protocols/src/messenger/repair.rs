@@ -39,6 +39,8 @@ pub(super) struct Gap {
     pub(super) mail_at: Option<Mono>,
     /// When they were last answered by mailbox.
     pub(super) answered_by_mail: Option<Mono>,
+    /// Since when they say that something will never come.
+    gone_since: Option<Mono>,
 }
 
 /// Who asks for messages of ours, and how.
@@ -131,6 +133,17 @@ impl<S: CryptoSession> Thread<S> {
             Some(Range { device, from, to })
         })
     }
+
+    /// Their question cannot be answered now.
+    fn ask_later(&mut self, asked: Asked, step: &mut Step) {
+        match asked {
+            Asked::Directly { token, .. } => {
+                step.respond(token, Answer::Refused { reason: Refusal::Busy }.encode());
+            }
+            // It stays in the mailbox, and comes again.
+            Asked::ByMail { .. } => self.gap.answered_by_mail = None,
+        }
+    }
 }
 
 impl<P: CryptoProvider> Messenger<P> {
@@ -141,6 +154,7 @@ impl<P: CryptoProvider> Messenger<P> {
         let Some(range) = thread.missing().filter(|_| thread.allowed().is_some()) else {
             thread.gap.decided();
             thread.gap.beyond_window = None;
+            thread.gap.gone_since = None;
             return;
         };
         let at = *thread.gap.ask_at.get_or_insert(step.now.mono.after(limits::GAP_PATIENCE));
@@ -158,7 +172,8 @@ impl<P: CryptoProvider> Messenger<P> {
         step.send(NetCommand::Request { op, to: peer, protocol: Protocol::Message, payload });
     }
 
-    /// They answered what will come and what is gone, or did not.
+    /// They answered what will come and what is gone, or did not. What is gone at its sender may still come by mailbox: what disappears does so at its
+    /// sender first. It is passed over once our mailboxes have been looked into since.
     pub(super) fn repair_answered(
         &mut self,
         peer: NodeId,
@@ -174,6 +189,13 @@ impl<P: CryptoProvider> Messenger<P> {
         step.touch(peer);
         let Ok(Answer::Repairing { mut gone }) = result else { return };
         gone.retain(|seq| (range.from..=range.to).contains(seq));
+        if gone.is_empty() {
+            return;
+        }
+        let since = *thread.gap.gone_since.get_or_insert(step.now.mono);
+        if step.now.mono < since.after(limits::GONE_PATIENCE) {
+            return;
+        }
         if thread.chain_mut(range.device).is_some_and(|chain| chain.skip(&gone)) {
             thread.gap.decided();
         }
@@ -225,6 +247,15 @@ impl<P: CryptoProvider> Messenger<P> {
         step.after(Out::Load { op, conversation, device, from, to });
     }
 
+    /// Something of our history is gone since it began to be read for them: they are to ask again.
+    pub(super) fn stop_loading(&mut self, peer: NodeId, step: &mut Step) {
+        let Some(thread) = self.threads.get_mut(&peer) else { return };
+        let Some((op, _)) = thread.gap.loading.take() else { return };
+        if let Some(Pending::LoadForRepair { asked, .. }) = self.pending.remove(&op) {
+            thread.ask_later(asked, step);
+        }
+    }
+
     /// Our history was read: what is there is delivered again.
     pub(super) fn loaded_for_repair(
         &mut self,
@@ -257,13 +288,7 @@ impl<P: CryptoProvider> Messenger<P> {
             let bytes = content.encode().len();
             if !thread.outbox.has_room(bytes) {
                 step.touch(peer);
-                return match asked {
-                    Asked::Directly { token, .. } => {
-                        step.respond(token, Answer::Refused { reason: Refusal::Busy }.encode());
-                    }
-                    // It stays in the mailbox, and comes again.
-                    Asked::ByMail { .. } => thread.gap.answered_by_mail = None,
-                };
+                return thread.ask_later(asked, step);
             }
             gone.remove(place);
             if matches!(row.state, MessageState::Waiting | MessageState::Stored) {

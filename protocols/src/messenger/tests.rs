@@ -38,6 +38,7 @@ mod pins;
 mod repair_by_mail;
 mod restart;
 mod timers;
+mod timers_waiting;
 mod told;
 
 /// One node of the bench: the machine, its disk, and what it said to its person.

@@ -3,7 +3,8 @@
 //! The time of a message of ours begins when it has left for good (delivered, kept by mailboxes, or given up), of theirs when it was read; both are
 //! written by storage with the message ([`TimerChange`]). Storage keeps them in order of their end. The machine asks it for those whose end has
 //! come: at the start of each life, when the end of the next has come, and when more have begun. What was over while the node was off goes before
-//! anything is shown (`pc2-actors` sees to it at the start).
+//! anything is shown (`pc2-actors` sees to it at the start). What still waits for the recipient then leaves the outbox as well: what mailboxes have of it
+//! they keep, and nothing here brings it again.
 //!
 //! Wall clocks jump, and monotonic ones stand still while a machine sleeps: both are looked at with every step. One that was set back would keep
 //! messages longer than they last, so all ends are looked at then: none is further away than its message lasts. Lost on restart: the alarm.
@@ -12,13 +13,19 @@
 use super::{
     Event, Out,
     machine::{Messenger, Pending},
-    rows::{Change, Expired, TimerChange},
+    rows::{Change, Expired, MessageState, TimerChange},
     session::{CryptoProvider, CryptoSession},
     step::Step,
     thread::Thread,
 };
-use crate::time::{Mono, Now, UnixMillis};
-use std::time::Duration;
+use crate::{
+    id::{MsgId, NodeId},
+    time::{Mono, Now, UnixMillis},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// A clock that is behind by more was set back: networks correct smaller errors all the time.
 const SET_BACK: Duration = Duration::from_secs(60);
@@ -91,14 +98,20 @@ impl<P: CryptoProvider> Messenger<P> {
             step.timers_began = true;
         }
         step.timers_began |= std::mem::take(&mut self.timers.again);
+        let mut over: BTreeMap<NodeId, BTreeSet<MsgId>> = BTreeMap::new();
         for (due, timed) in expired.due {
-            if let Some(thread) = self.threads.get_mut(&timed.conversation.peer()) {
-                thread.note_expired(timed.id);
-                step.touch(timed.conversation.peer());
-            }
+            over.entry(timed.conversation.peer()).or_default().insert(timed.id);
             step.write(Change::Timer(TimerChange::Expire { due, timed }));
             let (account, conversation, id) = (timed.account, timed.conversation, timed.id);
             step.publish(Event::MessageGone { account, conversation, id });
+        }
+        for (peer, ids) in &over {
+            let Some(thread) = self.threads.get_mut(peer) else { continue };
+            ids.iter().for_each(|id| thread.note_expired(*id));
+            let stored = thread.outbox.expire(ids);
+            thread.report_states(self.account, &stored, MessageState::Waiting, step);
+            self.stop_loading(*peer, step);
+            step.touch(*peer);
         }
         for (due, timed) in expired.late {
             step.write(Change::Timer(TimerChange::Hasten { due, timed, from: step.now.unix }));
@@ -119,7 +132,7 @@ impl<S: CryptoSession> Thread<S> {
     }
 
     /// A message has had its time: the list of conversations shows nothing of it either.
-    pub(super) fn note_expired(&mut self, id: crate::id::MsgId) {
+    pub(super) fn note_expired(&mut self, id: MsgId) {
         let is_last = self.conversation.last.as_ref().is_some_and(|last| last.id == id && !last.gone);
         if is_last && let Some(last) = &mut self.conversation_mut().last {
             last.expire();

@@ -95,7 +95,7 @@ fn a_message_that_waited_sixty_days_is_given_up_and_said_so() {
     assert_eq!(bench.nodes[0].view(1).waiting, 0);
     bench.set_reachable(1, true);
     bench.say(0, 1, "in time");
-    bench.wait(Duration::from_secs(60));
+    bench.wait(limits::GONE_PATIENCE + limits::RETRY_MAX);
     assert_eq!(bench.nodes[1].texts(0), ["it is me", "in time"]);
     let chain = bench.nodes[1].disk.chains.values().next().expect("a chain");
     assert!(chain.beyond.is_empty(), "the missing number is known to be gone: {chain:?}");

@@ -48,7 +48,12 @@ fn end(from: UnixMillis, lasts: u32) -> UnixMillis {
     from.after(Duration::from_secs(lasts.into()))
 }
 
-fn set_timer(bench: &mut Bench, from: usize, to: usize, lasts: Option<u32>) -> Result<Reply, CommandError> {
+pub(super) fn set_timer(
+    bench: &mut Bench,
+    from: usize,
+    to: usize,
+    lasts: Option<u32>,
+) -> Result<Reply, CommandError> {
     bench.next += 1;
     let id = MsgId::from_bytes(u128::from(bench.next).to_be_bytes());
     bench.call(from, Command::SetTimer { conversation: conversation(to), id, lasts })
@@ -58,7 +63,7 @@ fn read(bench: &mut Bench, at: usize, with: usize) {
     assert_eq!(bench.call(at, Command::MarkRead { conversation: conversation(with) }), Ok(Reply::Done));
 }
 
-fn has(bench: &Bench, at: usize, row: &MessageRow) -> bool {
+pub(super) fn has(bench: &Bench, at: usize, row: &MessageRow) -> bool {
     bench.nodes[at].history.values().any(|found| found.content.id == row.content.id)
 }
 
@@ -164,24 +169,6 @@ fn of_two_who_choose_at_once_both_keep_the_later_choice() {
 }
 
 #[test]
-fn the_time_of_what_lies_in_mailboxes_runs_at_its_sender_and_it_is_delivered_all_the_same() {
-    let mut bench = Bench::apart();
-    set_timer(&mut bench, 0, 1, Some(60)).expect("set");
-    let row = bench.say(0, 1, "for a minute");
-    bench.wait(HOUR);
-    assert!(has(&bench, 0, &row), "it has not left");
-    let parcels = bench.nodes[0].parcels.clone();
-    assert!(!parcels.is_empty());
-    parcels.iter().for_each(|parcel| bench.progress(0, parcel.id, true));
-    bench.wait(Duration::from_secs(61));
-    assert!(!has(&bench, 0, &row) && !has(&bench, 1, &row));
-    parcels.iter().for_each(|parcel| bench.bring(0, 1, parcel));
-    assert!(has(&bench, 1, &row), "it waited for its reader");
-    bench.correspond();
-    assert_eq!(bench.nodes[0].view(1).waiting, 0);
-}
-
-#[test]
 fn a_clock_that_was_set_back_keeps_nothing_for_longer_than_it_lasts() {
     for off in [false, true] {
         let mut bench = Bench::new(2);
@@ -222,24 +209,4 @@ fn who_is_forgotten_leaves_no_message_behind_that_never_ends() {
     bench.call(1, Command::Remove { peer: id(0) }).expect("removed");
     bench.wait(Duration::from_secs(61));
     assert!(!has(&bench, 1, &row));
-}
-
-#[test]
-fn a_late_edit_of_what_is_over_shows_nothing_in_the_list() {
-    let mut bench = Bench::new(2);
-    bench.befriend(0, 1);
-    set_timer(&mut bench, 0, 1, Some(60)).expect("set");
-    let row = bench.say(0, 1, "for a minute");
-    read(&mut bench, 1, 0);
-    bench.set_reachable(1, false);
-    let amendment = crate::messenger::Amendment::Edit { text: "SECRET".into() };
-    let id = MsgId::from_bytes([99; 16]);
-    let command = Command::Amend { conversation: conversation(1), id, target: row.content.id, amendment };
-    bench.call(0, command).expect("edited");
-    bench.wait(Duration::from_secs(61));
-    assert!(!has(&bench, 1, &row));
-    bench.set_reachable(1, true);
-    bench.wait(HOUR);
-    let last = bench.nodes[1].view(0).last.expect("there");
-    assert_eq!((last.preview.as_str(), last.gone), ("", true));
 }
