@@ -54,6 +54,10 @@ const PART_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// 8 → 9: tables of messages that disappear are new, and messages that say how long others last (docs/decisions/0035), which older programs cannot read
 /// and would keep; nothing that was there disappears.
+///
+/// 9 → 10: contacts say whether they are told what was read, which older programs cannot read and would tell. Of those who came by an invitation its name
+/// had become the name that the account gave them: where they call themselves the same, it no longer goes before what they call themselves later. One that
+/// differs may have been given, and stays.
 pub(crate) const STEPS: &[Step] = &[
     Step { from: 1, run: |_, _, _| Ok(None) },
     Step { from: 2, run: |_, _, _| Ok(None) },
@@ -63,6 +67,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { from: 6, run: find_words },
     Step { from: 7, run: |_, _, _| Ok(None) },
     Step { from: 8, run: |_, _, _| Ok(None) },
+    Step { from: 9, run: free_names },
 ];
 
 /// Why a migration did not succeed.
@@ -135,6 +140,18 @@ pub(crate) fn find_words(tree: &Tree, stage: &mut Stage<'_>, from: &[u8]) -> Res
     Ok(None)
 }
 
+/// Version 10: names of invitations.
+fn free_names(tree: &Tree, stage: &mut Stage<'_>, _: &[u8]) -> Result<GoOn, StageError> {
+    for row in tables::CONTACTS.rows_under(tree, stage.sealer(), &()) {
+        let Some(mut row) = legible(row.map(Some))? else { continue };
+        if row.invitation.is_some() && row.alias.is_some() && row.alias == row.name {
+            row.alias = None;
+            tables::CONTACTS.put(stage, &(row.account, row.peer), &row)?;
+        }
+    }
+    Ok(None)
+}
+
 /// Version 5: each message as if it came to be in history now; when all are through, the list of conversations.
 fn mark_messages(tree: &Tree, stage: &mut Stage<'_>, from: &[u8]) -> Result<GoOn, StageError> {
     let start = if from.is_empty() { vec![tables::MESSAGES.tag()] } else { from.to_vec() };
@@ -178,7 +195,7 @@ mod tests {
         identity::ProfileRow,
         messenger::{
             content::{Body, Content, Hlc},
-            rows::{ConversationRow, LastEntry, MessageRow, MessageState},
+            rows::{ContactRow, ConversationRow, LastEntry, MessageRow, MessageState, Standing},
         },
         time::UnixMillis,
     };
@@ -424,6 +441,53 @@ mod tests {
         for table in [tables::TIMED.tag(), tables::EXPIRING.tag()] {
             assert_eq!(db.scan_prefix([table]).count(), 0);
         }
+        books_hold(&db);
+    }
+
+    #[test]
+    fn the_name_of_an_invitation_follows_its_person_and_one_that_was_given_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (db, sealer) = version_4(dir.path(), &[], None);
+        let bob = || Some("Bob".to_owned());
+        let before = [
+            (Some(vec![1].into()), bob(), bob()),
+            (Some(vec![1].into()), bob(), Some("Robert".to_owned())),
+            (Some(vec![1].into()), bob(), None),
+            (Some(vec![1].into()), None, bob()),
+            (None, bob(), bob()),
+        ];
+        let mut stage = Stage::new(&db, &sealer);
+        for (number, (invitation, alias, name)) in before.into_iter().enumerate() {
+            let peer = NodeId::from_bytes([u8::try_from(number).expect("few"); 32]);
+            let row = ContactRow {
+                account: ACCOUNT,
+                peer,
+                standing: Standing::Accepted,
+                alias,
+                name,
+                addresses: Vec::new(),
+                invitation,
+                request: None,
+                before_block: None,
+                since: UnixMillis(1),
+                passes: Vec::new(),
+                given: 0,
+                given_pins: Vec::new(),
+                passes_as_of: Hlc(0),
+                told: None,
+                name_as_of: Hlc(0),
+                receipts: None,
+            };
+            tables::CONTACTS.put(&mut stage, &(ACCOUNT, peer), &row).expect("staged");
+        }
+        stage.keep();
+        let (batch, _) = stage.into_batch(Ledger::read(&db).expect("read")).expect("booked");
+        db.apply_batch(batch).expect("applied");
+        let mut format = Format::new(9, &sealer);
+        migrate(&db, &sealer, &mut format, 10, STEPS).expect("migrated");
+        let after = tables::CONTACTS.rows_under(&db, &sealer, &ACCOUNT);
+        let given: Vec<bool> = after.map(|row| row.expect("read").alias.is_some()).collect();
+        assert_eq!(given, [false, true, true, false, true]);
         books_hold(&db);
     }
 
