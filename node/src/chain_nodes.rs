@@ -20,7 +20,7 @@ use ureq::{
 /// Somebody waits in front of a page.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Largest answer: what contracts return here is 32 bytes, and errors come with a few lines.
+/// Largest answer: what contracts return here is 32 bytes, errors come with a few lines, and a contract itself has 24 KiB at most (EIP-170), two digits each.
 const MAX_ANSWER: u64 = 64 * 1024;
 
 /// Codes with which nodes say that the contract ended in an error: of the specification, geth's, and OpenEthereum's.
@@ -108,6 +108,13 @@ impl ChainNodes for Named {
         let call = json!([{ "to": hex(&to), "data": hex(data) }, "latest"]);
         let answer = self.ask(chain, "eth_call", call)?;
         unhex(&answer).ok_or_else(|| unreachable("what it answers is no JSON-RPC"))
+    }
+
+    fn has_code(&self, chain: u64, at: [u8; 20]) -> Result<bool, ChainError> {
+        self.prove(chain)?;
+        let answer = self.ask(chain, "eth_getCode", json!([hex(&at), "latest"]))?;
+        let code = unhex(&answer).ok_or_else(|| unreachable("what it answers is no JSON-RPC"))?;
+        Ok(!code.is_empty())
     }
 }
 
@@ -220,6 +227,23 @@ mod tests {
         );
         assert_eq!(asked[2]["method"], "eth_call");
         assert!(!format!("{named:?}").contains("key"), "{named:?}");
+    }
+
+    #[test]
+    fn an_ordinary_wallet_has_no_code_and_a_contract_some() {
+        let code = r#"{"jsonrpc":"2.0","id":1,"result":"0x6080"}"#;
+        let none = r#"{"jsonrpc":"2.0","id":1,"result":"0x"}"#;
+        let (url, node) = node(&[CHAIN, code, none, r#"{"result":"0xz"}"#]);
+        let named = named(&url);
+        assert_eq!(named.has_code(8_453, [0xab; 20]), Ok(true));
+        assert_eq!(named.has_code(8_453, [0xab; 20]), Ok(false));
+        assert!(named.has_code(8_453, [0xab; 20]).is_err());
+        let asked = node.join().expect("all were asked");
+        let at = format!("0x{}", "ab".repeat(20));
+        assert_eq!(
+            (&asked[1]["method"], &asked[1]["params"]),
+            (&json!("eth_getCode"), &json!([at, "latest"]))
+        );
     }
 
     #[test]

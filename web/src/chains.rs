@@ -27,6 +27,12 @@ pub trait ChainNodes: Send + Sync + fmt::Debug {
     /// # Errors
     /// When there is no answer.
     fn call(&self, chain: u64, to: [u8; 20], data: &[u8]) -> Result<Vec<u8>, ChainError>;
+
+    /// Whether there is a contract at an address; an ordinary wallet has none.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    fn has_code(&self, chain: u64, at: [u8; 20]) -> Result<bool, ChainError>;
 }
 
 /// Why a contract could not be asked.
@@ -52,26 +58,50 @@ impl ChainNodes for NoChains {
     fn call(&self, _chain: u64, _to: [u8; 20], _data: &[u8]) -> Result<Vec<u8>, ChainError> {
         Err(ChainError::Unreachable("none is named".to_owned()))
     }
+
+    fn has_code(&self, _chain: u64, _at: [u8; 20]) -> Result<bool, ChainError> {
+        Err(ChainError::Unreachable("none is named".to_owned()))
+    }
 }
 
-/// Whether the contract at `wallet` takes `signature` for one of its own under what hashes to `hash`.
+/// What a chain says of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The contract takes it for its own.
+    Accepted,
+    /// It does not, or it is not known whether there is one.
+    Refused,
+    /// There is no contract: an ordinary wallet was asked to sign, and a key signed, which is another one's.
+    OtherWallet,
+}
+
+/// Whether the contract at `wallet` takes `signature` for one of its own under what hashes to `hash`. `signer` is whose it would be as the signature of a
+/// key, if it can be one: only then is it asked whether there is a contract at all.
 ///
 /// # Errors
 /// When the signature is none, or nobody answers.
-pub(crate) fn accepts(
+pub(crate) fn judge(
     nodes: &dyn ChainNodes,
     chain: u64,
     wallet: Address,
     hash: [u8; 32],
     signature: &str,
-) -> Result<bool, ContractError> {
+    signer: Option<Address>,
+) -> Result<Verdict, ContractError> {
     let signature = bytes_of(signature, MAX_SIGNATURE)?;
-    match nodes.call(chain, wallet.0, &question(hash, &signature)) {
-        Ok(answer) => Ok(answer.len() >= WORD && answer.starts_with(&IS_VALID_SIGNATURE)),
+    let accepted = match nodes.call(chain, wallet.0, &question(hash, &signature)) {
+        Ok(answer) => answer.len() >= WORD && answer.starts_with(&IS_VALID_SIGNATURE),
         // Contracts without the function, and those that end in an error over a wrong signature.
-        Err(ChainError::Refused) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+        Err(ChainError::Refused) => false,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(if accepted {
+        Verdict::Accepted
+    } else if signer.is_some() && nodes.has_code(chain, wallet.0) == Ok(false) {
+        Verdict::OtherWallet
+    } else {
+        Verdict::Refused
+    })
 }
 
 /// Why it is not known.
@@ -105,8 +135,9 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
+    /// What it answers, what it was asked, whether it is there.
     #[derive(Debug)]
-    struct Contract(Result<Vec<u8>, ChainError>, Mutex<Vec<u8>>);
+    struct Contract(Result<Vec<u8>, ChainError>, Mutex<Vec<u8>>, Result<bool, ChainError>);
 
     impl ChainNodes for Contract {
         fn knows(&self, _chain: u64) -> bool {
@@ -117,11 +148,16 @@ mod tests {
             *self.1.lock().expect("lock") = data.to_vec();
             self.0.clone()
         }
+
+        fn has_code(&self, _chain: u64, _at: [u8; 20]) -> Result<bool, ChainError> {
+            self.2.clone()
+        }
     }
 
     fn ask(answer: Result<Vec<u8>, ChainError>, signature: &str) -> (Result<bool, ContractError>, Vec<u8>) {
-        let contract = Contract(answer, Mutex::default());
-        let accepted = accepts(&contract, 1, Address([9; 20]), [0xab; 32], signature);
+        let contract = Contract(answer, Mutex::default(), Ok(true));
+        let verdict = judge(&contract, 1, Address([9; 20]), [0xab; 32], signature, None);
+        let accepted = verdict.map(|verdict| verdict == Verdict::Accepted);
         let asked = contract.1.lock().expect("lock").clone();
         (accepted, asked)
     }
@@ -159,6 +195,23 @@ mod tests {
         assert_eq!(ask(Err(ChainError::Refused), "0x01").0, Ok(false));
         let gone = ChainError::Unreachable("timeout".to_owned());
         assert_eq!(ask(Err(gone.clone()), "0x01").0, Err(gone.into()));
+    }
+
+    #[test]
+    fn a_key_s_signature_where_there_is_no_contract_is_another_wallet_s() {
+        let key = Some(Address([7; 20]));
+        let gone = Err(ChainError::Unreachable("timeout".to_owned()));
+        for (answer, signer, code, verdict) in [
+            (vec![], key, Ok(false), Verdict::OtherWallet),
+            (vec![], key, Ok(true), Verdict::Refused),
+            (vec![], key, gone, Verdict::Refused),
+            (vec![], None, Ok(false), Verdict::Refused),
+            (word(IS_VALID_SIGNATURE), key, Ok(false), Verdict::Accepted),
+        ] {
+            let contract = Contract(Ok(answer), Mutex::default(), code);
+            let judged = judge(&contract, 1, Address([9; 20]), [0xab; 32], "0x01", signer);
+            assert_eq!(judged, Ok(verdict), "{contract:?} {signer:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{
     answer,
     app::App,
-    chains::{self, ContractError},
+    chains::{self, ContractError, Verdict},
     convert::access,
     dto,
     kept::KeptError,
@@ -96,11 +96,11 @@ async fn by_wallet(
     match wallet::signer(&asked.text, &signature) {
         Ok(signer) if signer == asked.address => {}
         // A contract may have any kind of signature, also one that looks like a key's.
-        Ok(_) | Err(_) if app.chains.knows(asked.chain) => {
+        signer if app.chains.knows(asked.chain) => {
             if !app.auth().kept().may_begin(asked.address, &before, now) {
                 return Err(KeptError::NotAdded.into());
             }
-            by_contract(app, &asked, signature).await?;
+            by_contract(app, &asked, signature, signer.ok()).await?;
         }
         Ok(_) => return Err(Problem::other_wallet()),
         Err(error) => return Err(error.into()),
@@ -112,16 +112,22 @@ async fn by_wallet(
 }
 
 /// Asks the contract at the address of a wallet whether it takes a signature.
-async fn by_contract(app: &Arc<App>, asked: &Asked, signature: String) -> Result<(), Problem> {
+async fn by_contract(
+    app: &Arc<App>,
+    asked: &Asked,
+    signature: String,
+    signer: Option<Address>,
+) -> Result<(), Problem> {
     let permit = app.chain_questions.acquire().await.map_err(|error| Problem::internal(&error))?;
     let (chains, chain, address) = (Arc::clone(&app.chains), asked.chain, asked.address);
     let hash = wallet::signed_hash(&asked.text);
-    let question = move || chains::accepts(&*chains, chain, address, hash, &signature);
+    let question = move || chains::judge(&*chains, chain, address, hash, &signature, signer);
     let answer = tokio::task::spawn_blocking(question).await;
     drop(permit);
     match answer.map_err(|error| Problem::internal(&error))? {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Problem::contract_refuses(chain)),
+        Ok(Verdict::Accepted) => Ok(()),
+        Ok(Verdict::OtherWallet) => Err(Problem::other_wallet()),
+        Ok(Verdict::Refused) => Err(Problem::contract_refuses(chain)),
         Err(ContractError::Signature(error)) => Err(error.into()),
         Err(ContractError::Chain(error)) => Err(Problem::chain_unreachable(error)),
     }

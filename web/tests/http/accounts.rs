@@ -29,6 +29,11 @@ impl Wallet {
         (signature, which.to_byte() + 27)
     }
 
+    /// What it signs a text with, as a page gets it.
+    pub(crate) fn signature(&self, text: &str) -> String {
+        written(self.sign(text))
+    }
+
     /// Asks a node what to sign: the nonce and the text.
     fn asked(&self, site: &Site, headers: &[(&str, &str)]) -> (String, String) {
         let answer = site.ask("GET", &format!("/auth/nonce?address={}", self.address()), headers, "");
@@ -53,8 +58,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn signed(nonce: &str, (signature, which): (Signature, u8)) -> String {
-    json!({ "nonce": nonce, "signature": format!("0x{}{which:02x}", hex(&signature.to_bytes())) }).to_string()
+fn written((signature, which): (Signature, u8)) -> String {
+    format!("0x{}{which:02x}", hex(&signature.to_bytes()))
+}
+
+fn signed(nonce: &str, signature: (Signature, u8)) -> String {
+    json!({ "nonce": nonce, "signature": written(signature) }).to_string()
 }
 
 fn cookie(answer: &Answer) -> String {

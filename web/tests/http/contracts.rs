@@ -1,9 +1,12 @@
 //! Signing in with a contract wallet (EIP-1271): whom the chain is asked about, and what its answers do.
 
-use crate::site::Site;
+use crate::{accounts::Wallet, site::Site};
 use pc2_web::{ChainError, ChainNodes};
 use serde_json::json;
-use std::sync::Mutex;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// The chain that this node knows somebody of.
 const CHAIN: u64 = 8_453;
@@ -12,6 +15,8 @@ const CHAIN: u64 = 8_453;
 #[derive(Debug, Default)]
 pub(crate) struct TestChain {
     answer: Mutex<Option<Result<Vec<u8>, ChainError>>>,
+    /// There is no contract where one is asked for.
+    empty: AtomicBool,
     asked: Mutex<Vec<([u8; 20], Vec<u8>)>>,
 }
 
@@ -34,6 +39,11 @@ impl ChainNodes for TestChain {
         assert_eq!(chain, CHAIN);
         self.asked.lock().expect("lock").push((to, data.to_vec()));
         self.answer.lock().expect("lock").clone().expect("nobody was to be asked")
+    }
+
+    fn has_code(&self, chain: u64, _at: [u8; 20]) -> Result<bool, ChainError> {
+        assert_eq!(chain, CHAIN);
+        Ok(!self.empty.load(Ordering::Relaxed))
     }
 }
 
@@ -84,6 +94,17 @@ fn a_contract_that_was_added_signs_in_when_its_chain_says_so() {
     assert_eq!(refused(Ok(vec![])), "contract_refuses");
     assert_eq!(refused(Ok(vec![0xff; 32])), "contract_refuses");
     assert_eq!(refused(Err(ChainError::Refused)), "contract_refuses");
+    // An ordinary wallet was asked for, and another one signed.
+    let signed = |answer, signature: &str| {
+        site.chain.answers(answer);
+        sign_in(&site, CHAIN, signature, &[]).1
+    };
+    let of_a_key = Wallet::new(7).signature("another text");
+    assert_eq!(signed(Ok(vec![]), &of_a_key), "contract_refuses");
+    site.chain.empty.store(true, Ordering::Relaxed);
+    assert_eq!(signed(Ok(vec![]), &of_a_key), "other_wallet");
+    assert_eq!(signed(Ok(vec![]), &signature), "contract_refuses", "of no key");
+    site.chain.empty.store(false, Ordering::Relaxed);
     assert_eq!(refused(Err(ChainError::Unreachable("it does not answer".to_owned()))), "chain_unreachable");
 }
 
