@@ -4,9 +4,11 @@
 
 mod access;
 mod files;
+mod people;
 
 pub(crate) use access::{KeyCommand, WalletCommand};
 pub(crate) use files::{FileCommand, SendFileArgs, TransferCommand, TransfersArgs};
+pub(crate) use people::{ContactCommand, Lasting, Tell, ToldArgs};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -86,6 +88,8 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
+    /// Show or choose what your contacts are told of what you do; who does not tell is not told either.
+    Told(ToldArgs),
     /// Save what is yours as a file.
     #[command(subcommand)]
     Export(ExportCommand),
@@ -230,50 +234,6 @@ pub(crate) struct InitArgs {
     /// How you call yourself.
     #[arg(long)]
     pub(crate) name: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ContactCommand {
-    /// Ask somebody to become a contact, by DID or invitation link.
-    Add {
-        /// A DID, or an invitation link (pc2:invite:…).
-        who: String,
-        /// The name to show for them.
-        #[arg(long)]
-        name: Option<String>,
-        /// A text they see with the request.
-        #[arg(long, default_value = "")]
-        text: String,
-    },
-    /// List contacts, requests and blocked people.
-    List,
-    /// Accept somebody who asked.
-    Accept {
-        /// DID or name.
-        who: String,
-    },
-    /// Hear nothing more of somebody; they are not told.
-    Block {
-        /// DID or name.
-        who: String,
-    },
-    /// Undo a block.
-    Unblock {
-        /// DID or name.
-        who: String,
-    },
-    /// Give a contact a name of your own; without one, take it away.
-    Rename {
-        /// DID or name.
-        who: String,
-        /// The new name.
-        name: Option<String>,
-    },
-    /// Forget a contact or a request; history stays.
-    Remove {
-        /// DID or name.
-        who: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]

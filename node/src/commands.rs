@@ -5,6 +5,7 @@
 mod access;
 mod export;
 mod files;
+mod told;
 
 use crate::{
     cli::{ContactCommand, MailboxCommand, RecordCommand, SharesArgs},
@@ -84,6 +85,8 @@ impl Driver {
                 let did = self.did_of(who)?;
                 self.client.patch(&format!("/api/contacts/{did}"), &json!({ "alias": name }))?
             }
+            ContactCommand::Timer { who, lasts } => return self.timer(who, *lasts),
+            ContactCommand::Receipts { who, told } => return self.receipts(who, *told),
             ContactCommand::Remove { who } => {
                 let did = self.did_of(who)?;
                 let answer: Value = self.client.delete(&format!("/api/contacts/{did}"))?;

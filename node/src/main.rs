@@ -73,6 +73,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Send { to, text, wait } => drive()?.send(to, text, *wait),
         Command::Export(ExportCommand::Chat { with, file }) => drive()?.export_chat(with, file),
         Command::Chat { with, limit } => drive()?.chat(with.as_deref(), *limit),
+        Command::Told(wanted) => drive()?.told(wanted),
         Command::Peers => drive()?.peers(),
         Command::Level { level } => {
             // A configuration that cannot be read is the doctor's business.

@@ -4,11 +4,13 @@ mod access;
 mod files;
 mod mailbox;
 mod network;
+mod told;
 
 pub(crate) use access::{keys, wallet, wallets};
 pub(crate) use files::{amount, is_over, label, settings, short, transfer, transfers};
 pub(crate) use mailbox::mailboxes;
 pub(crate) use network::{network, reach, shares};
+pub(crate) use told::{receipts, timer, told};
 
 use pc2_web::dto;
 use std::{
@@ -117,7 +119,7 @@ pub(crate) fn messages(messages: &[dto::Message], people: &dto::ContactList) -> 
                 files::offered(name, *what, *size, *files)
             }
             dto::MessageBody::Timer { seconds: Some(seconds) } => {
-                format!("(new messages disappear after {seconds} s)")
+                format!("(new messages disappear after {})", told::lasting(*seconds))
             }
             dto::MessageBody::Timer { seconds: None } => "(new messages stay)".to_owned(),
         };

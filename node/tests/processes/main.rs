@@ -10,5 +10,6 @@ mod pinned;
 mod sending;
 mod setup;
 mod support;
+mod talking;
 mod torture;
 mod two_nodes;
