@@ -82,8 +82,9 @@ impl Step {
         self.replies.push((call, result));
     }
 
-    /// Tells everybody who looks.
+    /// Tells everybody who looks. Behind what was told before and waits for the disk: who looks would end with how things were.
     pub(super) fn publish(&mut self, event: Event) {
+        self.barrier = true;
         self.then.push(Out::Publish(event));
     }
 

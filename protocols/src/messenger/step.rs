@@ -106,8 +106,9 @@ impl Step {
         self.answers.push(Out::Reply { call, result: Ok(reply) });
     }
 
-    /// Tells everybody who looks.
+    /// Tells everybody who looks. Behind what was told before and waits for the disk: who looks would end with how things were.
     pub(super) fn publish(&mut self, event: Event) {
+        self.barrier = true;
         self.then.push(Out::Publish(event));
     }
 

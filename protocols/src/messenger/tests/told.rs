@@ -179,3 +179,14 @@ fn what_came_while_one_person_was_not_told_is_not_told_to_them_later() {
     read(&mut bench, 1, 0);
     assert_eq!(bench.nodes[0].state(&row), MessageState::Delivered);
 }
+
+/// Otherwise what is being written could come after it, and say how things were before.
+#[test]
+fn what_is_told_of_a_contact_stays_in_order_with_what_is_being_written() {
+    let mut bench = pair();
+    let mut out = Vec::new();
+    bench.nodes[0].machine.handle(bench.now, In::PeerDown { node: id(1) }, &mut out);
+    let [Out::Persist { changes, then }] = &out[..] else { panic!("behind what was told before: {out:?}") };
+    assert!(changes.is_empty(), "nobody's going is written: {changes:?}");
+    assert!(then.iter().any(|out| matches!(out, Out::Publish(Event::ContactChanged(view)) if !view.online)));
+}
