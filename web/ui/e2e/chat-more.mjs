@@ -269,7 +269,10 @@ test('What people tell each other of what they do', { timeout: 200_000 }, async 
     await t.test('what was over while the node was off is gone when it is there again', async () => {
       await say(alice, 'Bob', 'gone while asleep')
       await hears(bob, 'Alice', 'gone while asleep')
-      await log(alice, 'Bob').getByText('Read', { exact: true }).last().waitFor({ timeout: SOON })
+      // Its time begins when Bob has read it. An earlier message says "Read", too.
+      const sent = `/api/conversations/${encodeURIComponent(atBobs.who.did)}/messages`
+      const isRead = async (path) => (await (await fetch(path)).json()).items.some(({ text, state }) => text === 'gone while asleep' && state === 'read')
+      await alice.page.waitForFunction(isRead, sent, { timeout: SOON })
       bob.away = true
       await atBobs.kill()
       await bob.page.waitForTimeout(4_500)
