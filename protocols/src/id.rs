@@ -7,7 +7,10 @@
 //! Not here: whether a key really signed something (see [`crate::crypto::sign`]).
 
 use crate::base58;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Visitor},
+};
 use std::{fmt, str::FromStr};
 
 /// What stands before the NodeId in a DID.
@@ -40,6 +43,22 @@ pub enum ParseIdError {
     /// The right length, but no point of the Ed25519 curve.
     #[error("is not a public key; was it mistyped?")]
     NotAKey,
+}
+
+/// Reads a byte string of exactly this length, and nothing else that could be taken for one: an id has one encoding.
+struct ExactBytes<const LEN: usize>;
+
+impl<const LEN: usize> Visitor<'_> for ExactBytes<LEN> {
+    type Value = [u8; LEN];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a byte string of {LEN} bytes")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        let wrong = |_| E::custom(ParseIdError::WrongLength { got: bytes.len(), expected: LEN });
+        bytes.try_into().map_err(wrong)
+    }
 }
 
 /// A byte-array id: Serde as a byte string, Base58 for people.
@@ -90,8 +109,7 @@ macro_rules! byte_id {
         }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?;
-                Self::try_from(bytes.as_slice()).map_err(D::Error::custom)
+                deserializer.deserialize_bytes(ExactBytes::<$len>).map(Self)
             }
         }
     };
@@ -259,6 +277,7 @@ fn from_base58(text: &str, expected: usize) -> Result<Vec<u8>, ParseIdError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec;
 
     /// RFC 8032 test 1 public key.
     const KEY: [u8; 32] = [
@@ -271,6 +290,19 @@ mod tests {
         let did = NodeId::from_bytes(KEY).did();
         assert_eq!(did.to_string().parse(), Ok(did));
         assert_eq!(format!("  {did}\n").parse(), Ok(did));
+    }
+
+    #[test]
+    fn an_id_is_read_from_a_byte_string_of_its_length_and_nothing_else() {
+        let read = |bytes: &[u8]| codec::decode::<MsgId>(bytes, 64);
+        assert_eq!(read(&codec::encode(&MsgId::from_bytes([7; 16]))), Ok(MsgId::from_bytes([7; 16])));
+        let text = codec::encode(&"a text of 16 let");
+        let numbers = codec::encode(&[7u8; 16]);
+        let short = codec::encode(&serde_bytes::ByteBuf::from([7; 15]));
+        let long = codec::encode(&serde_bytes::ByteBuf::from([7; 17]));
+        for wrong in [text, numbers, short, long] {
+            assert!(read(&wrong).is_err(), "{wrong:x?}");
+        }
     }
 
     #[test]
