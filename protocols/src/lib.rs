@@ -29,3 +29,4 @@ pub mod net;
 pub mod record;
 pub mod relay;
 pub mod time;
+pub mod wasm;
