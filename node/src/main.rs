@@ -1,6 +1,6 @@
 //! `pc2`: the program. Parses the command line, does what it says, ends with a documented exit code.
 //!
-//! Here: which command goes where. Not here: what a command does (`commands`, `run`, `init`, `demo`, `doctor`).
+//! Here: which command goes where, and what is no command: `wasm-runner`, which only the node itself starts. Not here: what a command does (`commands`, `run`, `init`, `demo`, `doctor`).
 
 mod chain_nodes;
 mod cli;
@@ -36,6 +36,10 @@ use home::Home;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A runner of WebAssembly is the same program, but nothing of a node: no configuration, no home, no log, no runtime.
+    if std::env::args_os().nth(1).is_some_and(|command| command == "wasm-runner") {
+        return pc2_wasm::run();
+    }
     match dispatch(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

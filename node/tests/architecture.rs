@@ -15,7 +15,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pc2-mls", &["pc2-protocols"]),
     ("pc2-actors", &["pc2-protocols", "pc2-mls", "pc2-storage"]),
     ("pc2-web", &["pc2-protocols", "pc2-actors"]),
-    ("pc2", &["pc2-protocols", "pc2-storage", "pc2-actors", "pc2-web"]),
+    // It runs in a process of its own: nothing of a node is to be in it.
+    ("pc2-wasm", &["pc2-protocols"]),
+    ("pc2", &["pc2-protocols", "pc2-storage", "pc2-actors", "pc2-web", "pc2-wasm"]),
     ("pc2-simulations", &["pc2-protocols", "pc2-mls", "pc2-storage", "pc2-actors", "pc2-web"]),
 ];
 
@@ -31,6 +33,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_cbor", &["pc2-protocols"]),
     ("openmls", &["pc2-mls"]),
     ("clap", &["pc2"]),
+    ("wasmer", &["pc2-wasm"]),
+    ("wasmer-middlewares", &["pc2-wasm"]),
+    ("landlock", &["pc2-wasm"]),
+    ("seccompiler", &["pc2-wasm"]),
+    ("libc", &["pc2-wasm"]),
 ];
 
 /// Within its crate, the files in which a library may be named, by the beginning of their path.
@@ -40,6 +47,8 @@ const NAMED_IN: &[(&str, &str, &[&str])] = &[
     ("sled::", "storage/src", &["storage/src"]),
     ("bao_tree", "storage/src", &["storage/src/blobs"]),
     ("blake3::", "storage/src", &["storage/src/blobs"]),
+    ("landlock::", "actors/wasm/src", &["actors/wasm/src/sandbox.rs"]),
+    ("seccompiler::", "actors/wasm/src", &["actors/wasm/src/calls_of_the_system.rs"]),
 ];
 
 /// At this many lines before its tests a file probably holds two things.
@@ -100,6 +109,7 @@ fn all_production_sources() -> Vec<(String, String)> {
         "protocols/mls/src",
         "storage/src",
         "actors/src",
+        "actors/wasm/src",
         "web/src",
         "node/src",
         "simulations/src",

@@ -318,6 +318,13 @@ impl Incoming {
         self.held.extend_from_slice(bytes);
     }
 
+    /// Whether the next frame is there, or what can be none.
+    #[must_use]
+    pub fn has_some(&self) -> bool {
+        let Some(header) = self.held.first_chunk::<HEADER_BYTES>() else { return false };
+        body_length(*header).map_or(true, |length| self.held.len() - HEADER_BYTES >= length)
+    }
+
     /// The next whole frame, if it is there.
     ///
     /// # Errors
