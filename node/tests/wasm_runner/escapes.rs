@@ -384,7 +384,7 @@ fn a_folder_that_may_be_read_is_not_written() {
 #[test]
 fn without_a_folder_there_is_only_the_root_in_memory() {
     let mut script = Script::new();
-    script.open_how(3, "tmp/mine", CREATE, READ | WRITE, 0);
+    script.open_how(3, "tmp/pc2-battery-in-memory", CREATE, READ | WRITE, 0);
     script.write(Was(0), "kept in memory");
     script.call("fd_seek", &[Was(0), N(0), N(0), Out(1)]);
     script.read(Was(0));
@@ -399,7 +399,7 @@ fn without_a_folder_there_is_only_the_root_in_memory() {
         assert_eq!(answers[..4], [0; 4]);
         assert_eq!(answers[4..], [NO_ENTRY; 5]);
         assert_eq!(outcome.error, b"kept in memory");
-        assert!(!Path::new("/tmp/mine").exists());
+        assert!(!Path::new("/tmp/pc2-battery-in-memory").exists());
     }
 }
 

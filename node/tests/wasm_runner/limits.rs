@@ -290,7 +290,8 @@ fn all_files_together_have_their_limit_and_so_have_empty_ones() {
         let name = format!("folder-{index}");
         script.call("path_create_directory", &[N(3), P(&name)]);
     }
-    let program = Program { limits, ..Program::new(&compiled(&script.module())) };
+    let artifact = compiled(&script.module());
+    let program = Program { limits, ..Program::new(&artifact) };
     assert_eq!(program.in_folder(folder.path(), Access::ReadWrite).run().end, limit(LimitKind::Written));
 }
 

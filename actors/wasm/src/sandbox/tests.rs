@@ -16,6 +16,9 @@ use std::{
 /// Says what is to be tried, with which access to which folder.
 const TRY: &str = "PC2_TEST_TRY";
 
+/// Says who started it.
+const PARENT: &str = "PC2_TEST_PARENT";
+
 /// Tells that it went through.
 const DONE: u8 = 70;
 /// Tells that it was refused.
@@ -32,6 +35,12 @@ fn open_any(path: &Path, how: OFlags) -> std::io::Result<()> {
         ResolveFlags::empty(),
     )?;
     Ok(())
+}
+
+fn kill_parent() -> std::io::Result<()> {
+    let parent =
+        std::env::var(PARENT).ok().and_then(|id| id.parse().ok()).and_then(rustix::process::Pid::from_raw);
+    Ok(rustix::process::kill_process(parent.expect("its parent is told"), rustix::process::Signal::CONT)?)
 }
 
 /// Name, attempt, and whether the process dies of it.
@@ -105,16 +114,7 @@ const ATTEMPTS: &[(&str, Attempt, bool)] = &[
         false,
     ),
     ("fork", |_| Command::new("/bin/true").spawn().map(|_| ()), false),
-    (
-        "kill its parent",
-        |_| {
-            Ok(rustix::process::kill_process(
-                rustix::process::getppid().unwrap_or(rustix::process::getpid()),
-                rustix::process::Signal::CONT,
-            )?)
-        },
-        false,
-    ),
+    ("kill its parent", |_| kill_parent(), false),
     (
         "raise a limit",
         |_| Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(9999), maximum: Some(9999) })?),
@@ -191,6 +191,7 @@ fn outcome(name: &str, user: Option<u32>) -> (Option<i32>, Option<i32>, String) 
     }
     let mut child = command
         .args(["--exact", "sandbox::tests::inside", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(PARENT, std::process::id().to_string())
         .env(TRY, format!("{name}\n{}", data.display()))
         .stdin(std::os::fd::OwnedFd::from(theirs))
         .stdout(Stdio::null())

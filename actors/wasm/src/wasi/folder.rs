@@ -29,7 +29,9 @@ const MAX_LINK_BYTES: usize = 4096;
 
 /// Opens what a path leads to, from a folder and beneath it.
 pub(super) fn open(from: impl AsFd, path: &str, how: OFlags, mode: Mode) -> Result<OwnedFd, System> {
-    let how = how | OFlags::CLOEXEC | OFlags::NOCTTY;
+    // Who only wants to hold it cannot ask for more, says the kernel.
+    let quietly = if how.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NOCTTY };
+    let how = how | OFlags::CLOEXEC | quietly;
     let within = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let mut tries = 0;
     loop {
