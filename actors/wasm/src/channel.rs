@@ -147,13 +147,10 @@ impl Channel {
             loop {
                 // Nothing is asked for: a hang-up is told always.
                 let mut polled = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::empty())];
-                let answer = poll(&mut polled, None);
-                if answer.is_ok()
-                    && polled
-                        .iter()
-                        .any(|socket| socket.revents().intersects(PollFlags::HUP | PollFlags::ERR))
-                {
-                    std::process::abort();
+                match poll(&mut polled, None) {
+                    Ok(_) if polled.iter().all(|socket| socket.revents().is_empty()) => {}
+                    Err(Errno::INTR) => {}
+                    Ok(_) | Err(_) => std::process::abort(),
                 }
             }
         })?;

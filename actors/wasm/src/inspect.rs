@@ -14,6 +14,9 @@ use wasmer::sys::wasmparser::{Encoding, Parser, Payload, TypeRef};
 
 const PAGE_BYTES: u64 = 64 * 1024;
 
+/// Most tables of a module: each may grow to the limit. Compilers make one, and two where references to things outside are used.
+const MAX_TABLES: u64 = 8;
+
 /// Looks at a module's bytes.
 ///
 /// # Errors
@@ -53,6 +56,7 @@ pub(crate) fn check(module: &[u8], limits: &Limits) -> Result<(), End> {
                 at_most(pages.saturating_mul(PAGE_BYTES), limits.memory_bytes, LimitKind::Memory)?;
             }
             Payload::TableSection(section) => {
+                at_most(u64::from(section.count()), MAX_TABLES, LimitKind::Table)?;
                 let mut elements = 0_u64;
                 for table in section {
                     elements = elements.saturating_add(table.map_err(broken)?.ty.initial);
@@ -122,6 +126,8 @@ mod tests {
     fn what_is_declared_too_large_is_refused_by_the_name_of_its_limit() {
         assert_eq!(look("(module (memory 65536))"), limit(LimitKind::Memory));
         assert_eq!(look("(module (table 100001 funcref))"), limit(LimitKind::Table));
+        let many = format!("(module {})", "(table 1 funcref)".repeat(9));
+        assert_eq!(look(&many), limit(LimitKind::Table));
         let small = Limits { functions: 2, ..Limits::default() };
         let three = wat::parse_str("(module (func) (func) (func))").unwrap();
         assert_eq!(check(&three, &small), limit(LimitKind::Functions));

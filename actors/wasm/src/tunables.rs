@@ -1,6 +1,6 @@
 //! How much memory and how many table elements an instance may have, enforced where the engine creates and grows them.
 //!
-//! The caps hold for all memories and tables of a store together. A refused growth is noted: WebAssembly tells the module by -1, which most programs
+//! The caps hold for each memory and table; `inspect` lets a module have one memory and a few tables. A refused growth is noted: WebAssembly tells the module by -1, which most programs
 //! answer by a crash that says nothing about memory.
 //!
 //! Not here: memory of the runner itself (`sandbox`).

@@ -12,12 +12,14 @@
 //! | `guest` | the program's memory, as functions read and write it |
 //! | `table` | open files, as the program counts them |
 //! | `folder`, `root` | the two file systems, without knowing of programs |
-//! | `io`, `paths`, `other` | the functions: on open files, on paths, all else |
+//! | `io`, `about`, `open`, `paths`, `other` | the functions: bytes of open files, open files as such, opening, other things on paths, all else |
 
 mod abi;
+mod about;
 mod folder;
 mod guest;
 mod io;
+mod open;
 mod other;
 mod paths;
 mod root;
@@ -227,32 +229,32 @@ functions! {
     other::sock_recv(fd: u32, pieces: u32, count: u32, flags: u32, got: u32, out_flags: u32);
     other::sock_send(fd: u32, pieces: u32, count: u32, flags: u32, sent: u32);
     other::sock_shutdown(fd: u32, how: u32);
-    io::fd_advise(fd: u32, offset: u64, bytes: u64, advice: u32);
-    io::fd_allocate(fd: u32, offset: u64, bytes: u64);
-    io::fd_close(fd: u32);
-    io::fd_datasync(fd: u32);
-    io::fd_fdstat_get(fd: u32, to: u32);
-    io::fd_fdstat_set_flags(fd: u32, flags: u32);
-    io::fd_fdstat_set_rights(fd: u32, base: u64, inheriting: u64);
-    io::fd_filestat_get(fd: u32, to: u32);
-    io::fd_filestat_set_size(fd: u32, size: u64);
-    io::fd_filestat_set_times(fd: u32, accessed: u64, modified: u64, which: u32);
+    about::fd_advise(fd: u32, offset: u64, bytes: u64, advice: u32);
+    about::fd_allocate(fd: u32, offset: u64, bytes: u64);
+    about::fd_close(fd: u32);
+    about::fd_datasync(fd: u32);
+    about::fd_fdstat_get(fd: u32, to: u32);
+    about::fd_fdstat_set_flags(fd: u32, flags: u32);
+    about::fd_fdstat_set_rights(fd: u32, base: u64, inheriting: u64);
+    about::fd_filestat_get(fd: u32, to: u32);
+    about::fd_filestat_set_size(fd: u32, size: u64);
+    about::fd_filestat_set_times(fd: u32, accessed: u64, modified: u64, which: u32);
     io::fd_pread(fd: u32, pieces: u32, count: u32, offset: u64, got: u32);
-    io::fd_prestat_dir_name(fd: u32, to: u32, bytes: u32);
-    io::fd_prestat_get(fd: u32, to: u32);
+    about::fd_prestat_dir_name(fd: u32, to: u32, bytes: u32);
+    about::fd_prestat_get(fd: u32, to: u32);
     io::fd_pwrite(fd: u32, pieces: u32, count: u32, offset: u64, written: u32);
     io::fd_read(fd: u32, pieces: u32, count: u32, got: u32);
     io::fd_readdir(fd: u32, to: u32, bytes: u32, cookie: u64, used: u32);
-    io::fd_renumber(from: u32, to: u32);
+    about::fd_renumber(from: u32, to: u32);
     io::fd_seek(fd: u32, offset: i64, whence: u32, position: u32);
-    io::fd_sync(fd: u32);
+    about::fd_sync(fd: u32);
     io::fd_tell(fd: u32, position: u32);
     io::fd_write(fd: u32, pieces: u32, count: u32, written: u32);
     paths::path_create_directory(fd: u32, path: u32, bytes: u32);
     paths::path_filestat_get(fd: u32, flags: u32, path: u32, bytes: u32, to: u32);
     paths::path_filestat_set_times(fd: u32, flags: u32, path: u32, bytes: u32, accessed: u64, modified: u64, which: u32);
     paths::path_link(fd: u32, flags: u32, path: u32, bytes: u32, new_fd: u32, new_path: u32, new_bytes: u32);
-    paths::path_open(fd: u32, follow: u32, path: u32, bytes: u32, how: u32, rights: u64, inheriting: u64, flags: u32, opened: u32);
+    open::path_open(fd: u32, follow: u32, path: u32, bytes: u32, how: u32, rights: u64, inheriting: u64, flags: u32, opened: u32);
     paths::path_readlink(fd: u32, path: u32, bytes: u32, to: u32, room: u32, used: u32);
     paths::path_remove_directory(fd: u32, path: u32, bytes: u32);
     paths::path_rename(fd: u32, path: u32, bytes: u32, new_fd: u32, new_path: u32, new_bytes: u32);

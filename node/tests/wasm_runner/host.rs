@@ -250,11 +250,11 @@ pub(crate) fn file(bytes: &[u8]) -> File {
 }
 
 /// Compiles a module, or tells why not.
-pub(crate) fn compile(module: &[u8]) -> Result<(File, Shape), Outcome> {
+pub(crate) fn compile(module: &[u8]) -> Result<(File, Shape), Box<Outcome>> {
     compile_file(&file(module), &Limits::default())
 }
 
-pub(crate) fn compile_file(module: &File, limits: &Limits) -> Result<(File, Shape), Outcome> {
+pub(crate) fn compile_file(module: &File, limits: &Limits) -> Result<(File, Shape), Box<Outcome>> {
     let artifact = tempfile::tempfile().expect("a file");
     let mut runner = Runner::start();
     let since = Instant::now();
@@ -267,14 +267,14 @@ pub(crate) fn compile_file(module: &File, limits: &Limits) -> Result<(File, Shap
         }
         Some(FromRunner::Ended { end, usage }) => {
             let resident = runner.largest.load(Ordering::Relaxed);
-            Err(Outcome { end, usage, out: vec![], error: vec![], took: since.elapsed(), resident })
+            Err(Box::new(Outcome { end, usage, out: vec![], error: vec![], took: since.elapsed(), resident }))
         }
         Some(other) => panic!("{other:?} is no answer to a compilation"),
         None => {
             let left = Duration::from_millis(limits.compile_ms).saturating_sub(since.elapsed());
             let mut outcome = runner.finish(Doing::Compiling, left);
             outcome.took = since.elapsed();
-            Err(outcome)
+            Err(Box::new(outcome))
         }
     }
 }

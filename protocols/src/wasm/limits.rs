@@ -118,9 +118,9 @@ pub struct Limits {
     pub fuel: u64,
     /// Time of one call or run, in milliseconds.
     pub time_ms: u64,
-    /// Linear memory, all memories together.
+    /// Linear memory.
     pub memory_bytes: u64,
-    /// Elements of all tables together.
+    /// Elements of each table.
     pub table_elements: u64,
     /// Stack for calls within the module.
     pub stack_bytes: u64,

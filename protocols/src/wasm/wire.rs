@@ -329,6 +329,7 @@ impl Incoming {
     ///
     /// # Errors
     /// When what arrived is no frame; the stream is of no use then.
+    #[expect(clippy::should_implement_trait, reason = "each frame may be asked for as another type")]
     pub fn next<T: Frame>(&mut self) -> Result<Option<T>, FrameError> {
         let Some(header) = self.held.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let end = HEADER_BYTES + body_length(*header)?;

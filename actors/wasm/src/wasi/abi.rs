@@ -169,6 +169,7 @@ pub(super) struct Status {
 }
 
 impl From<Stat> for Status {
+    #[allow(clippy::useless_conversion, reason = "on ARM the number of links has 32 bits")]
     fn from(stat: Stat) -> Self {
         let nanoseconds = |seconds: i64, rest: u64| {
             u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(rest)

@@ -1,5 +1,7 @@
 //! Functions that are about no file: arguments, environment, clocks, waiting, randomness; and those that nobody gets.
 
+#![expect(clippy::too_many_arguments, reason = "the standard decides what its functions take")]
+
 use super::{
     State,
     abi::{Errno, Failure},
