@@ -117,6 +117,11 @@ impl Runner {
         self.child.id()
     }
 
+    /// Sends input. A program that has ended already takes none.
+    pub(crate) fn send_input(&mut self, bytes: &[u8]) {
+        self.send_raw(&wire::to_bytes(ToRunner::Input { bytes: bytes.to_vec() }).expect("a frame"));
+    }
+
     /// Sends a frame and descriptors beside its first byte.
     pub(crate) fn send(&mut self, frame: ToRunner, descriptors: &[BorrowedFd<'_>]) {
         let bytes = wire::to_bytes(frame).expect("a frame");
@@ -334,7 +339,7 @@ impl<'a> Program<'a> {
     pub(crate) fn run_in(&self, mut runner: Runner) -> Outcome {
         self.begin(&mut runner);
         for piece in self.input.chunks(wire::MAX_CHUNK_BYTES).chain([&b""[..]]) {
-            runner.send(ToRunner::Input { bytes: piece.to_vec() }, &[]);
+            runner.send_input(piece);
         }
         runner.finish(Doing::Running, Duration::from_millis(self.limits.time_ms))
     }

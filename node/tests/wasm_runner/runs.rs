@@ -8,7 +8,7 @@ use pc2_protocols::wasm::{
     end::{Doing, End},
     limits::Limits,
     values::{Value, ValueType},
-    wire::Access,
+    wire::{Access, FromRunner, Landlock, ToRunner},
 };
 use std::{
     fs,
@@ -184,18 +184,18 @@ fn input_comes_out_whole_and_the_exit_code_is_told() {
     while out.len() < input.len() {
         if sent < input.len() {
             let piece = input[sent..].chunks(16_384).next().expect("some is left");
-            runner.send(pc2_protocols::wasm::wire::ToRunner::Input { bytes: piece.to_vec() }, &[]);
+            runner.send_input(piece);
             sent += piece.len();
         }
         let wait = if sent < input.len() { Duration::from_micros(1) } else { Duration::from_secs(20) };
-        while let Some(pc2_protocols::wasm::wire::FromRunner::Output { bytes, .. }) = runner.receive(wait) {
+        while let Some(FromRunner::Output { bytes, .. }) = runner.receive(wait) {
             out.extend(bytes);
             if out.len() >= input.len() {
                 break;
             }
         }
     }
-    runner.send(pc2_protocols::wasm::wire::ToRunner::Input { bytes: vec![] }, &[]);
+    runner.send_input(&[]);
     let ended = runner.finish(Doing::Running, Duration::from_secs(20));
     assert!(out == input);
     assert_eq!(ended.end, End::Exited { code: 3 });
@@ -223,11 +223,7 @@ fn a_damaged_artifact_harms_nobody() {
         let since = Instant::now();
         if let Ok((mut runner, _)) = loaded(&damaged, &Limits::default()) {
             runner.send(
-                pc2_protocols::wasm::wire::ToRunner::Call {
-                    id: 7,
-                    function: "add".into(),
-                    arguments: vec!["5".into(), "3".into()],
-                },
+                ToRunner::Call { id: 7, function: "add".into(), arguments: vec!["5".into(), "3".into()] },
                 &[],
             );
             let _whatever_it_says = runner.finish(Doing::Running, Duration::from_secs(2));
@@ -269,7 +265,6 @@ fn a_runner_ends_when_the_node_is_gone_whatever_it_is_doing() {
 
 #[test]
 fn what_is_no_frame_ends_the_runner_and_so_does_a_job_without_its_descriptors() {
-    use pc2_protocols::wasm::wire::{Landlock, ToRunner};
     for bytes in [&b"\xff\xff\xff\xff"[..], b"\0\0\0\x03abc", b"\0\0\0\0"] {
         let mut runner = Runner::start();
         runner.send_raw(bytes);
