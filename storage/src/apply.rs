@@ -23,6 +23,7 @@ use pc2_protocols::{
     messenger::rows::{self, MessageRow, MessageState, SessionValue},
     relay,
     time::UnixMillis,
+    wasm,
 };
 
 /// Stages one change.
@@ -35,6 +36,7 @@ pub(crate) fn apply(stage: &mut Stage<'_>, change: &Change) -> Result<(), StageE
         Change::Dht(dht::Change::RemovePublished { key }) => tables::PUBLISHED.remove(stage, key),
         Change::Mailbox(change) => mailbox(stage, change),
         Change::Files(change) => files(stage, change),
+        Change::Wasm(change) => wasm(stage, change),
         Change::Relay(relay::Change::PutContribution(row)) => {
             tables::CONTRIBUTION.put(stage, &tables::THE_ONE, row)
         }
@@ -177,6 +179,14 @@ fn files(stage: &mut Stage<'_>, change: &files::rows::Change) -> Result<(), Stag
         C::PutAuto(row) => tables::AUTO_ACCEPTED.put(stage, &(row.account, row.peer), row),
         C::RemoveAuto { account, peer } => tables::AUTO_ACCEPTED.remove(stage, &(*account, *peer)),
         C::PutRates(row) => tables::RATES.put(stage, &row.account, row),
+    }
+}
+
+fn wasm(stage: &mut Stage<'_>, change: &wasm::rows::Change) -> Result<(), StageError> {
+    use wasm::rows::Change as C;
+    match change {
+        C::PutApp(row) => tables::APPS.put(stage, &(row.account, tables::app_place(&row.key())), row),
+        C::RemoveApp { account, key } => tables::APPS.remove(stage, &(*account, tables::app_place(key))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be written: one enum over the changes of all machines, and what belongs to none of them.
 
 use crate::{access::AccessChange, blobs::BlobChange};
-use pc2_protocols::{dht, files, identity::ProfileRow, mailbox, messenger, net::Peer, relay};
+use pc2_protocols::{dht, files, identity::ProfileRow, mailbox, messenger, net::Peer, relay, wasm};
 
 /// One write. The changes of one submission become durable together or not at all.
 #[expect(clippy::large_enum_variant, reason = "most changes are of the messenger, and a batch has few")]
@@ -17,6 +17,8 @@ pub enum Change {
     Relay(relay::Change),
     /// Of the files machine.
     Files(files::rows::Change),
+    /// Of the WASM machine.
+    Wasm(wasm::rows::Change),
     /// Insert or replace the profile of its account.
     Profile(ProfileRow),
     /// Of sessions, wallets, keys, and the log of what happened at the doors.

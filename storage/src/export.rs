@@ -9,7 +9,7 @@
 //! who needs them, file transfers with their rules and rates, what the account tells others, when messages disappear. **Never in it**: the device, sessions, the session library's values, ciphertexts made with them: a restore is a new device, because
 //! a ratchet taken back would use keys twice. A parcel was sealed once and for all: bringing the same bytes again uses no key. Not in it
 //! either: who may sign in or is signed in, keys for programs and what happened at the doors, because a restore must not let in again whom
-//! the owner put out meanwhile; what is held for others, tombstones included; and the pages that a search looks through, which follow from the messages.
+//! the owner put out meanwhile; which apps are installed, because it must not grant again what was taken back; what is held for others, tombstones included; and the pages that a search looks through, which follow from the messages.
 //!
 //! **Consistency**: it runs beside the writer. Every row is whole; rows of one batch may be from before and after. The
 //! order of the tables makes that safe: a chain is written before the history it counts, so nothing counts as received that is

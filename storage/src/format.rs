@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::{fs, io, path::Path};
 
 /// The version this program writes. Each one has its step in [`crate::migrate`].
-pub(crate) const VERSION: u32 = 10;
+pub(crate) const VERSION: u32 = 11;
 
 /// Key of the cell.
 pub(crate) const CELL: [u8; 2] = [META_TAG, b'f'];

@@ -58,6 +58,8 @@ const PART_BYTES: usize = 4 * 1024 * 1024;
 /// 9 → 10: contacts say whether they are told what was read, which older programs cannot read and would tell. Of those who came by an invitation its name
 /// had become the name that the account gave them: where they call themselves the same, it no longer goes before what they call themselves later. One that
 /// differs may have been given, and stays.
+///
+/// 10 → 11: the table of installed WASM apps is new, for the reason of 1 → 2.
 pub(crate) const STEPS: &[Step] = &[
     Step { from: 1, run: |_, _, _| Ok(None) },
     Step { from: 2, run: |_, _, _| Ok(None) },
@@ -68,6 +70,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { from: 7, run: |_, _, _| Ok(None) },
     Step { from: 8, run: |_, _, _| Ok(None) },
     Step { from: 9, run: free_names },
+    Step { from: 10, run: |_, _, _| Ok(None) },
 ];
 
 /// Why a migration did not succeed.

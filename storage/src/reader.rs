@@ -25,6 +25,7 @@ use pc2_protocols::{
     net::Peer,
     relay::ContributionRow,
     time::UnixMillis,
+    wasm,
 };
 use std::{
     collections::BTreeMap,
@@ -115,6 +116,22 @@ impl Reader {
             }
             let rates = tables::RATES.get(tree, sealer, &account)?;
             snapshot.rates = rates.map(|row| row.rates).unwrap_or_default();
+            Ok(snapshot)
+        })
+    }
+
+    /// Everything the WASM machine starts from.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn wasm_snapshot(&self, account: NodeId) -> Result<wasm::rows::Snapshot, ReadError> {
+        self.read(|opened| {
+            let (tree, sealer) = (&opened.tree, &*opened.sealer);
+            let mut snapshot = wasm::rows::Snapshot::default();
+            for row in tables::APPS.rows_under(tree, sealer, &account) {
+                let row = row?;
+                snapshot.apps.insert(row.key(), row);
+            }
             Ok(snapshot)
         })
     }

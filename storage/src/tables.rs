@@ -26,6 +26,7 @@ use pc2_protocols::{
     },
     net::Peer,
     relay::ContributionRow,
+    wasm::rows::{AppKey, AppRow},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -93,6 +94,9 @@ pub(crate) static EXPIRING: Table<(NodeId, u64, ConversationId, Hlc, MsgId), Exp
     Table::new(0x45, "expiring messages");
 pub(crate) static SECURITY: Table<(NodeId, u64), SecurityRow> = Table::new(0x42, "security log");
 
+/// By hash of whose it is and its id, because keys are not sealed.
+pub(crate) static APPS: Table<(NodeId, [u8; 32]), AppRow> = Table::new(0x46, "WASM apps");
+
 /// Key of the one row of a table that has one.
 pub(crate) const THE_ONE: [u8; 1] = [0];
 
@@ -134,6 +138,7 @@ pub(crate) static ALL: &[&dyn AnyTable] = &[
     &CHAT_SETTINGS,
     &TIMED,
     &EXPIRING,
+    &APPS,
 ];
 
 /// Length of the beginning of a key that rows of one bucket share (see [`crate::ledger`]); `None` for cells that are not booked.
@@ -206,6 +211,11 @@ pub(crate) struct SessionChunk {
     /// This one's bytes.
     #[serde(with = "serde_bytes")]
     pub(crate) bytes: Vec<u8>,
+}
+
+/// What stands in a key for an app.
+pub(crate) fn app_place(key: &AppKey) -> [u8; 32] {
+    hashed(format!("{}/{}", key.space, key.id).as_bytes())
 }
 
 /// What stands in a key for something secret or of any length.

@@ -43,6 +43,9 @@ const DEVICE_LABEL: &[u8] = b"pc2 device signing key v1\0";
 /// Label of what all mailbox keys are made from.
 const MAILBOX_LABEL: &[u8] = b"pc2 mailbox root v1\0";
 
+/// HKDF label of the key that compiled modules are recognised by.
+const ARTIFACT_LABEL: &[u8] = b"pc2 compiled modules v1\0";
+
 /// All keys of one identity. Cheap to clone; the seed is wiped from memory with the last clone.
 #[derive(Clone)]
 pub struct IdentityKeys {
@@ -95,6 +98,12 @@ impl IdentityKeys {
     #[must_use]
     pub fn mailbox_keys(&self) -> MailboxKeys {
         MailboxKeys::new(self.node(), self.expand(&[MAILBOX_LABEL]))
+    }
+
+    /// The key of a keyed hash beside each compiled module: what nobody else can make is what this node compiled itself.
+    #[must_use]
+    pub fn artifact_key(&self) -> Zeroizing<[u8; 32]> {
+        self.expand(&[ARTIFACT_LABEL])
     }
 
     /// The Ed25519 secret behind the NodeId, for the transport alone: libp2p proves with it that the connection

@@ -34,6 +34,8 @@ pub enum Domain {
     MailboxPin,
     /// Who wrote an envelope (signed by the sender, inside of the encryption).
     Envelope,
+    /// An app's manifest and the hash of its module (signed by who made or passes it on).
+    App,
 }
 
 impl Domain {
@@ -49,6 +51,7 @@ impl Domain {
             Self::MailboxAck => b"pc2 mailbox ack v1\0",
             Self::MailboxPin => b"pc2 mailbox pin v1\0",
             Self::Envelope => b"pc2 envelope v1\0",
+            Self::App => b"pc2 app v1\0",
         }
     }
 }
