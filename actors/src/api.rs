@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`NodeHandle::messenger`], [`NodeHandle::dht`], [`NodeHandle::identity`], [`NodeHandle::relay`], [`NodeHandle::mailbox`], [`NodeHandle::files`] | the machine of that name |
 //! | [`NodeHandle::offer_files`], [`NodeHandle::preparing`], [`NodeHandle::upload`], [`NodeHandle::content`] | threads that read and write the owner's files |
+//! | [`NodeHandle::wasm`], [`NodeHandle::run_wasm`], [`NodeHandle::install_wasm`], [`NodeHandle::wasm_output`] | the WASM machine, and files and processes behind it |
 //! | [`NodeHandle::begin_proof`], [`NodeHandle::proof`] | one that proves them |
 //! | [`NodeHandle::history`], [`NodeHandle::access`] | storage, on a blocking thread |
 //! | [`NodeHandle::network`], [`NodeHandle::try_network`] | the network driver |
@@ -34,6 +35,7 @@ use crate::{
     reads::Reads,
     relay::RelayShell,
     shell::Shell,
+    wasm::{WasmShell, Yard},
 };
 use actix::{Addr, dev::SendError};
 use pc2_protocols::{
@@ -60,6 +62,12 @@ pub use crate::{
     health::{ActorHealth, ActorState},
     meter::{Chart, Moved},
     net::{Counters, Direction, NetworkView, Path, PeerView, Place, PlaceView, RelayingView, Transport},
+    wasm::{
+        handle::{Runnable, Wanted, WasmError},
+        home::PlaceError,
+        log::{Piece, Reader as OutputReader, Stream},
+        modules::{Module, ModuleError},
+    },
 };
 pub use pc2_storage::{
     AccessChange, AccessRows, ApiKeyRow, SecurityEvent, SecurityRow, Usage, WalletAddress, WalletRow,
@@ -93,12 +101,15 @@ pub(crate) struct Inner {
     pub(crate) relay: Addr<Host<RelayShell>>,
     pub(crate) mailbox: Addr<Host<MailboxShell>>,
     pub(crate) files: Addr<Host<FilesShell>>,
+    pub(crate) wasm: Addr<Host<WasmShell>>,
     pub(crate) identity_vitals: Arc<Vitals>,
     pub(crate) dht_vitals: Arc<Vitals>,
     pub(crate) messenger_vitals: Arc<Vitals>,
     pub(crate) relay_vitals: Arc<Vitals>,
     pub(crate) mailbox_vitals: Arc<Vitals>,
     pub(crate) files_vitals: Arc<Vitals>,
+    pub(crate) wasm_vitals: Arc<Vitals>,
+    pub(crate) wasm_yard: Arc<Yard>,
     pub(crate) offers: Offers,
     pub(crate) blobs: BlobStore,
     pub(crate) proofs: Proofs,
@@ -352,13 +363,14 @@ impl NodeHandle {
     /// How the node is. Answers even when parts of it do not.
     pub async fn health(&self) -> HealthView {
         let inner = &*self.inner;
-        let (identity, dht, messenger, relay, mailbox, files) = futures::join!(
+        let (identity, dht, messenger, relay, mailbox, files, wasm) = futures::join!(
             report(&inner.identity, &inner.identity_vitals),
             report(&inner.dht, &inner.dht_vitals),
             report(&inner.messenger, &inner.messenger_vitals),
             report(&inner.relay, &inner.relay_vitals),
             report(&inner.mailbox, &inner.mailbox_vitals),
             report(&inner.files, &inner.files_vitals),
+            report(&inner.wasm, &inner.wasm_vitals),
         );
         let (dir, reader, account) = (inner.dir.clone(), inner.reader.clone(), inner.account);
         let looked = inner.reads.run(move || {
@@ -367,7 +379,7 @@ impl NodeHandle {
         });
         let (disk_free, since) = looked.await.unwrap_or_default();
         HealthView {
-            actors: vec![identity, dht, messenger, relay, mailbox, files],
+            actors: vec![identity, dht, messenger, relay, mailbox, files, wasm],
             storage: inner.writer.state(),
             opened: inner.opened.clone(),
             disk_free,
@@ -386,6 +398,7 @@ impl NodeHandle {
             &inner.relay_vitals,
             &inner.mailbox_vitals,
             &inner.files_vitals,
+            &inner.wasm_vitals,
         ];
         vitals.iter().any(|vitals| vitals.state() == ActorState::Failed)
     }

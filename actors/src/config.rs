@@ -1,6 +1,7 @@
 //! What a node is started with, and why it may not start.
 
 use crate::{
+    WasmConfig,
     net::{Loopback, NetConfig, NetStartError},
     shell::BuildError,
     watchdog::Fatal,
@@ -34,6 +35,8 @@ pub struct NodeConfig {
     pub level: Option<LevelChoice>,
     /// What is lent to the network. `None`: as last chosen on the running node, or else the defaults.
     pub shares: Option<Shares>,
+    /// How modules are run.
+    pub wasm: WasmConfig,
     /// How storage is opened.
     pub storage: Options,
     /// Called once when the node cannot go on, from any thread. [`exit`] is what a service wants.
@@ -54,6 +57,7 @@ impl NodeConfig {
             loopback: Loopback::default(),
             level: None,
             shares: None,
+            wasm: WasmConfig::default(),
             storage: Options::default(),
             on_fatal: Arc::new(exit),
         }

@@ -19,6 +19,7 @@ use pc2_protocols::{
     identity::ProfileRow,
     messenger,
     time::UnixMillis,
+    wasm,
 };
 use std::{
     collections::VecDeque,
@@ -51,6 +52,8 @@ pub enum NodeEvent {
     Network(NetEvent),
     /// How this node is reached, or what it does for others, has changed: [`crate::api::NodeHandle::relay`] has the picture.
     Reach,
+    /// Apps and runs; carries its space.
+    Wasm(wasm::Event),
     /// A part of the node fails, or works again.
     Health {
         /// Its name, as in [`crate::api::ActorHealth::name`].

@@ -5,6 +5,7 @@
 //! Not here: when machines are built (`host`).
 
 use crate::{
+    WasmConfig,
     clock::Clock,
     shell::{BuildError, Factory},
 };
@@ -19,6 +20,7 @@ use pc2_protocols::{
     messenger::{self, Messenger},
     relay::{self, ContributionRow, Relay, Shares},
     time::Now,
+    wasm::{self, Wasm},
 };
 use pc2_storage::Reader;
 use rand_chacha::ChaCha20Rng;
@@ -31,6 +33,7 @@ pub(crate) struct Sources {
     pub(crate) keys: IdentityKeys,
     pub(crate) reader: Reader,
     pub(crate) clock: Clock,
+    pub(crate) wasm: WasmConfig,
 }
 
 /// The factories of a node.
@@ -41,12 +44,13 @@ pub(crate) struct Factories {
     pub(crate) relay: Factory<relay::In, relay::Out>,
     pub(crate) mailbox: Factory<mailbox::In, mailbox::Out>,
     pub(crate) files: Factory<files::In, files::Out>,
+    pub(crate) wasm: Factory<wasm::In, wasm::Out>,
 }
 
 impl Factories {
     /// Those of the node itself.
     pub(crate) fn new(sources: &Sources) -> Self {
-        let [identity, dht, messenger, relay, mailbox, files] = [(); 6].map(|()| sources.clone());
+        let [identity, dht, messenger, relay, mailbox, files, wasm] = [(); 7].map(|()| sources.clone());
         Self {
             identity: Arc::new(move |_| Ok(Box::new(Identity::new(identity.profile()?)))),
             dht: Arc::new(move |generation| Ok(Box::new(dht.dht(generation)?))),
@@ -54,6 +58,7 @@ impl Factories {
             relay: Arc::new(move |_| Ok(Box::new(Relay::new(relay.contribution()?, rng()?)))),
             mailbox: Arc::new(move |generation| Ok(Box::new(mailbox.mailbox(generation)?))),
             files: Arc::new(move |generation| Ok(Box::new(files.files(generation)?))),
+            wasm: Arc::new(move |_| Ok(Box::new(wasm.wasm()?))),
         }
     }
 }
@@ -94,6 +99,12 @@ impl Sources {
     fn files(&self, generation: u32) -> Result<Files, BuildError> {
         let account = self.keys.node();
         Ok(Files::new(account, self.reader.files_snapshot(account).map_err(fault)?, generation, rng()?))
+    }
+
+    fn wasm(&self) -> Result<Wasm, BuildError> {
+        let (account, config) = (self.keys.node(), &self.wasm);
+        let snapshot = self.reader.wasm_snapshot(account).map_err(fault)?;
+        Ok(Wasm::new(account, snapshot, config.quotas, config.limits))
     }
 
     fn messenger(&self, generation: u32) -> Result<Messenger<MlsProvider>, BuildError> {

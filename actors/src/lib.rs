@@ -36,8 +36,10 @@ mod restarts;
 mod shell;
 mod start;
 mod tree;
+mod wasm;
 mod watchdog;
 
 pub use config::{NodeConfig, StartError, exit};
 pub use start::{Running, SHUTDOWN_PATIENCE, start};
+pub use wasm::WasmConfig;
 pub use watchdog::Fatal;

@@ -29,6 +29,7 @@ use crate::{
     reads::Reads,
     shell::{BuildError, Inbox, Shell},
     tree::{self, Branch, Ground, Tree},
+    wasm::{self, WasmShell, Yard},
     watchdog::{self, PING_EVERY},
 };
 use actix::{Addr, System};
@@ -112,6 +113,7 @@ pub struct Running {
     tree: Tree,
     network: Guarded,
     plane: Plane,
+    wasm: wasm::Plane,
     watchdog: JoinHandle<()>,
     exporter: Exporter,
     events: Arc<EventHub>,
@@ -154,7 +156,10 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     let events = EventHub::new(clock.now().unix);
     let meter = Arc::new(Meter::open(config.data.join("traffic"), clock.now().unix));
     let actors = ActorThread::start()?;
-    let sources = Sources { keys: config.keys.clone(), reader: reader.clone(), clock };
+    let sources =
+        Sources { keys: config.keys.clone(), reader: reader.clone(), clock, wasm: config.wasm.clone() };
+    let wasm_yard = Yard::new(&config.data, config.keys.artifact_key(), config.wasm.clone());
+    let wasm_orders = wasm::Orders::new();
     let (orders, taken) = mpsc_async::unbounded_channel();
     let ground = Ground {
         account,
@@ -167,6 +172,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         factories: (seams.factories)(Factories::new(&sources)),
         meter: Arc::clone(&meter),
         orders: orders.clone(),
+        wasm: WasmShell::new(wasm_orders.sender(), &wasm_yard, Arc::clone(&events)),
     };
     let (tree, network) = tree::plant(ground, |routes| (seams.network)(io.handle(), config, known, routes))?;
     let Network { port: _, look, try_now, files: lines, task, stop } = network;
@@ -180,6 +186,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         needed: needed(&reader, account, clock)?,
     };
     let plane = Plane { orders, task: plane::spawn(io.handle(), start) };
+    let wasm = wasm::Plane::spawn(io.handle(), &wasm_yard, inbox(&tree.wasm.host), wasm_orders);
     let network = Guarded::new(io.handle(), stop, task, Arc::clone(&config.on_fatal));
     io.block_on(async {
         has_started(&tree.identity).await?;
@@ -187,6 +194,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         has_started(&tree.messenger).await?;
         has_started(&tree.mailbox).await?;
         has_started(&tree.relay).await?;
+        has_started(&tree.wasm).await?;
         has_started(&tree.files).await
     })?;
 
@@ -218,12 +226,15 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         relay: tree.relay.host.clone(),
         mailbox: tree.mailbox.host.clone(),
         files: tree.files.host.clone(),
+        wasm: tree.wasm.host.clone(),
         identity_vitals: Arc::clone(&tree.identity.vitals),
         dht_vitals: Arc::clone(&tree.dht.vitals),
         messenger_vitals: Arc::clone(&tree.messenger.vitals),
         relay_vitals: Arc::clone(&tree.relay.vitals),
         mailbox_vitals: Arc::clone(&tree.mailbox.vitals),
         files_vitals: Arc::clone(&tree.files.vitals),
+        wasm_vitals: Arc::clone(&tree.wasm.vitals),
+        wasm_yard,
         offers,
         proofs: Proofs::new(blobs.clone(), clock),
         blobs,
@@ -244,6 +255,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
         tree.relay.watched(),
         tree.mailbox.watched(),
         tree.files.watched(),
+        tree.wasm.watched(),
     ];
     let on_fatal = Arc::clone(&config.on_fatal);
     let watchdog = io.spawn(async move { on_fatal(watchdog::watch(watched, seams.ping_every).await) });
@@ -251,7 +263,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     info!(node = %account.short(), milliseconds = began.elapsed().as_millis(), "node started");
     let found = io.handle().spawn_blocking(move || hand_late_offers(&late, account, &own));
     drop(found);
-    Ok(Running { handle, tree, network, plane, watchdog, exporter, events, meter, storage, actors, io })
+    Ok(Running { handle, tree, network, plane, wasm, watchdog, exporter, events, meter, storage, actors, io })
 }
 
 impl Running {
@@ -275,12 +287,26 @@ impl Running {
 
     /// Ends the node in order. Blocks for [`SHUTDOWN_PATIENCE`] at most; call it outside of any async runtime.
     pub fn shutdown(self) {
-        let Self { handle, tree, network, plane, watchdog, exporter, events, meter, storage, actors, io } =
-            self;
+        let Self {
+            handle,
+            tree,
+            network,
+            plane,
+            wasm,
+            watchdog,
+            exporter,
+            events,
+            meter,
+            storage,
+            actors,
+            io,
+        } = self;
         let began = Instant::now();
         watchdog.abort();
         io.block_on(async {
             let hosts = async {
+                tree.wasm.shut_down().await;
+                wasm.end().await;
                 tree.files.shut_down().await;
                 plane.end().await;
                 tree.messenger.shut_down().await;

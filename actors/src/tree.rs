@@ -26,6 +26,7 @@ use crate::{
     network::Network,
     relay::RelayShell,
     shell::{Factory, Shell},
+    wasm::WasmShell,
     watchdog::Watched,
 };
 use actix::{Addr, ArbiterHandle, Recipient};
@@ -57,6 +58,9 @@ const MAILBOX_MAILBOX: usize = 512;
 /// Mailbox of the files machine: what happens to sixteen transfers, and requests of peers, each of which waits for its answer.
 const FILES_MAILBOX: usize = 512;
 
+/// Mailbox of the WASM machine: people who ask, each of whom waits for an answer, and ends of the runs that they began.
+const WASM_MAILBOX: usize = 512;
+
 /// What the tree grows from.
 pub(crate) struct Ground {
     pub(crate) account: NodeId,
@@ -70,6 +74,8 @@ pub(crate) struct Ground {
     pub(crate) meter: Arc<Meter>,
     /// To the data plane of file transfer.
     pub(crate) orders: mpsc::UnboundedSender<Order>,
+    /// Effects of the WASM machine.
+    pub(crate) wasm: WasmShell,
 }
 
 /// One host of the tree.
@@ -86,6 +92,7 @@ pub(crate) struct Tree {
     pub(crate) relay: Branch<RelayShell>,
     pub(crate) mailbox: Branch<MailboxShell>,
     pub(crate) files: Branch<FilesShell>,
+    pub(crate) wasm: Branch<WasmShell>,
 }
 
 /// Plants the hosts and, between their mailboxes and their machines, the network.
@@ -93,13 +100,26 @@ pub(crate) fn plant<E>(
     ground: Ground,
     network: impl FnOnce(Routes) -> Result<Network, E>,
 ) -> Result<(Tree, Network), E> {
-    let Ground { account, arbiter, io, clock, events, reader, writer, factories, meter, orders } = ground;
+    let Ground {
+        account,
+        arbiter,
+        io,
+        clock,
+        events,
+        reader,
+        writer,
+        factories,
+        meter,
+        orders,
+        wasm: wasm_shell,
+    } = ground;
     let (identity, identity_seat) = Host::<IdentityShell>::spawn(&arbiter, IDENTITY_MAILBOX);
     let (dht, dht_seat) = Host::<DhtShell>::spawn(&arbiter, DHT_MAILBOX);
     let (messenger, messenger_seat) = Host::<MessengerShell>::spawn(&arbiter, MESSENGER_MAILBOX);
     let (relay, relay_seat) = Host::<RelayShell>::spawn(&arbiter, RELAY_MAILBOX);
     let (mailbox, mailbox_seat) = Host::<MailboxShell>::spawn(&arbiter, MAILBOX_MAILBOX);
     let (files, files_seat) = Host::<FilesShell>::spawn(&arbiter, FILES_MAILBOX);
+    let (wasm, wasm_seat) = Host::<WasmShell>::spawn(&arbiter, WASM_MAILBOX);
     let to_dht = inbox(&dht);
     let to_messenger = inbox(&messenger);
     let to_mailbox = inbox(&mailbox);
@@ -197,6 +217,7 @@ pub(crate) fn plant<E>(
             Change::Mailbox,
         ),
         files: common.seat(files, files_seat, "files", files_shell, factories.files, Change::Files),
+        wasm: common.seat(wasm, wasm_seat, "wasm", wasm_shell, factories.wasm, Change::Wasm),
     };
     Ok((tree, network))
 }

@@ -12,6 +12,7 @@ use crate::{
     messages::{Call, Input},
     messenger::MessengerShell,
     relay::RelayShell,
+    wasm::WasmShell,
 };
 use pc2_protocols::{
     blob::{BlobSize, Groups},
@@ -29,6 +30,7 @@ use pc2_protocols::{
     net::{Prefix, Reach},
     relay::{self, Shares},
     time::UnixMillis,
+    wasm::{self, manifest::Manifest, rows::Space},
 };
 use std::fmt::Debug;
 
@@ -153,19 +155,21 @@ fn furnish(node: &Running, network: &Nobody) {
     within(node, handle.mailbox(mailbox::Command::Serve { node: stranger() })).expect("served");
     let auto = files::Command::SetAuto { peer: stranger(), max_bytes: Some(5) };
     within(node, handle.files(handle.account(), auto)).expect("ruled");
+    within(node, handle.wasm(install("first"))).expect("installed");
 }
 
 fn others_answer(node: &Running) {
     let handle = node.handle();
     // One of them may be the one that panicked: it must answer all the same.
     within(node, async {
-        let (who, list, value, reached, kept, files) = futures::join!(
+        let (who, list, value, reached, kept, files, apps) = futures::join!(
             handle.identity(identity::Command::WhoAmI),
             handle.messenger(handle.account(), messenger::Command::Contacts),
             handle.dht(local_value()),
             handle.relay(relay::Command::Show),
             handle.mailbox(mailbox::Command::Show),
             handle.files(handle.account(), files::Command::List),
+            handle.wasm(wasm::Command::Apps { space: Space::Owner }),
         );
         who.expect("identity answers");
         list.expect("the messenger answers");
@@ -173,6 +177,7 @@ fn others_answer(node: &Running) {
         reached.expect("the relay machine answers");
         kept.expect("the mailbox machine answers");
         files.expect("the files machine answers");
+        apps.expect("the WASM machine answers");
     });
 }
 
@@ -205,6 +210,13 @@ fn file_offer() -> FileOffer {
         size: BlobSize::EMPTY,
     };
     FileOffer { id: OfferId::from_bytes([2; 16]), made: UnixMillis(0), what, holders: Vec::new() }
+}
+
+fn install(id: &str) -> wasm::Command {
+    let text =
+        format!("id = \"{id}\"\nname = \"A\"\nversion = \"1\"\nmodule = \"a.wasm\"\nkind = \"program\"\n");
+    let manifest = Box::new(Manifest::parse(&text).expect("a manifest"));
+    wasm::Command::Install { space: Space::Owner, manifest, module: BlobId::from_bytes([1; 32]), bytes: 8 }
 }
 
 /// A question that nobody asked: its answer is stale.
@@ -583,6 +595,60 @@ fn the_files_actor_survives_a_panic_in_every_handler() {
             let rows = node.storage.reader().files_snapshot(node.handle().account()).expect("read");
             let auto: Vec<_> = rows.auto.values().map(|row| (row.peer, row.max_bytes)).collect();
             format!("{auto:?} taken, {:?}, {} transfers", rows.rates, rows.transfers.len())
+        },
+    });
+}
+
+#[test]
+fn the_wasm_actor_survives_a_panic_in_every_handler() {
+    use wasm::{Command, In, Job, Reply, RunId, What, ask::LimitsAsk, end::End};
+    survives_a_panic_in_every_handler::<WasmShell>(&Part {
+        inputs: In::KINDS,
+        commands: Command::KINDS,
+        input: |kind| {
+            let run = RunId::from_bytes([9; 8]);
+            Some(match kind {
+                "Tick" => In::Tick,
+                "Began" => In::Began { run },
+                "Ended" => In::Ended { run, end: End::Stopped, usage: wasm::end::Usage::default() },
+                _ => return None,
+            })
+        },
+        command: |kind| {
+            let (space, run) = (Space::Owner, RunId::from_bytes([9; 8]));
+            let id = "first".parse().expect("an id");
+            Some(match kind {
+                "Run" => {
+                    let (what, ask) = (What::App { id }, LimitsAsk::default());
+                    let job = Job::Program { arguments: Vec::new(), environment: Vec::new() };
+                    Command::Run { run, space, what, job, ask, wait: true }
+                }
+                "Stop" => Command::Stop { space, run },
+                "Show" => Command::Show { space, run },
+                "Runs" => Command::Runs { space },
+                "Install" => install("second"),
+                "Remove" => Command::Remove { space, id },
+                "Grant" => Command::Grant { space, id, grant: None },
+                "App" => Command::App { space, id },
+                "Apps" => Command::Apps { space },
+                _ => return None,
+            })
+        },
+        harmless: || Command::Apps { space: Space::Owner },
+        branch: |node| &node.tree.wasm,
+        trap: |mut factories, trap| {
+            factories.wasm = trap.around::<WasmShell>(factories.wasm);
+            factories
+        },
+        machine: |node| {
+            let listed = within(node, node.handle().wasm(Command::Apps { space: Space::Owner }));
+            let Ok(Reply::Apps(rows)) = listed else { panic!("apps are answered by apps") };
+            format!("{rows:?}")
+        },
+        stored: |node| {
+            let account = node.handle().account();
+            let apps = node.storage.reader().wasm_snapshot(account).expect("read").apps;
+            format!("{:?}", apps.into_values().collect::<Vec<_>>())
         },
     });
 }
