@@ -5,10 +5,12 @@
 mod access;
 mod files;
 mod people;
+mod wasm;
 
 pub(crate) use access::{KeyCommand, WalletCommand};
 pub(crate) use files::{FileCommand, SendFileArgs, TransferCommand, TransfersArgs};
 pub(crate) use people::{ContactCommand, Lasting, Tell, ToldArgs};
+pub(crate) use wasm::{InstallArgs, RunArgs, WasmCommand};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -115,6 +117,9 @@ pub(crate) enum Command {
     /// Public values in the network's shared store.
     #[command(subcommand)]
     Record(RecordCommand),
+    /// Run WASM modules on the node, and install apps made of them.
+    #[command(subcommand)]
+    Wasm(WasmCommand),
     /// Check this node; each failing check says what to do.
     Doctor(DoctorArgs),
     /// Show the configuration in effect.

@@ -8,7 +8,12 @@ use crate::{
     home::{self, Home},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{fs, io, net::SocketAddr, time::Duration};
+use std::{
+    fs, io,
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+use tungstenite::{WebSocket, client::IntoClientRequest as _, protocol::Role};
 use ureq::{Agent, http::Response};
 
 /// A message to nobody online is answered as soon as it is on disk, so this only ends a hang.
@@ -99,6 +104,20 @@ impl Client {
         Ok(io::copy(&mut response.body_mut().as_reader(), to)?)
     }
 
+    /// A WebSocket of the node, as one that is only read and one that is only written to: neither waits for the other.
+    pub(crate) fn follow(&self, path: &str) -> anyhow::Result<(WebSocket<Line>, WebSocket<TcpStream>)> {
+        let mut request = format!("ws://{}{path}", self.file.address).into_client_request()?;
+        request.headers_mut().insert("authorization", self.bearer().parse()?);
+        let stream = TcpStream::connect(self.file.address).map_err(|_| {
+            Exit::error(exit::NOT_RUNNING, format!("no node answers at {}", self.file.address))
+        })?;
+        let second = stream.try_clone()?;
+        let (mut reader, _) = tungstenite::client(request, Line { stream, mute: false })
+            .map_err(|error| anyhow::anyhow!("the node gives no stream: {error}"))?;
+        reader.get_mut().mute = true;
+        Ok((reader, WebSocket::from_raw_socket(second, Role::Client, None)))
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.file.address)
     }
@@ -145,6 +164,30 @@ impl Client {
             _ => exit::FAILED,
         };
         Err(Exit::error(code, message))
+    }
+}
+
+/// A connection that is only read once its greeting is over: what a reader would say by itself (an answer to a ping) must not get in between what is written
+/// beside it. The node asks for no such answer here.
+pub(crate) struct Line {
+    /// The connection.
+    pub(crate) stream: TcpStream,
+    mute: bool,
+}
+
+impl io::Read for Line {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(bytes)
+    }
+}
+
+impl io::Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.mute { Ok(bytes.len()) } else { self.stream.write(bytes) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 

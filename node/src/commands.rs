@@ -6,6 +6,7 @@ mod access;
 mod export;
 mod files;
 mod told;
+mod wasm;
 
 use crate::{
     cli::{ContactCommand, MailboxCommand, RecordCommand, SharesArgs},

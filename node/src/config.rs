@@ -10,7 +10,13 @@ use crate::{
     network_choice::{self, Fixed},
     network_file::NetworkFile,
 };
-use pc2_protocols::{level::LevelChoice, net::RelayShare, relay::Shares};
+use pc2_actors::WasmConfig;
+use pc2_protocols::{
+    level::LevelChoice,
+    net::RelayShare,
+    relay::Shares,
+    wasm::{Quotas, limits::Limits, wire::Landlock},
+};
 use pc2_web::dto::StartSettings;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, io, net::SocketAddr, path::Path};
@@ -44,6 +50,81 @@ pub(crate) struct Config {
     /// What this node lends to the network. Left out: as last chosen on the running node, or else the defaults.
     #[serde(skip_serializing_if = "SharesConfig::is_empty")]
     pub(crate) shares: SharesConfig,
+    /// How WASM modules are run.
+    pub(crate) wasm: WasmSection,
+}
+
+/// How modules are run. What each is for: docs/wasm.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WasmSection {
+    /// Runs at once, in all: each may take its memory and a core. Default 8.
+    pub(crate) runs: usize,
+    /// Runs at once of one wallet, the owner's being one. Default 4.
+    pub(crate) runs_per_wallet: usize,
+    /// Runs that wait for their turn, in all; further ones are refused. Default 256.
+    pub(crate) waiting: usize,
+    /// Runs of one wallet that wait. Default 128.
+    pub(crate) waiting_per_wallet: usize,
+    /// Disk for compiled modules, in bytes. What is not used longest goes. Default 256 MiB.
+    pub(crate) cache_bytes: u64,
+    /// Run modules on a kernel without landlock, with one wall less around them. Default false: nothing is run there.
+    pub(crate) allow_without_landlock: bool,
+    /// What one module may take at most, by name, as `pc2 config show` lists them. An app can ask for less.
+    pub(crate) limits: Limits,
+}
+
+impl Default for WasmSection {
+    fn default() -> Self {
+        let WasmConfig { quotas, cache_bytes, limits, .. } = WasmConfig::default();
+        let Quotas { runs, runs_each, waiting, waiting_each } = quotas;
+        Self {
+            runs,
+            runs_per_wallet: runs_each,
+            waiting,
+            waiting_per_wallet: waiting_each,
+            cache_bytes,
+            allow_without_landlock: false,
+            limits,
+        }
+    }
+}
+
+impl WasmSection {
+    /// Everything that makes no sense, one sentence each.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.limits.problems();
+        let counts = [
+            ("runs", self.runs, 1..=1_000),
+            ("runs_per_wallet", self.runs_per_wallet, 1..=1_000),
+            ("waiting", self.waiting, 1..=10_000),
+            ("waiting_per_wallet", self.waiting_per_wallet, 1..=10_000),
+        ];
+        problems.extend(counts.into_iter().filter(|(_, count, range)| !range.contains(count)).map(
+            |(name, count, range)| {
+                format!("{name} is {count}, and must be from {} to {}", range.start(), range.end())
+            },
+        ));
+        problems
+    }
+
+    /// For the node. Runners are this same program: also when another was put in its place on disk.
+    pub(crate) fn node(&self) -> WasmConfig {
+        let itself = Path::new("/proc/self/exe");
+        let runner = if itself.exists() { Some(itself.to_owned()) } else { std::env::current_exe().ok() };
+        WasmConfig {
+            runner,
+            limits: self.limits,
+            quotas: Quotas {
+                runs: self.runs,
+                runs_each: self.runs_per_wallet,
+                waiting: self.waiting,
+                waiting_each: self.waiting_per_wallet,
+            },
+            cache_bytes: self.cache_bytes,
+            landlock: if self.allow_without_landlock { Landlock::IfThere } else { Landlock::Required },
+        }
+    }
 }
 
 /// A level as it stands in the file: a number, or a word.
@@ -121,6 +202,7 @@ impl Default for Config {
             log: "info,libp2p_swarm=warn,libp2p_kad=error,libp2p_request_response=error,yamux=error"
                 .to_owned(),
             shares: SharesConfig::default(),
+            wasm: WasmSection::default(),
         }
     }
 }
@@ -253,6 +335,7 @@ impl Config {
         let level = level.transpose().unwrap_or_default();
         let shares = self.shares.shares();
         problems.extend(shares.iter().flat_map(Shares::problems).map(|problem| format!("shares: {problem}")));
+        problems.extend(self.wasm.problems().into_iter().map(|problem| format!("wasm: {problem}")));
         let mut chains = BTreeMap::new();
         for (chain, url) in &self.wallet_chains {
             match (chain.parse::<u64>(), chain_nodes::problem(url)) {

@@ -43,7 +43,11 @@ fn main() -> ExitCode {
     match dispatch(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pc2: {error:#}");
+            let words = format!("{error:#}");
+            // A program that was run has said itself what it had to say.
+            if !words.is_empty() {
+                eprintln!("pc2: {words}");
+            }
             ExitCode::from(exit::code_of(&error))
         }
     }
@@ -92,6 +96,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Record(command) => drive()?.record(command),
         Command::File(command) => drive()?.file(command),
         Command::Transfers(arguments) => drive()?.transfers(arguments),
+        Command::Wasm(command) => drive()?.wasm(command),
         Command::Doctor(arguments) => doctor::run(&home, arguments, cli.json),
         Command::Config(ConfigCommand::Show) => {
             let config = Config::load(&home, &UpArgs::default())?.config;

@@ -199,6 +199,7 @@ fn node_config(home: &Home, keys: &IdentityKeys, config: &ValidConfig) -> anyhow
     node.upnp = config.config.upnp;
     node.level = config.level;
     node.shares = config.shares;
+    node.wasm = config.config.wasm.node();
     Ok(node)
 }
 

@@ -5,12 +5,14 @@ mod files;
 mod mailbox;
 mod network;
 mod told;
+mod wasm;
 
 pub(crate) use access::{keys, wallet, wallets};
 pub(crate) use files::{amount, is_over, label, settings, short, transfer, transfers};
 pub(crate) use mailbox::mailboxes;
 pub(crate) use network::{network, reach, shares};
 pub(crate) use told::{receipts, timer, told};
+pub(crate) use wasm::{app, apps, result};
 
 use pc2_web::dto;
 use std::{

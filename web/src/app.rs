@@ -17,7 +17,7 @@ use crate::{
     kept::{Kept, KeptError},
     places::Places,
     problem::Problem,
-    request::{Call, Pieces, read_body, read_optional_body},
+    request::{Call, MAX_BODY_BYTES, Pieces, promised, read_body, read_optional_body},
     roles::Caller,
     routes::{self, Found, Takes},
     secret::NoRandomness,
@@ -45,6 +45,9 @@ const MAX_UPLOADS: usize = 8;
 
 /// Files that are sent to browsers at once, at most: a page full of pictures, and some downloads.
 const MAX_DOWNLOADS: usize = 32;
+
+/// Kibibytes of bodies that are longer than most, in memory at once: further ones wait until there is room.
+const LONG_BODIES_KIB: u32 = 48 * 1024;
 
 /// Questions about contract wallets on their way at once, at most; further ones wait for their turn.
 const MAX_CHAIN_QUESTIONS: usize = 2;
@@ -84,6 +87,8 @@ pub(crate) struct App {
     pub(crate) connection_test: Semaphore,
     /// One permit for each file that a browser brings.
     pub(crate) uploads: Arc<Semaphore>,
+    /// One permit for each kibibyte of a body that is longer than most.
+    long_bodies: Arc<Semaphore>,
     /// One permit for each file that a browser gets.
     pub(crate) downloads: Arc<Semaphore>,
     guard: Guard,
@@ -123,6 +128,7 @@ impl App {
             told: Told::default(),
             connection_test: Semaphore::new(1),
             uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
+            long_bodies: Arc::new(Semaphore::new(usize::try_from(LONG_BODIES_KIB).unwrap_or(usize::MAX))),
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
             address,
         }
@@ -289,10 +295,19 @@ impl App {
         let caller = self.known(&headers);
         route.access.allows(&caller, !params.is_empty())?;
         let mut pieces = None;
+        let most = promised(&headers, route.most);
+        // Until it is answered: what was read is in memory until then.
+        let _room = match most {
+            0..=MAX_BODY_BYTES => None,
+            longer => {
+                let kib = u32::try_from(longer.div_ceil(1024)).unwrap_or(u32::MAX).min(LONG_BODIES_KIB);
+                Arc::clone(&self.long_bodies).acquire_many_owned(kib).await.ok()
+            }
+        };
         let body = match route.takes {
             Takes::Nothing => Vec::new(),
-            Takes::Json(_) => read_body(&headers, body).await?,
-            Takes::OptionalJson(_) => read_optional_body(&headers, body).await?,
+            Takes::Json(_) => read_body(&headers, body, most).await?,
+            Takes::OptionalJson(_) => read_optional_body(&headers, body, most).await?,
             Takes::Bytes => {
                 pieces = Some(Pieces::new(body));
                 Vec::new()

@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod files;
+pub(crate) mod wasm;
 
 use crate::{dto, problem::Problem};
 use pc2_protocols::{

@@ -37,6 +37,7 @@ mod incoming;
 mod network;
 mod settings;
 mod setup;
+mod wasm;
 
 pub use access::{
     AddKey, AddWallet, ChangeWallet, Key, KeyList, NewKey, SecurityEntry, SecurityLog, SecurityWhat,
@@ -64,6 +65,11 @@ pub use setup::{
     ConfirmPhrase, Hidden, PhraseWords, Proof, RestorePhrase, Restoring, SetPassphrase, SetSetup, Setup,
     SetupStep,
 };
+pub use wasm::{
+    AskWasmLimits, Execute, ExecuteFile, Executed, InstallWasmApp, SetWasmGrant, StartWasmRun, WasmAccess,
+    WasmApp, WasmAppList, WasmEnd, WasmFolder, WasmFrame, WasmInput, WasmKind, WasmLimits, WasmNumber,
+    WasmOutput, WasmResult, WasmRun, WasmRunList, WasmRunRemoved, WasmRunState, WasmStream, WasmUsage,
+};
 
 out! {
     /// What went wrong.
@@ -72,6 +78,9 @@ out! {
         pub code: String,
         /// For people.
         pub message: String,
+        /// Of `wasm_limit`: which limit it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<String>,
     }
 
     /// The node is up.

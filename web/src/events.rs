@@ -21,7 +21,7 @@ use crate::{
     request::Call,
     roles::{Access, Caller},
     secret::SecretHash,
-    upgrade::{self, Socket},
+    upgrade::{self, MAX_INCOMING_BYTES, Socket},
 };
 use futures::{SinkExt, StreamExt};
 use hyper::body::Bytes;
@@ -77,13 +77,13 @@ pub(crate) async fn follow(app: &Arc<App>, mut call: Call) -> Result<Response, P
         caller: call.caller,
         resumed: after.is_some(),
     };
-    upgrade::accept(&call.headers, Some(offer), |socket| async move {
+    upgrade::accept(&call.headers, Some(offer), MAX_INCOMING_BYTES, |socket| async move {
         stream.run(socket).await;
         drop(place);
     })
 }
 
-const fn holder(caller: &Caller) -> Holder {
+pub(crate) const fn holder(caller: &Caller) -> Holder {
     match caller {
         Caller::Browser { session, .. } => Some(*session),
         Caller::Key { key, .. } => Some(*key),
@@ -159,6 +159,7 @@ impl Stream {
                     Some(Notice::Event(numbered)) => {
                         number = numbered.number;
                         if self.caller.sees(told::area(&numbered.event))
+                            && told::is_for(&numbered.event, &self.caller)
                             // Boxed: it is seldom under way, and would be most of what an idle stream takes.
                             && let Some(frame) = Box::pin(self.app.told.frame(&self.app.node, &numbered)).await
                         {

@@ -4,6 +4,7 @@
 //! compile until somebody decided what it means to a caller. Nothing internal (paths, `Debug` forms) gets out.
 
 mod setup;
+mod wasm;
 
 use crate::{answer, dto, kept::KeptError, wallet::SignatureError};
 use pc2_actors::api::{CallError, ContentError, OfferError};
@@ -26,11 +27,13 @@ pub(crate) struct Problem {
     message: String,
     /// The same request may succeed in a second.
     retry: bool,
+    /// Which limit a module ran into.
+    limit: Option<&'static str>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
-        Self { status, code, message: message.to_string(), retry: false }
+        Self { status, code, message: message.to_string(), retry: false, limit: None }
     }
 
     /// For programs: never changes its meaning.
@@ -266,7 +269,11 @@ impl Problem {
     }
 
     pub(crate) fn into_response(self) -> Response {
-        let body = dto::Problem { code: self.code.to_owned(), message: self.message };
+        let body = dto::Problem {
+            code: self.code.to_owned(),
+            message: self.message,
+            limit: self.limit.map(str::to_owned),
+        };
         let mut response = answer::json(self.status, &body);
         if self.retry {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -165,12 +165,16 @@ pub(crate) fn decoded(part: &str) -> Result<Cow<'_, str>, Problem> {
 ///
 /// # Errors
 /// As [`read_body`].
-pub(crate) async fn read_optional_body<S, B>(headers: &HeaderMap, body: S) -> Result<Vec<u8>, Problem>
+pub(crate) async fn read_optional_body<S, B>(
+    headers: &HeaderMap,
+    body: S,
+    most: usize,
+) -> Result<Vec<u8>, Problem>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    let read = tokio::time::timeout(BODY_TIMEOUT, collect(body)).await;
+    let read = tokio::time::timeout(BODY_TIMEOUT, collect(body, most)).await;
     let read = read.unwrap_or_else(|_| Err(Problem::too_slow()))?;
     if read.is_empty() || is_json(headers) { Ok(read) } else { Err(Problem::not_json()) }
 }
@@ -179,7 +183,7 @@ where
 ///
 /// # Errors
 /// When it is too large, too slow, or not declared as JSON. Browsers let foreign pages send forms unasked, but not JSON.
-pub(crate) async fn read_body<S, B>(headers: &HeaderMap, body: S) -> Result<Vec<u8>, Problem>
+pub(crate) async fn read_body<S, B>(headers: &HeaderMap, body: S, most: usize) -> Result<Vec<u8>, Problem>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
@@ -187,7 +191,7 @@ where
     if !is_json(headers) {
         return Err(Problem::not_json());
     }
-    tokio::time::timeout(BODY_TIMEOUT, collect(body)).await.unwrap_or_else(|_| Err(Problem::too_slow()))
+    tokio::time::timeout(BODY_TIMEOUT, collect(body, most)).await.unwrap_or_else(|_| Err(Problem::too_slow()))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -201,7 +205,13 @@ pub(crate) fn is_declared(headers: &HeaderMap, media_type: &str) -> bool {
     declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
-async fn collect<S, B>(body: S) -> Result<Vec<u8>, Problem>
+/// How long a body may be that is read into memory, given what it declares: as long as that, within the route's bound, and any may be as long as most are.
+pub(crate) fn promised(headers: &HeaderMap, most: usize) -> usize {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    declared.unwrap_or(most).min(most).max(MAX_BODY_BYTES)
+}
+
+async fn collect<S, B>(body: S, most: usize) -> Result<Vec<u8>, Problem>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
@@ -210,8 +220,8 @@ where
     pin_mut!(body);
     while let Some(piece) = body.next().await {
         let mut piece = piece.map_err(|_| Problem::bad_request("the request broke off"))?;
-        if piece.remaining() > MAX_BODY_BYTES - read.len() {
-            return Err(Problem::too_large(MAX_BODY_BYTES));
+        if piece.remaining() > most.saturating_sub(read.len()) {
+            return Err(Problem::too_large(most));
         }
         while piece.has_remaining() {
             let chunk = piece.chunk();
@@ -247,7 +257,10 @@ mod tests {
         headers.insert(header::CONTENT_TYPE, content_type.parse().expect("a header value"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let body = stream::iter(pieces.into_iter().map(Ok));
-        runtime.block_on(read_body(&headers, body)).map(|body| body.len()).map_err(|problem| problem.code())
+        runtime
+            .block_on(read_body(&headers, body, MAX_BODY_BYTES))
+            .map(|body| body.len())
+            .map_err(|problem| problem.code())
     }
 
     #[test]
@@ -256,7 +269,26 @@ mod tests {
         assert_eq!(read("application/json", vec![PIECE; 128]), Ok(MAX_BODY_BYTES));
         assert_eq!(read("application/json; charset=utf-8", vec![b"{}"]), Ok(2));
         let endless = stream::repeat_with(|| Ok(PIECE));
-        assert_eq!(block_on(collect(endless)).map_err(|problem| problem.code()), Err("too_large"));
+        assert_eq!(
+            block_on(collect(endless, MAX_BODY_BYTES)).map_err(|problem| problem.code()),
+            Err("too_large")
+        );
+    }
+
+    #[test]
+    fn a_body_is_given_the_room_that_it_declares_and_its_route_allows() {
+        let declared = |length: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(length) = length {
+                headers.insert(header::CONTENT_LENGTH, length.parse().expect("a header value"));
+            }
+            promised(&headers, 10 * MAX_BODY_BYTES)
+        };
+        assert_eq!(declared(Some("5")), MAX_BODY_BYTES);
+        assert_eq!(declared(Some("200000")), 200_000);
+        for unsaid in [None, Some("99999999999"), Some("-1"), Some("many")] {
+            assert_eq!(declared(unsaid), 10 * MAX_BODY_BYTES, "{unsaid:?}");
+        }
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! Every route names its [`Access`] in [`crate::routes::all`]; a request is let through only when [`Access::allows`] says so, and a path without a
 //! route reaches nothing. What a role has is [`RIGHTS`], what a key has are its [`Scopes`]; both are checked the same way, and
-//! the OpenAPI document tells both. Everything a node keeps today belongs to its owner's account, so a member has nothing yet, and an admin
-//! sees how the node does and no more: who is in its contacts, what it lends and who signs in is the owner's.
+//! the OpenAPI document tells both. What a node keeps belongs to its owner's account, but for the home and the WASM apps of each wallet: so a member has nothing yet, and an admin
+//! sees how the node does and runs modules of their own; who is in its contacts, what it lends and who signs in is the owner's.
 
 use crate::{problem::Problem, secret::SecretHash, wallet::Address};
+use pc2_protocols::wasm::rows::Space;
 
 /// Who is asking, as far as they have proved it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub(crate) enum Area {
     Lending,
     /// Values in the network's shared store.
     Records,
+    /// WASM modules and apps, of whoever asks.
+    Wasm,
 }
 
 /// Looking, or changing something.
@@ -95,7 +98,7 @@ pub(crate) enum Access {
 }
 
 /// Every scope, and what it is called. Bits of [`Scopes`] have this order.
-pub(crate) const ALL_SCOPES: [(Scope, &str); 11] = [
+pub(crate) const ALL_SCOPES: [(Scope, &str); 13] = [
     (Scope(Area::Profile, Deed::Read), "profile:read"),
     (Scope(Area::Profile, Deed::Write), "profile:write"),
     (Scope(Area::Chat, Deed::Read), "chat:read"),
@@ -107,10 +110,15 @@ pub(crate) const ALL_SCOPES: [(Scope, &str); 11] = [
     (Scope(Area::Lending, Deed::Write), "lending:write"),
     (Scope(Area::Records, Deed::Read), "records:read"),
     (Scope(Area::Records, Deed::Write), "records:write"),
+    (Scope(Area::Wasm, Deed::Read), "wasm:read"),
+    (Scope(Area::Wasm, Deed::Write), "wasm:write"),
 ];
 
 /// What each role has. Roles that are not named have nothing.
-const RIGHTS: &[(Role, &[Scope])] = &[(Role::Admin, &[Scope(Area::Network, Deed::Read)])];
+const RIGHTS: &[(Role, &[Scope])] = &[(
+    Role::Admin,
+    &[Scope(Area::Network, Deed::Read), Scope(Area::Wasm, Deed::Read), Scope(Area::Wasm, Deed::Write)],
+)];
 
 impl Role {
     fn has(self, scope: Scope) -> bool {
@@ -166,6 +174,19 @@ impl Caller {
         match self {
             Self::Browser { wallet, .. } => *wallet,
             Self::Nobody | Self::Key { .. } | Self::CommandLine => None,
+        }
+    }
+
+    /// Whose home and apps they use: the owner's, or those of their own wallet.
+    pub(crate) const fn space(&self) -> Option<Space> {
+        match self {
+            Self::Browser { role: Role::Owner, .. } | Self::Key { .. } | Self::CommandLine => {
+                Some(Space::Owner)
+            }
+            Self::Browser { role: Role::Admin | Role::Member, wallet: Some(Address(wallet)), .. } => {
+                Some(Space::Wallet(*wallet))
+            }
+            Self::Browser { role: Role::Admin | Role::Member, wallet: None, .. } | Self::Nobody => None,
         }
     }
 
@@ -372,6 +393,28 @@ mod tests {
         ),
         ("records:read", &["GET /api/records/{did}/{salt}", "GET /api/cards/{did}"]),
         ("records:write", &["PUT /api/records/{salt}", "DELETE /api/records/{salt}"]),
+        (
+            "wasm:read",
+            &[
+                "GET /api/wasm/apps",
+                "GET /api/wasm/apps/{id}",
+                "GET /api/wasm/runs",
+                "GET /api/wasm/runs/{id}",
+                "GET /api/wasm/runs/{id}/stream",
+            ],
+        ),
+        (
+            "wasm:write",
+            &[
+                "POST /api/wasm/execute-file",
+                "POST /api/wasm/execute",
+                "POST /api/wasm/apps",
+                "DELETE /api/wasm/apps/{id}",
+                "PUT /api/wasm/apps/{id}/grants",
+                "POST /api/wasm/runs",
+                "DELETE /api/wasm/runs/{id}",
+            ],
+        ),
     ];
 
     #[test]

@@ -7,11 +7,12 @@ mod chat;
 mod files;
 mod network;
 mod node;
+mod wasm;
 
 use crate::{
     app::App,
     problem::Problem,
-    request::{Call, decoded},
+    request::{Call, MAX_BODY_BYTES, decoded},
     roles::Access,
 };
 use futures::future::BoxFuture;
@@ -28,7 +29,7 @@ use by;
 
 /// Every route there is. A row says method, path, who may, what it does and who answers; then what goes in and out.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    [node::ROUTES, chat::ROUTES, network::ROUTES, files::ROUTES].into_iter().flatten()
+    [node::ROUTES, chat::ROUTES, network::ROUTES, files::ROUTES, wasm::ROUTES].into_iter().flatten()
 }
 
 /// Answers a call.
@@ -51,6 +52,8 @@ pub(crate) struct Route {
     pub(crate) query: &'static [(&'static str, &'static str)],
     /// What it takes.
     pub(crate) takes: Takes,
+    /// Longest body, in bytes.
+    pub(crate) most: usize,
     /// The status when it went well.
     pub(crate) status: u16,
     /// The type in [`crate::dto`] that it gives.
@@ -146,6 +149,7 @@ const fn at(
         summary,
         query: &[],
         takes: Takes::Nothing,
+        most: MAX_BODY_BYTES,
         status: 200,
         gives: None,
         gives_bytes: None,
@@ -166,6 +170,12 @@ impl Route {
 
     const fn may_take(mut self, body: &'static str) -> Self {
         self.takes = Takes::OptionalJson(body);
+        self
+    }
+
+    /// Its body may be longer than others'.
+    const fn up_to(mut self, most: usize) -> Self {
+        self.most = most;
         self
     }
 

@@ -37,7 +37,7 @@ use warp::{
 /// A WebSocket with somebody.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-/// Longest message taken from the other side, in bytes. It has nothing to say.
+/// Longest message taken from the other side, in bytes, where it has nothing to say.
 pub(crate) const MAX_INCOMING_BYTES: usize = 1_024;
 
 /// What is read at once. tungstenite's own measure is 128 KiB, and is taken whether anything comes or not.
@@ -46,13 +46,14 @@ const READ_BUFFER_BYTES: usize = 1_024;
 /// Longest piece of a text. Most events are one.
 const PIECE_BYTES: usize = 4 * 1_024;
 
-/// Takes a request's connection over; `talk` has it from then on. `upgrade` is there when hyper saw that the request asks for one.
+/// Takes a request's connection over; `talk` has it from then on, with messages of at most `most` bytes from the other side. `upgrade` is there when hyper saw that the request asks for one.
 ///
 /// # Errors
 /// When it is no request for a WebSocket, or for one of another version.
 pub(crate) fn accept<F, T>(
     headers: &HeaderMap,
     upgrade: Option<OnUpgrade>,
+    most: usize,
     talk: F,
 ) -> Result<Response, Problem>
 where
@@ -63,7 +64,7 @@ where
     let key = HeaderValue::from_str(&derive_accept_key(key)).map_err(Problem::bad_request)?;
     let upgrade = upgrade.ok_or_else(Problem::not_an_upgrade)?;
     tokio::spawn(async move {
-        if let Some(socket) = taken_over(upgrade).await {
+        if let Some(socket) = taken_over(upgrade, most).await {
             talk(socket).await;
         }
     });
@@ -90,7 +91,7 @@ pub(crate) async fn send_text(socket: &mut Socket, mut text: Bytes) -> Result<()
 }
 
 /// The connection, once the answer is written.
-async fn taken_over(upgrade: OnUpgrade) -> Option<Socket> {
+async fn taken_over(upgrade: OnUpgrade, most: usize) -> Option<Socket> {
     let upgraded = match upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
@@ -103,15 +104,18 @@ async fn taken_over(upgrade: OnUpgrade) -> Option<Socket> {
         tracing::error!("a WebSocket does not come from a connection of this server");
         return None;
     };
-    Some(Socket::from_partially_read(io.into_inner(), read_buf.to_vec(), Role::Server, Some(small())).await)
+    Some(
+        Socket::from_partially_read(io.into_inner(), read_buf.to_vec(), Role::Server, Some(small(most)))
+            .await,
+    )
 }
 
-fn small() -> WebSocketConfig {
+fn small(most: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
-        .max_message_size(Some(MAX_INCOMING_BYTES))
-        .max_frame_size(Some(MAX_INCOMING_BYTES))
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most))
 }
 
 /// The key of a request for a WebSocket.

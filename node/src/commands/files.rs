@@ -237,7 +237,7 @@ fn whole(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Whether Ctrl-C was pressed. Listens for as long as the runtime lives.
-fn interrupts() -> anyhow::Result<(Arc<AtomicBool>, Runtime)> {
+pub(super) fn interrupts() -> anyhow::Result<(Arc<AtomicBool>, Runtime)> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);

@@ -13,3 +13,4 @@ mod support;
 mod talking;
 mod torture;
 mod two_nodes;
+mod wasm;

@@ -16,3 +16,5 @@ pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod transfers;
 pub(crate) mod uploads;
+pub(crate) mod wasm;
+pub(crate) mod wasm_stream;

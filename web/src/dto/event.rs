@@ -1,6 +1,6 @@
 //! What the stream of events says: a [`Frame`] for each event.
 
-use super::{Contact, Message, MessageState, Transfer};
+use super::{Contact, Message, MessageState, Transfer, WasmRun, WasmRunRemoved};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,12 @@ pub enum Event {
     Transfer(Transfer),
     /// A file transfer is not remembered any more, or its preparation was stopped.
     TransferRemoved(TransferRemoved),
+    /// A run of a WASM module or app is now so. For whose it is.
+    WasmRun(WasmRun),
+    /// A run is not remembered any more.
+    WasmRunRemoved(WasmRunRemoved),
+    /// Apps were installed or removed, or their grants changed; `GET /api/wasm/apps` has them.
+    WasmApps,
     /// The owner's name is now so.
     Profile(Profile),
     /// Connections or addresses changed; `GET /api/network` has the picture.

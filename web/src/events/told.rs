@@ -3,7 +3,10 @@
 //! A message is told as it is by now, with all that became of it: it is read from the disk. However many look, each event is read and written as JSON once: the frames of the
 //! latest events are kept for all of them. Not here: the streams ([`super`]).
 
-use crate::{convert, dto, roles::Area};
+use crate::{
+    convert, dto,
+    roles::{Area, Caller},
+};
 use hyper::body::Bytes;
 use pc2_actors::{
     api::{NodeHandle, OfferError},
@@ -75,8 +78,24 @@ pub(super) const fn area(event: &NodeEvent) -> Area {
     match event {
         NodeEvent::Messenger(_) => Area::Chat,
         NodeEvent::Files(_) | NodeEvent::Preparing(_) | NodeEvent::Prepared { .. } => Area::Files,
+        NodeEvent::Wasm(_) => Area::Wasm,
         NodeEvent::Profile(_) => Area::Profile,
         NodeEvent::Network(_) | NodeEvent::Reach | NodeEvent::Health { .. } => Area::Network,
+    }
+}
+
+/// Whether an event is for whoever sees its area: what happens in one's own space is told to nobody else.
+pub(super) fn is_for(event: &NodeEvent, caller: &Caller) -> bool {
+    match event {
+        NodeEvent::Wasm(event) => caller.space() == Some(event.space()),
+        NodeEvent::Messenger(_)
+        | NodeEvent::Files(_)
+        | NodeEvent::Preparing(_)
+        | NodeEvent::Prepared { .. }
+        | NodeEvent::Profile(_)
+        | NodeEvent::Network(_)
+        | NodeEvent::Reach
+        | NodeEvent::Health { .. } => true,
     }
 }
 
@@ -92,6 +111,7 @@ fn event(event: &NodeEvent) -> Option<dto::Event> {
         NodeEvent::Prepared { id, result: Err(OfferError::Stopped) } => removed(*id),
         // It is a transfer now; or why it is none was told with what was being prepared.
         NodeEvent::Prepared { .. } => return None,
+        NodeEvent::Wasm(event) => convert::wasm::event(event),
         NodeEvent::Profile(profile) => dto::Event::Profile(dto::Profile { name: profile.name.clone() }),
         NodeEvent::Network(event) => network_event(event),
         NodeEvent::Reach => {

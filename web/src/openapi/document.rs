@@ -45,10 +45,10 @@ pub(super) fn schemas() -> Map<String, Value> {
     macro_rules! describe {
         ($generator:ident: $($name:ident)*) => { $( $generator.subschema_for::<dto::$name>(); )* };
     }
-    describe!(out: Problem Health WhoAmI Session SignInText WalletList Wallet SessionList KeyList NewKey SecurityLog LoginLink Identity ContactList Invitation MessagePage SearchPage Network Reach Doctor
+    describe!(out: Problem Health WhoAmI Session Executed WasmAppList WasmApp WasmRunList WasmRun WasmFrame SignInText WalletList Wallet SessionList KeyList NewKey SecurityLog LoginLink Identity ContactList Invitation MessagePage SearchPage Network Reach Doctor
         StoredRecord Record Card TransferList Transfer TransferSettings Traffic ConnectionTest BlobProof ChatSettings Frame Setup PhraseWords Restoring Storage StartSettings NetworkChosen);
     let mut incoming = SchemaGenerator::new(settings.for_deserialize());
-    describe!(incoming: UseLink UseWallet AddWallet ChangeWallet AddKey SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles
+    describe!(incoming: ExecuteFile Execute InstallWasmApp SetWasmGrant StartWasmRun WasmInput UseLink UseWallet AddWallet ChangeWallet AddKey SetName AddContact Rename SendMessage PutRecord SetLevel SetShares OfferFiles
         AcceptTransfer SetAuto SetRates EditMessage SetReaction SetChatSettings SetTimer SetReceipts SetSetup RestorePhrase Proof ConfirmPhrase SetPassphrase ChooseNetwork);
     let mut schemas = out.take_definitions(true);
     schemas.extend(incoming.take_definitions(true));

@@ -12,6 +12,7 @@ mod setup;
 mod site;
 mod streams;
 mod told;
+mod wasm;
 
 use serde_json::{Value, json};
 use site::{Site, TOKEN};

@@ -83,6 +83,16 @@ impl Full {
         });
         let pinned = site.command("PUT", &format!("/api/mailboxes/pinned/{did}"), "");
         assert_eq!(pinned.status, 202, "{}", pinned.body);
+        let app = json!({
+            "manifest": "id = \"secret\"\nname = \"A secret\"\nversion = \"1\"\nmodule = \"a.wasm\"\nkind = \"program\"\n[data]\naccess = \"read\"\n",
+            "module": "AGFzbQEAAAA=",
+        });
+        let installed = site.command("POST", "/api/wasm/apps", &app.to_string());
+        assert_eq!(installed.status, 202, "{}", installed.body);
+        // It ends at once, and is remembered.
+        let run = site.command("POST", "/api/wasm/runs", r#"{"app":"secret"}"#);
+        assert_eq!(run.status, 202, "{}", run.body);
+        let run = run.json()["id"].as_str().expect("an id").to_owned();
         let key = site.command("POST", "/api/keys", r#"{"label":"owner's","scopes":["chat:read"]}"#).json();
         let owner = Wallet::new(60);
         add(&site, &owner, "owner");
@@ -109,6 +119,8 @@ impl Full {
             thing("{id}", "/api/sessions/", session.clone(), &flipped(&session)),
             thing("{address}", "/api/wallets/", owner.address(), &Wallet::new(61).address()),
             thing("{salt}", "/api/records/", "blog".to_owned(), "never"),
+            thing("{id}", "/api/wasm/apps/", "secret".to_owned(), "never"),
+            thing("{id}", "/api/wasm/runs/", run.clone(), &flipped(&run)),
         ];
         Self { site, friend, things }
     }
@@ -149,6 +161,8 @@ impl Full {
             get("/api/mailboxes")["serving"],
             without(get("/api/wallets"), &["last_used", "last_sign_in"]),
             without(get("/api/keys"), &["last_used"]),
+            get("/api/wasm/apps"),
+            get("/api/wasm/runs")["runs"][0]["id"],
         ])
     }
 }
