@@ -142,7 +142,7 @@ impl NodeHandle {
             }
         };
         yard.desk.put(run, Entry::new(file, fed));
-        let result = self.wasm(Command::Run { run, space, what, job, ask, wait }).await;
+        let result = self.wasm(Command::Run { run, space, what, job, ask: Box::new(ask), wait }).await;
         if result.is_err() {
             yard.desk.forget(run);
         }

@@ -80,7 +80,7 @@ impl Driver {
         }
         let (interrupted, _listening) = interrupts()?;
         match follow(&mut reader, &interrupted)? {
-            Some(run) => self.told(run),
+            Some(run) => self.ended(run),
             None => {
                 self.client.delete::<Value>(&format!("/api/wasm/runs/{}", run.id))?;
                 Err(Exit::error(exit::INTERRUPTED, "interrupted; the run was stopped"))
@@ -89,7 +89,7 @@ impl Driver {
     }
 
     /// What became of a run, as this command's own end.
-    fn told(&self, run: dto::WasmRun) -> anyhow::Result<()> {
+    fn ended(&self, run: dto::WasmRun) -> anyhow::Result<()> {
         let end = run.end.ok_or_else(|| anyhow::anyhow!("the run ended without saying how"))?;
         if let Some(result) = &end.result {
             return self.print(json!({ "result": result }), |_: Value| show::result(result));
@@ -161,7 +161,7 @@ fn follow(reader: &mut WebSocket<Line>, interrupted: &AtomicBool) -> anyhow::Res
             Err(error) => return Err(anyhow::anyhow!("the stream of the run broke: {error}")),
         };
         match serde_json::from_str(message.as_str())? {
-            dto::WasmFrame::End(run) => return Ok(Some(run)),
+            dto::WasmFrame::End(run) => return Ok(Some(*run)),
             dto::WasmFrame::Output(output) => {
                 let bytes = match (output.text, output.base64) {
                     (Some(text), _) => text.into_bytes(),

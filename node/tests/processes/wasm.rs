@@ -144,8 +144,8 @@ fn a_module_is_compiled_once_and_a_changed_compiled_one_is_compiled_anew() {
     assert_eq!(compiled(&node), (1, 0), "a second start compiles nothing");
     node.kill();
     let cache = node.data().join("wasm/cache");
-    let files = fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("listed").path());
-    let artifact = files.filter(|path| path.extension().is_none_or(|end| end != "mac")).next().expect("one");
+    let mut files = fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("listed").path());
+    let artifact = files.find(|path| path.extension().is_none_or(|end| end != "mac")).expect("one");
     let mut bytes = fs::read(&artifact).expect("read");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -120,7 +120,7 @@ kinds! {
             /// What is done with it.
             job: Job,
             /// Lower limits.
-            ask: LimitsAsk,
+            ask: Box<LimitsAsk>,
             /// Answer when it has ended, and do not remember it. Otherwise: answer when it is taken.
             wait: bool,
         },

@@ -160,7 +160,7 @@ impl Looked {
             }
         }
         if let Some(run) = self.end().await {
-            say(socket, &dto::WasmFrame::End(run)).await?;
+            say(socket, &dto::WasmFrame::End(Box::new(run))).await?;
         }
         Ok((DONE, "it has ended"))
     }

@@ -344,5 +344,5 @@ pub enum WasmFrame {
     /// It wrote something.
     Output(WasmOutput),
     /// It is over: the run as it is now. Nothing follows.
-    End(WasmRun),
+    End(Box<WasmRun>),
 }

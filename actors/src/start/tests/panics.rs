@@ -601,7 +601,7 @@ fn the_files_actor_survives_a_panic_in_every_handler() {
 
 #[test]
 fn the_wasm_actor_survives_a_panic_in_every_handler() {
-    use wasm::{Command, In, Job, Reply, RunId, What, ask::LimitsAsk, end::End};
+    use wasm::{Command, In, Job, Reply, RunId, What, end::End};
     survives_a_panic_in_every_handler::<WasmShell>(&Part {
         inputs: In::KINDS,
         commands: Command::KINDS,
@@ -619,7 +619,7 @@ fn the_wasm_actor_survives_a_panic_in_every_handler() {
             let id = "first".parse().expect("an id");
             Some(match kind {
                 "Run" => {
-                    let (what, ask) = (What::App { id }, LimitsAsk::default());
+                    let (what, ask) = (What::App { id }, Box::default());
                     let job = Job::Program { arguments: Vec::new(), environment: Vec::new() };
                     Command::Run { run, space, what, job, ask, wait: true }
                 }

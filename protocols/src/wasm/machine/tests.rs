@@ -73,7 +73,7 @@ impl World {
     fn run(&mut self, number: u8, space: Space, wait: bool) -> Option<Result<Reply, CommandError>> {
         let what = What::Module { module: MODULE, name: "x.wasm".to_owned(), grant: None };
         let job = Job::Call { function: "add".to_owned(), arguments: vec!["5".to_owned()] };
-        let ask = LimitsAsk { time_ms: Some(1_000), ..LimitsAsk::default() };
+        let ask = Box::new(LimitsAsk { time_ms: Some(1_000), ..LimitsAsk::default() });
         self.ask(Command::Run { run: id(number), space, what, job, ask, wait })
     }
 
@@ -116,7 +116,7 @@ impl World {
 
     fn run_app(&mut self, number: u8) -> Start {
         let job = Job::Program { arguments: vec![], environment: vec![] };
-        let (what, ask) = (What::App { id: counter() }, LimitsAsk::default());
+        let (what, ask) = (What::App { id: counter() }, Box::default());
         let run = Command::Run { run: id(number), space: Space::Owner, what, job, ask, wait: false };
         self.ask(run).expect("answered").expect("taken");
         let start = self
@@ -292,8 +292,7 @@ fn a_name_is_used_once_and_arguments_are_bounded() {
     assert_eq!(world.run(1, OTHER, false), Some(Err(CommandError::Taken)));
     let what = What::Module { module: MODULE, name: "x".to_owned(), grant: None };
     let job = Job::Program { arguments: vec!["x".repeat(100_000)], environment: vec![] };
-    let long =
-        Command::Run { run: id(2), space: Space::Owner, what, job, ask: LimitsAsk::default(), wait: false };
+    let long = Command::Run { run: id(2), space: Space::Owner, what, job, ask: Box::default(), wait: false };
     assert!(matches!(world.ask(long), Some(Err(CommandError::BadJob(_)))));
 }
 
