@@ -48,6 +48,10 @@ const DEATH_PATIENCE: Duration = Duration::from_millis(300);
 /// Stack of the thread that waits for a child.
 const STACK_BYTES: usize = 256 * 1024;
 
+/// How much the processor prefers everything else of the node to a runner, as `nice` counts: it gets a tenth of what the others get while they want any, and all
+/// of it otherwise.
+const NICE: i32 = 10;
+
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 32 * 1024;
 
@@ -115,6 +119,10 @@ impl Drop for Process {
 
 /// The life of one child: the thread lasts as long as it does.
 fn watch_over(program: &Path, socket: OwnedFd, begun: oneshot::Sender<io::Result<Process>>) {
+    // Of this thread alone, and so of the child that it makes.
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        warn!(%error, "a runner is as urgent as the node");
+    }
     let mut command = Command::new(program);
     command.arg(WORD).env_clear().current_dir("/").process_group(0);
     let spawned = command.stdin(Stdio::from(socket)).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
