@@ -36,11 +36,19 @@ pub(crate) const NOBODY: u32 = 65_534;
 
 /// As whom runners are started: as we are and, if we are root, as nobody, too.
 pub(crate) fn identities() -> Vec<Option<u32>> {
-    if rustix::process::geteuid().is_root() {
-        vec![None, Some(NOBODY)]
-    } else {
+    if !rustix::process::geteuid().is_root() {
         eprintln!("not root: runners are tried as this user only");
-        vec![None]
+        return vec![None];
+    }
+    // A program that lies in root's own folders cannot be started by anybody else.
+    let mut as_nobody = Command::new(env!("CARGO_BIN_EXE_pc2"));
+    as_nobody.arg("wasm-runner").uid(NOBODY).gid(NOBODY).stdin(Stdio::null());
+    match as_nobody.output() {
+        Ok(_) => vec![None, Some(NOBODY)],
+        Err(error) => {
+            eprintln!("runners are tried as root only: nobody cannot start them ({error})");
+            vec![None]
+        }
     }
 }
 

@@ -198,8 +198,8 @@ fn a_module_that_takes_too_long_to_compile_is_stopped_by_the_clock() {
 #[test]
 fn a_module_that_takes_too_much_memory_to_compile_is_stopped() {
     let code = [&[0x41, 0][..], &[0x41, 1, 0x6a].repeat(250), &[0x1a]].concat();
-    let module = crate::host::file(&of_functions(40_000, &code));
-    let limits = Limits { compile_memory_bytes: 64 * MIB, ..Limits::default() };
+    let module = crate::host::file(&of_functions(44_000, &code));
+    let limits = Limits { compile_memory_bytes: 64 * MIB, compile_ms: 600_000, ..Limits::default() };
     let refused = compile_file(&module, &limits).expect_err("it is stopped");
     assert_eq!(refused.end, limit(LimitKind::CompileMemory));
     assert!(refused.resident <= 64 * MIB + OVERHEAD_BYTES, "{}", refused.resident);
