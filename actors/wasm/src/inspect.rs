@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn look(text: &str) -> Result<(), End> {
-        check(&wat::parse_str(text).unwrap(), &Limits::default())
+        check(&wat::parse_str(text).expect("as written here"), &Limits::default())
     }
 
     fn limit(kind: LimitKind) -> Result<(), End> {
@@ -97,7 +97,7 @@ mod tests {
         for bytes in [&b""[..], b"\0as", b"#!/bin/sh", b"\x7fELF\x02\x01\x01", b"\0asm", b"\0asm\x02\0\0\0"] {
             assert!(matches!(check(bytes, &Limits::default()), Err(End::NotAModule { .. })), "{bytes:?}");
         }
-        let whole = wat::parse_str("(module (func (export \"f\")))").unwrap();
+        let whole = wat::parse_str("(module (func (export \"f\")))").expect("as written here");
         for cut in 9..whole.len() {
             let answer = check(&whole[..cut], &Limits::default());
             assert!(matches!(answer, Ok(()) | Err(End::NotAModule { .. })), "cut at {cut}: {answer:?}");
@@ -129,7 +129,7 @@ mod tests {
         let many = format!("(module {})", "(table 1 funcref)".repeat(9));
         assert_eq!(look(&many), limit(LimitKind::Table));
         let small = Limits { functions: 2, ..Limits::default() };
-        let three = wat::parse_str("(module (func) (func) (func))").unwrap();
+        let three = wat::parse_str("(module (func) (func) (func))").expect("as written here");
         assert_eq!(check(&three, &small), limit(LimitKind::Functions));
         let tiny = Limits { module_bytes: 8, ..Limits::default() };
         assert_eq!(check(&three, &tiny), limit(LimitKind::ModuleSize));

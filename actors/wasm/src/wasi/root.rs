@@ -259,15 +259,15 @@ mod tests {
     use super::*;
 
     fn made(root: &mut Root, path: &str, as_folder: bool) -> NodeId {
-        let place = root.place(TOP, path).unwrap();
-        root.create(&place, as_folder).unwrap()
+        let place = root.place(TOP, path).expect("as written here");
+        root.create(&place, as_folder).expect("as written here")
     }
 
     #[test]
     fn files_are_read_as_they_were_written() {
         let mut root = Root::new();
         let file = made(&mut root, "tmp/a", false);
-        root.write(file, 3, b"abc").unwrap();
+        root.write(file, 3, b"abc").expect("as written here");
         let mut read = [9; 8];
         assert_eq!(root.read(file, 0, &mut read), Ok(6));
         assert_eq!(&read[..6], b"\0\0\0abc");
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn there_is_nothing_above_the_root() {
         let root = Root::new();
-        let place = root.place(TOP, "../../tmp/../..").unwrap();
+        let place = root.place(TOP, "../../tmp/../..").expect("as written here");
         assert_eq!(place.node, Some(TOP));
     }
 
@@ -286,15 +286,15 @@ mod tests {
         let mut root = Root::new();
         let file = made(&mut root, "a", false);
         assert_eq!(root.resize(file, MAX_ROOT_BYTES), Err(Errno::NoSpace.into()));
-        root.resize(file, MAX_ROOT_BYTES - 2000).unwrap();
+        root.resize(file, MAX_ROOT_BYTES - 2000).expect("as written here");
         assert_eq!(root.write(file, MAX_ROOT_BYTES, b"x"), Err(Errno::NoSpace.into()));
         root.opened(file);
-        let place = root.place(TOP, "a").unwrap();
-        root.remove(&place, false).unwrap();
+        let place = root.place(TOP, "a").expect("as written here");
+        root.remove(&place, false).expect("as written here");
         let other = made(&mut root, "b", false);
         assert_eq!(root.resize(other, 10_000), Err(Errno::NoSpace.into()), "it is still open");
         root.closed(file);
-        root.resize(other, 10_000).unwrap();
+        root.resize(other, 10_000).expect("as written here");
     }
 
     #[test]
@@ -310,12 +310,15 @@ mod tests {
         let mut root = Root::new();
         made(&mut root, "a", true);
         made(&mut root, "a/b", true);
-        let (from, into) = (root.place(TOP, "a").unwrap(), root.place(TOP, "a/b/c").unwrap());
+        let (from, into) = (
+            root.place(TOP, "a").expect("as written here"),
+            root.place(TOP, "a/b/c").expect("as written here"),
+        );
         assert_eq!(root.rename(&from, &into), Err(Errno::Invalid.into()));
-        let to = root.place(TOP, "tmp/z").unwrap();
-        root.rename(&from, &to).unwrap();
-        assert!(root.place(TOP, "tmp/z/b").unwrap().node.is_some());
-        let full = root.place(TOP, "tmp/z").unwrap();
+        let to = root.place(TOP, "tmp/z").expect("as written here");
+        root.rename(&from, &to).expect("as written here");
+        assert!(root.place(TOP, "tmp/z/b").expect("as written here").node.is_some());
+        let full = root.place(TOP, "tmp/z").expect("as written here");
         assert_eq!(root.remove(&full, true), Err(Errno::NotEmpty.into()));
     }
 }
