@@ -39,6 +39,22 @@ export type AddWallet = {
   role: Role
 }
 
+/** Limits by name; what is left out is what it is anyway. Nothing can be more. */
+export type AskWasmLimits = {
+  /** Bytes of one file. */
+  file_bytes?: number | null
+  /** Operators executed. */
+  fuel?: number | null
+  /** Bytes of memory. */
+  memory_bytes?: number | null
+  /** Bytes printed. */
+  output_bytes?: number | null
+  /** Milliseconds on the clock. */
+  time_ms?: number | null
+  /** Bytes written to files, in all. */
+  written_bytes?: number | null
+}
+
 /** Offers of somebody are accepted without asking. */
 export type AutoAccept = {
   /** Whose: their DID. */
@@ -208,6 +224,34 @@ export type EditMessage = {
   text: string
 }
 
+/** A function of a module that is sent along, to be called. */
+export type Execute = {
+  /** Its arguments, as numbers or texts. */
+  args?: WasmNumber[]
+  /** The exported function. */
+  functionName: string
+  /** The module, as base64; `module` is another name for it. */
+  wasmBinary: string
+}
+
+/** A function of a module in one's home, to be called. */
+export type ExecuteFile = {
+  /** Its arguments, as numbers or texts. */
+  args?: WasmNumber[]
+  /** The module, from one's home on. */
+  filePath: string
+  /** The exported function. */
+  functionName: string
+}
+
+/** What a call gave. */
+export type Executed = {
+  /** A number; `null` when the function gives nothing, a list when it gives several. */
+  result: WasmResult
+  /** It returned. */
+  success: boolean
+}
+
 /** One thing that was measured. */
 export type Finding = {
   /** What to do, when it is not well. */
@@ -262,6 +306,17 @@ export type Frame = {
   | {
     data: TransferRemoved
     type: 'transfer_removed'
+  }
+  | {
+    data: WasmRun
+    type: 'wasm_run'
+  }
+  | {
+    data: WasmRunRemoved
+    type: 'wasm_run_removed'
+  }
+  | {
+    type: 'wasm_apps'
   }
   | {
     data: Profile
@@ -320,6 +375,16 @@ export type Identity = {
   setup_finished: boolean
   /** Of the program. */
   version: string
+}
+
+/** An app to be installed: from one's home, or sent along. */
+export type InstallWasmApp = {
+  /** Otherwise: the text of `app.toml`. */
+  manifest?: string | null
+  /** And the module, as base64. */
+  module?: string | null
+  /** Its `app.toml`, from one's home on; its module is beside it. */
+  path?: string | null
 }
 
 /** An invitation that works once. */
@@ -619,6 +684,8 @@ export type ProbedAddress = {
 export type Problem = {
   /** For programs; never changes its meaning. */
   code: string
+  /** Of `wasm_limit`: which limit it was. */
+  limit?: string | null
   /** For people. */
   message: string
 }
@@ -930,6 +997,12 @@ export type SetTimer = {
   seconds?: number | null
 }
 
+/** What an app is granted from now on. */
+export type SetWasmGrant = {
+  /** The folder that it finds as `/data`; `null`: none. */
+  folder?: WasmFolder | null
+}
+
 /** How far the setup of this node is. */
 export type Setup = {
   /** Which of its words are asked back, counted from 1. */
@@ -1042,6 +1115,30 @@ export type StartSettings = {
   web: string
   /** Names of the page besides the loopback ones. */
   web_names: string[]
+}
+
+/** What is to be run: an app, a module in one's home, or one that is sent along. */
+export type StartWasmRun = {
+  /** An installed app. */
+  app?: string | null
+  /** Arguments: of the function, or of the program. */
+  args?: WasmNumber[]
+  /** Environment of the program, each as `NAME=value`. */
+  env?: string[]
+  /** A folder for a module that is no app; an app has what it was granted. */
+  folder?: WasmFolder | null
+  /** The exported function to be called; left out: it is run as a program. */
+  function?: string | null
+  /** Lower limits than it has anyway. */
+  limits?: AskWasmLimits
+  /** Or a module, as base64. */
+  module?: string | null
+  /** What to call a module that is sent along. */
+  name?: string | null
+  /** Or a module, from one's home on. */
+  path?: string | null
+  /** Its stream will be followed: it gives the run input, and what the run writes waits for it. Otherwise there is no input, and the last of what it writes is kept. */
+  stdin?: boolean
 }
 
 /** What takes how many bytes of the disk. */
@@ -1211,6 +1308,181 @@ export type Wallet = {
 export type WalletList = {
   /** At most 64. */
   items: Wallet[]
+}
+
+/** What may be done in a folder. */
+export type WasmAccess = 'read' | 'read_write'
+
+/** An installed app. */
+export type WasmApp = {
+  /** What it is for; may be empty. */
+  about: string
+  /** The folder it asks for. */
+  asks: WasmFolder | null
+  /** Bytes of its module. */
+  bytes: number
+  /** The folder it was granted. */
+  grant: WasmFolder | null
+  /** Its id. */
+  id: string
+  /** Since when it is installed in this version. */
+  installed: number
+  /** How it is run. */
+  kind: WasmKind
+  /** What it may take. */
+  limits: WasmLimits
+  /** The BLAKE3 hash of its module. */
+  module: string
+  /** What people call it. */
+  name: string
+  /** Its version. */
+  version: string
+}
+
+/** Installed apps, by id. */
+export type WasmAppList = {
+  /** At most 100. */
+  apps: WasmApp[]
+}
+
+/** How a run ended. */
+export type WasmEnd = {
+  /** When. */
+  at: number
+  /** Otherwise: as problems have it, `wasm_limit` for one. */
+  code: string | null
+  /** Of a program. */
+  exit_code: number | null
+  /** Which limit it was. */
+  limit: string | null
+  /** By itself; a program's exit code says more. */
+  ordinary: boolean
+  /** Of a function. */
+  result: WasmResult | null
+  /** For people. */
+  text: string
+}
+
+/** A folder of one's home, and what may be done in it. */
+export type WasmFolder = {
+  /** What may be done. */
+  access: WasmAccess
+  /** From the home on; empty: the home itself. */
+  folder: string
+}
+
+/** A frame of the stream of a run. */
+export type WasmFrame = 
+  | {
+    data: WasmOutput
+    type: 'output'
+  }
+  | {
+    data: WasmRun
+    type: 'end'
+  }
+
+/** What is said on the stream of a run: a piece of its input, or its end. */
+export type WasmInput = {
+  /** Or bytes, as base64. */
+  base64?: string | null
+  /** Nothing more follows. */
+  end?: boolean
+  /** A text. */
+  text?: string | null
+}
+
+/** How an app is run. */
+export type WasmKind = 'functions' | 'program'
+
+/** What one run may take. */
+export type WasmLimits = {
+  /** Bytes of one file. */
+  file_bytes: number
+  /** Operators executed. */
+  fuel: number
+  /** Bytes of memory. */
+  memory_bytes: number
+  /** Bytes printed. */
+  output_bytes: number
+  /** Milliseconds on the clock. */
+  time_ms: number
+  /** Bytes written to files, in all. */
+  written_bytes: number
+}
+
+/** A number, or a text where JSON has no such number: beyond ±(2^53 − 1), `NaN`, `inf`, `-inf`. */
+export type WasmNumber = number | string
+
+/** What a program wrote. */
+export type WasmOutput = {
+  /** Otherwise as base64. */
+  base64: string | null
+  /** So many bytes before this are not kept any more. */
+  skipped: number
+  /** Where to. */
+  stream: WasmStream
+  /** As text, when it is UTF-8. */
+  text: string | null
+}
+
+/** What a function gave. */
+export type WasmResult = WasmNumber | null | WasmNumber[]
+
+/** A run. */
+export type WasmRun = {
+  /** The app, if it is one. */
+  app: string | null
+  /** How it ended. */
+  end: WasmEnd | null
+  /** The folder it has. */
+  folder: WasmFolder | null
+  /** The function that is called; `null` for a program. */
+  function: string | null
+  /** Its id. */
+  id: string
+  /** What it may take. */
+  limits: WasmLimits
+  /** What the app or module is called. */
+  name: string
+  /** Since when it is known. */
+  since: number
+  /** How far it is. */
+  state: WasmRunState
+  /** What it took, as far as is known. */
+  usage: WasmUsage
+}
+
+/** Runs under way and the last that ended, the newest first. */
+export type WasmRunList = {
+  /** Sixteen that ended, at most. */
+  runs: WasmRun[]
+}
+
+/** Which run is gone. */
+export type WasmRunRemoved = {
+  /** Its id. */
+  id: string
+}
+
+/** How far a run is. */
+export type WasmRunState = 'waiting' | 'preparing' | 'running' | 'ended'
+
+/** Which output of a program. */
+export type WasmStream = 'out' | 'err'
+
+/** What a run took. */
+export type WasmUsage = {
+  /** Operators executed. */
+  fuel: number
+  /** Bytes of memory, at its largest. */
+  memory_bytes: number
+  /** Bytes printed. */
+  output_bytes: number
+  /** Microseconds on the clock. */
+  time_us: number
+  /** Bytes written to files. */
+  written_bytes: number
 }
 
 /** Who this node is, for anybody. */
