@@ -58,6 +58,7 @@ pub(crate) struct Runner {
     socket: UnixStream,
     incoming: Incoming,
     largest: Arc<AtomicU64>,
+    starved_ms: Arc<AtomicU64>,
     sampling: Arc<AtomicBool>,
     sampler: Option<JoinHandle<()>>,
 }
@@ -72,6 +73,8 @@ pub(crate) struct Outcome {
     pub(crate) took: Duration,
     /// Most memory that the process had, in bytes.
     pub(crate) resident: u64,
+    /// Longest that a thread of this test had to wait for its turn meanwhile: nobody can be punctual on a machine that is this busy.
+    pub(crate) starved: Duration,
 }
 
 impl Runner {
@@ -100,18 +103,30 @@ impl Runner {
             .expect("the runner starts");
         drop(command);
         let largest = Arc::new(AtomicU64::new(0));
+        let starved_ms = Arc::new(AtomicU64::new(0));
         let sampling = Arc::new(AtomicBool::new(true));
         let sampler = std::thread::spawn({
-            let (largest, sampling, id) = (Arc::clone(&largest), Arc::clone(&sampling), child.id());
+            let (largest, starved_ms) = (Arc::clone(&largest), Arc::clone(&starved_ms));
+            let (sampling, id) = (Arc::clone(&sampling), child.id());
             move || {
                 while sampling.load(Ordering::Relaxed) {
+                    let since = Instant::now();
                     largest.fetch_max(high_water(id), Ordering::Relaxed);
                     std::thread::sleep(Duration::from_millis(3));
+                    let late = since.elapsed().saturating_sub(Duration::from_millis(3)).as_millis();
+                    starved_ms.fetch_max(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
                 }
             }
         });
-        let mut runner =
-            Self { child, socket, incoming: Incoming::default(), largest, sampling, sampler: Some(sampler) };
+        let mut runner = Self {
+            child,
+            socket,
+            incoming: Incoming::default(),
+            largest,
+            starved_ms,
+            sampling,
+            sampler: Some(sampler),
+        };
         match runner.receive(Duration::from_secs(60)) {
             Some(FromRunner::Ready { version: wire::VERSION, landlock, .. }) => {
                 assert!(landlock > 0, "the battery needs a kernel with landlock");
@@ -198,7 +213,12 @@ impl Runner {
         let signal = self.stop();
         let silent = if over { End::Limit { kind } } else { End::of_death(doing, signal) };
         let (end, usage) = said.unwrap_or((silent, Usage::default()));
-        Outcome { end, usage, out, error, took, resident: self.largest.load(Ordering::Relaxed) }
+        let resident = self.largest.load(Ordering::Relaxed);
+        Outcome { end, usage, out, error, took, resident, starved: self.starved() }
+    }
+
+    fn starved(&self) -> Duration {
+        Duration::from_millis(self.starved_ms.load(Ordering::Relaxed))
     }
 
     /// Kills the process group and waits. Tells the signal that it died of.
@@ -237,6 +257,13 @@ impl Runner {
     pub(crate) fn hang_up(&mut self) {
         let (socket, _closed) = UnixStream::pair().expect("a pair of sockets");
         self.socket = socket;
+    }
+}
+
+impl Outcome {
+    /// Whether it was stopped within its time and half a second, as far as this machine lets anybody be punctual.
+    pub(crate) fn was_in_time(&self, limit_ms: u64) -> bool {
+        self.took <= Duration::from_millis(limit_ms + 500) + 5 * self.starved
     }
 }
 
@@ -280,7 +307,15 @@ pub(crate) fn compile_file(module: &File, limits: &Limits) -> Result<(File, Shap
         }
         Some(FromRunner::Ended { end, usage }) => {
             let resident = runner.largest.load(Ordering::Relaxed);
-            Err(Box::new(Outcome { end, usage, out: vec![], error: vec![], took: since.elapsed(), resident }))
+            Err(Box::new(Outcome {
+                end,
+                usage,
+                out: vec![],
+                error: vec![],
+                took: since.elapsed(),
+                resident,
+                starved: runner.starved(),
+            }))
         }
         Some(other) => panic!("{other:?} is no answer to a compilation"),
         None => {
