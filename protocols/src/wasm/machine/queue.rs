@@ -19,12 +19,11 @@ const REMEMBERED: usize = 16;
 const CLOCK_SLACK: Duration = Duration::from_millis(20);
 
 impl Wasm {
-    /// Whether one more may wait.
+    /// Whether one more may wait. Whatever could begin has begun: only those that cannot are counted.
     pub(super) fn has_room(&self, space: Space) -> Result<(), CommandError> {
         let waits = |run: &&Run| matches!(run.stage, Stage::Waiting);
         let theirs = self.runs.values().filter(waits).filter(|run| run.start.space == space).count();
         let all = self.runs.values().filter(waits).count();
-        // A run that can begin at once waits for nobody.
         if theirs >= self.quotas.waiting_each {
             return Err(CommandError::TooManyRuns { waiting: theirs });
         }
