@@ -17,8 +17,11 @@ const MAX_EXACT: u64 = (1 << 53) - 1;
 /// One number.
 pub(crate) fn number(value: Value) -> dto::WasmNumber {
     let float = |number: f64| {
-        let exact = serde_json::Number::from_f64(number).map(dto::WasmNumber::Number);
-        exact.unwrap_or_else(|| dto::WasmNumber::Text(value.to_string()))
+        let text = value.to_string();
+        // A whole one is written as whole numbers are: 8, not 8.0. The sign of a zero stays.
+        let whole = text.parse().ok().filter(|whole: &i64| whole.unsigned_abs() <= MAX_EXACT && text != "-0");
+        let exact = whole.map(Into::into).or_else(|| serde_json::Number::from_f64(number));
+        exact.map_or(dto::WasmNumber::Text(text), dto::WasmNumber::Number)
     };
     match value {
         Value::I32(number) => dto::WasmNumber::Number(number.into()),
@@ -171,6 +174,9 @@ mod tests {
         assert_eq!(json(Value::I64(9_007_199_254_740_992)), "\"9007199254740992\"");
         assert_eq!(json(Value::I64(i64::MIN)), "\"-9223372036854775808\"");
         assert_eq!(json(Value::F64(0.5_f64.to_bits())), "0.5");
+        assert_eq!(json(Value::F64(8_f64.to_bits())), "8");
+        assert_eq!(json(Value::F64((-0_f64).to_bits())), "-0.0");
+        assert_eq!(json(Value::F64(1e300_f64.to_bits())), "1e+300");
         assert_eq!(json(Value::F32(0.1_f32.to_bits())), "0.1");
         assert_eq!(json(Value::F64(f64::NAN.to_bits())), "\"NaN\"");
         assert_eq!(json(Value::F32(f32::NEG_INFINITY.to_bits())), "\"-inf\"");
