@@ -2,6 +2,7 @@
 //!
 //! The sources in `ui/` are copied to `OUT_DIR/ui` and built there, so the source tree stays as it is and builds
 //! of several targets do not meet. Packages are installed only when what decides about them has changed.
+//! Beside them stand the modules of the apps that run as WebAssembly on the node (`wasm/`): Calculator always, File processor where clang and wasi-libc are.
 //! Two ways round it: `PC2_UI=off` embeds a page that says there is none, `PC2_UI_DIST=<dir>` embeds a bundle that exists.
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
     fmt::Display,
     fs, io,
     path::{Path, PathBuf},
-    process::{Command, exit},
+    process::{Command, Output, exit},
 };
 
 /// What the page is made from, in `ui/`. Named one by one: watching the folder itself would include `node_modules`,
@@ -28,6 +29,9 @@ const INPUTS: [&str; 9] = [
 
 /// The oldest Node.js that the bundler runs on.
 const OLDEST_NODE: (u32, u32) = (20, 19);
+
+/// What `wasm/build.sh` ends with when something is to be installed first.
+const NO_TOOL: i32 = 3;
 
 /// What is embedded with `PC2_UI=off`.
 const NO_PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>PC2</title>\
@@ -75,6 +79,7 @@ fn build_page(work: &Path, page: &Path) {
         remove(&work.join(input));
         must(input, copy(&source.join(input), &work.join(input)));
     }
+    must("the modules of apps", modules(&Path::new(&manifest).join("../wasm"), &work.join("src/modules")));
     install_packages(work, &node);
     run(
         "vite build",
@@ -91,6 +96,33 @@ fn build_page(work: &Path, page: &Path) {
             ])
             .arg(page),
     );
+}
+
+/// Builds the modules that the page brings along, each as `<name>/<name>.wasm`. The page offers those that are there (`lib/own-modules.ts`), so that one which
+/// cannot be built here fails nothing.
+fn modules(source: &Path, to: &Path) -> io::Result<()> {
+    let [calculator, counter] = ["calculator/calculator.wat", "file-processor/file-processor.c"];
+    for file in [calculator, counter, "build.sh"] {
+        println!("cargo:rerun-if-changed=../wasm/{file}");
+    }
+    // A clang that comes later is noticed with the next change of a source, or of this variable.
+    println!("cargo:rerun-if-env-changed=WASI_SYSROOT");
+    remove(to);
+    fs::create_dir_all(to.join("calculator"))?;
+    let module = wat::parse_file(source.join(calculator)).map_err(io::Error::other)?;
+    fs::write(to.join("calculator/calculator.wasm"), module)?;
+    let without = |why: &str| println!("cargo:warning=The page comes without File processor. {why}");
+    match Command::new("bash").arg(source.join("build.sh")).arg(to).arg("file-processor").output() {
+        Ok(output) if output.status.success() => {}
+        Ok(Output { status, stderr, .. }) if status.code() == Some(NO_TOOL) => {
+            without(String::from_utf8_lossy(&stderr).lines().last().unwrap_or_default());
+        }
+        Ok(output) => {
+            give_up(format_args!("wasm/build.sh failed:\n{}", String::from_utf8_lossy(&output.stderr)))
+        }
+        Err(error) => without(&format!("To build it, install bash ({error}).")),
+    }
+    Ok(())
 }
 
 /// `npm ci`, unless the lock file, the manifest and Node.js are those of the last time.

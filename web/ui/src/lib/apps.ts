@@ -1,5 +1,8 @@
 /** The apps of the desktop, in the order of the dock. A line here is all it takes to add one; each is loaded when it is opened. */
 import ArrowDownUp from '@lucide/svelte/icons/arrow-down-up'
+import Blocks from '@lucide/svelte/icons/blocks'
+import Calculator from '@lucide/svelte/icons/calculator'
+import FileDigit from '@lucide/svelte/icons/file-digit'
 import Globe from '@lucide/svelte/icons/globe'
 import MessagesSquare from '@lucide/svelte/icons/messages-square'
 import Settings2 from '@lucide/svelte/icons/settings-2'
@@ -7,6 +10,7 @@ import type { Component } from 'svelte'
 import { contacts } from '../state/contacts.svelte'
 import { place } from '../state/route.svelte'
 import { transfers } from '../state/transfers.svelte'
+import { ownModule } from './own-modules'
 import { words } from './strings'
 
 export interface App {
@@ -31,11 +35,17 @@ const chatWaits = () => {
 }
 const offersWait = () => ({ count: transfers.undecided, words: people.transfersCount(transfers.undecided) })
 
+/** An app that runs as WebAssembly on the node: there if its module is. */
+const own = (id: string, app: Omit<App, 'id'>): App[] => (ownModule(id) === undefined ? [] : [{ id, ...app }])
+
 export const apps: readonly App[] = [
   { id: 'chat', label: name.chat, icon: MessagesSquare, load: () => import('../screens/Chat.svelte'), size: [1040, 720], waits: chatWaits, whole: () => place.chat.at === 'person' },
   { id: 'transfers', label: name.transfers, icon: ArrowDownUp, load: () => import('../screens/Transfers.svelte'), size: [760, 640], waits: offersWait },
   { id: 'network', label: name.network, icon: Globe, load: () => import('../screens/Network.svelte'), size: [720, 720] },
   { id: 'settings', label: name.settings, icon: Settings2, load: () => import('../screens/Settings.svelte'), size: [820, 680] },
+  { id: 'programs', label: name.programs, icon: Blocks, load: () => import('../screens/Programs.svelte'), size: [760, 680] },
+  ...own('calculator', { label: name.calculator, icon: Calculator, load: () => import('../screens/Calculator.svelte'), size: [360, 560] }),
+  ...own('file-processor', { label: name.counter, icon: FileDigit, load: () => import('../screens/FileProcessor.svelte'), size: [620, 620] }),
 ]
 
 export const appNamed = (id: string): App | undefined => apps.find((app) => app.id === id)

@@ -5,7 +5,9 @@
 import type { Frame } from '../lib/api-types'
 
 export interface Looker {
-  /** What it shows may have changed at the node. */
+  /** The line to the node is new, or was broken: whatever it shows may have changed. */
+  fresh?(): void
+  /** The same, and when the network changes. */
   changed?(): void
   /** An event, before anybody else knows it. */
   event?(frame: Frame): void
@@ -17,6 +19,6 @@ const lookers = new Set<Looker>()
 
 export const addLooker = (looker: Looker) => void lookers.add(looker)
 
-export const tellLookers = (what: 'changed' | 'clear') => lookers.forEach((looker) => looker[what]?.())
+export const tellLookers = (what: 'fresh' | 'changed' | 'clear') => lookers.forEach((looker) => looker[what]?.())
 
 export const tellEvent = (frame: Frame) => lookers.forEach((looker) => looker.event?.(frame))

@@ -43,6 +43,7 @@ export const hrefs = {
   transfers: '#/transfers',
   network: '#/network',
   settings: (section = '') => `#/settings${section && `/${section}`}`,
+  programs: (id = '') => `#/programs${id && `/${id}`}`,
   person: (did: string) => `#/chat/${did}`,
   message: (did: string, id: string) => `#/chat/${did}/${id}`,
 }

@@ -148,6 +148,7 @@ class Session {
   #readAgain(): void {
     void contacts.load()
     void transfers.load()
+    tellLookers('fresh')
     tellLookers('changed')
     threads.reload(place.chat.at === 'person' ? place.chat.did : null)
   }
