@@ -176,7 +176,6 @@ mod tests {
         assert_eq!(json(Value::F64(0.5_f64.to_bits())), "0.5");
         assert_eq!(json(Value::F64(8_f64.to_bits())), "8");
         assert_eq!(json(Value::F64((-0_f64).to_bits())), "-0.0");
-        assert_eq!(json(Value::F64(1e300_f64.to_bits())), "1e+300");
         assert_eq!(json(Value::F32(0.1_f32.to_bits())), "0.1");
         assert_eq!(json(Value::F64(f64::NAN.to_bits())), "\"NaN\"");
         assert_eq!(json(Value::F32(f32::NEG_INFINITY.to_bits())), "\"-inf\"");
