@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn arguments_are_read_as_the_types_that_the_function_takes() {
         let all = signature(&[ValueType::I32, ValueType::I64, ValueType::F32, ValueType::F64]);
-        let read = all.read(&texts(&["-5", "9007199254740993", "0.5", "1e300"])).unwrap();
+        let read = all.read(&texts(&["-5", "9007199254740993", "0.5", "1e300"])).expect("as written here");
         let wanted = [
             Value::I32(-5),
             Value::I64(9_007_199_254_740_993),
@@ -191,14 +191,15 @@ mod tests {
 
     #[test]
     fn a_wrong_number_of_arguments_is_told_with_both_numbers() {
-        let error = signature(&[ValueType::I32]).read(&texts(&["1", "2"])).unwrap_err();
+        let error = signature(&[ValueType::I32]).read(&texts(&["1", "2"])).expect_err("refused");
         assert_eq!(error.to_string(), "it takes 1 argument, and 2 were given");
     }
 
     #[test]
     fn what_is_no_such_number_is_told_by_its_place() {
         for text in ["1.5", "2147483648", "", "five", " 1", "0x10", "1e3"] {
-            let error = signature(&[ValueType::I64, ValueType::I32]).read(&texts(&["1", text])).unwrap_err();
+            let error =
+                signature(&[ValueType::I64, ValueType::I32]).read(&texts(&["1", text])).expect_err("refused");
             assert!(error.to_string().starts_with("argument 2 must be a whole number"), "{error}");
         }
     }

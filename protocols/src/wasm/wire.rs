@@ -354,13 +354,13 @@ mod tests {
     fn frames_arrive_whole_in_whatever_pieces() {
         let first = ended(End::Limit { kind: LimitKind::Output });
         let second = FromRunner::Output { stream: Stream::Error, bytes: vec![7; MAX_CHUNK_BYTES] };
-        let mut bytes = to_bytes(first.clone()).unwrap();
-        bytes.extend(to_bytes(second.clone()).unwrap());
+        let mut bytes = to_bytes(first.clone()).expect("as written here");
+        bytes.extend(to_bytes(second.clone()).expect("as written here"));
         let mut incoming = Incoming::default();
         let mut got = Vec::new();
         for byte in bytes {
             incoming.push(&[byte]);
-            got.extend(incoming.next::<FromRunner>().unwrap());
+            got.extend(incoming.next::<FromRunner>().expect("as written here"));
         }
         assert_eq!(got, [first, second]);
     }
@@ -410,11 +410,11 @@ mod tests {
         #[test]
         fn what_is_sent_arrives_the_same(id: u64, function in "[a-z]{0,40}", arguments in proptest::collection::vec("[0-9.]{0,20}", 0..8), bits: u64) {
             let call = ToRunner::Call { id, function, arguments };
-            let bytes = to_bytes(call.clone()).unwrap();
-            prop_assert_eq!(from_body::<ToRunner>(&bytes[HEADER_BYTES..]).unwrap(), call);
+            let bytes = to_bytes(call.clone()).expect("as written here");
+            prop_assert_eq!(from_body::<ToRunner>(&bytes[HEADER_BYTES..]).expect("as written here"), call);
             let end = ended(End::Returned { results: vec![Value::F64(bits), Value::I32(-1)] });
-            let bytes = to_bytes(end.clone()).unwrap();
-            prop_assert_eq!(from_body::<FromRunner>(&bytes[HEADER_BYTES..]).unwrap(), end);
+            let bytes = to_bytes(end.clone()).expect("as written here");
+            prop_assert_eq!(from_body::<FromRunner>(&bytes[HEADER_BYTES..]).expect("as written here"), end);
         }
     }
 }
