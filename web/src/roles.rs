@@ -463,11 +463,11 @@ mod tests {
     }
 
     #[test]
-    fn an_admin_sees_how_the_node_does_and_a_member_nothing_of_the_owners() {
+    fn an_admin_sees_how_the_node_does_and_runs_modules_and_a_member_has_neither() {
         let reached = |role| {
             let has = routes::all().filter(|route| route.access.allows(&browser(role), true).is_ok());
             let own = has.filter(|route| !matches!(route.access, Access::Public | Access::SignedIn));
-            own.map(|route| route.path).collect::<Vec<_>>()
+            own.map(|route| route.path).filter(|path| !path.starts_with("/api/wasm/")).collect::<Vec<_>>()
         };
         let network = [
             "/api/network",
@@ -478,6 +478,10 @@ mod tests {
         ];
         assert_eq!(reached(Role::Admin), [&["/ws"][..], &network].concat());
         assert_eq!(reached(Role::Member), [""; 0]);
+        for route in routes::all().filter(|route| route.path.starts_with("/api/wasm/")) {
+            assert!(route.access.allows(&browser(Role::Admin), true).is_ok(), "{}", route.path);
+            assert!(route.access.allows(&browser(Role::Member), true).is_err(), "{}", route.path);
+        }
     }
 
     #[test]

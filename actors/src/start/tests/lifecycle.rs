@@ -261,7 +261,7 @@ fn health_names_every_part_and_finds_nothing_wrong() {
     let running = ActorState::Running;
     assert_eq!(
         names,
-        ["identity", "records", "messenger", "relay", "mailbox", "files"].map(|name| (name, running))
+        ["identity", "records", "messenger", "relay", "mailbox", "files", "wasm"].map(|name| (name, running))
     );
     assert_eq!((health.storage, health.clock), (pc2_storage::WriterState::Writing, None));
     assert!(health.disk_free.is_some());
