@@ -62,10 +62,10 @@ screens: $(UI)/node_modules/.package-lock.json ## the pictures in docs/screens, 
 	$(CARGO) build -p pc2
 	cd $(UI) && PC2_BIN="$(TARGET)/debug/pc2" node e2e/screens.mjs "$(CURDIR)/docs/screens"
 
-bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory a part, ONLY=files those about files, ONLY=web those about the web server
+bench: ## the figures in docs/benchmarks.md, measured here and now; ONLY=memory a part, ONLY=files those about files, ONLY=web those about the web server, ONLY=wasm those about modules
 	$(CARGO) build --release -p pc2
-	@# The programs that files and the web server are measured beside; other parts need none of them.
-	$(if $(filter-out files% web,$(ONLY)),,bash simulations/benches/peers.sh "$(TARGET)/peers" $(filter web,$(ONLY)))
+	@# The programs that files, the web server and modules are measured beside; other parts need none of them.
+	$(if $(filter-out files% web wasm,$(ONLY)),,bash simulations/benches/peers.sh "$(TARGET)/peers" $(filter web wasm,$(ONLY)))
 	@# The release build is what is measured; what drives it need not be one. It holds ten thousand connections open.
 	$(if $(filter files-relay files-wan,$(ONLY)),,ulimit -n "$$(ulimit -Hn)"; PC2_PEERS="$(TARGET)/peers" PC2_BIN="$(TARGET)/release/pc2" PC2_UI=off $(CARGO) bench --profile dev --workspace --bench pc2)
 	@# Two of them need a network of their own, and root.

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // It runs in a process of its own: nothing of a node is to be in it.
     ("pc2-wasm", &["pc2-protocols"]),
     ("pc2", &["pc2-protocols", "pc2-storage", "pc2-actors", "pc2-web", "pc2-wasm"]),
-    ("pc2-simulations", &["pc2-protocols", "pc2-mls", "pc2-storage", "pc2-actors", "pc2-web"]),
+    ("pc2-simulations", &["pc2-protocols", "pc2-mls", "pc2-storage", "pc2-actors", "pc2-web", "pc2-wasm"]),
 ];
 
 /// Which crates may depend on a library that shapes the code around it.

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the programs that the benchmarks of files and of the web server are measured beside: from Debian as root, the others below target/peers, built or
+# Installs the programs that the benchmarks of files, of the web server and of modules are measured beside: from Debian as root, the others below target/peers, built or
 # fetched by their own ecosystem's tools. The first run takes many minutes, as sendme is compiled; the next ones do nothing.
 #
 # What cannot be installed is named and left out; the table then says so in its place. Nothing of it becomes part of PC2, and no
 # service is started: the benchmark starts each with throw-away keys on a port of its own.
 #
-# usage: peers.sh DIRECTORY (target/peers) [web: only those beside the web server]
+# usage: peers.sh DIRECTORY (target/peers) [web: only those beside the web server | wasm: only those beside modules]
 set -uo pipefail
 
 peers="${1:?the directory to install into}"
@@ -32,6 +32,8 @@ nginx nginx-light web
 caddy caddy web
 curl curl
 openssl openssl
+clang clang wasm
+wasm-ld lld wasm
 TOOLS
 if [ ${#packages[@]} != 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -46,6 +48,13 @@ if [ ${#packages[@]} != 0 ]; then
   fi
 fi
 
+venv="$peers/venv"
+# The newest that pip has.
+if [ "$only" != web ] && ! "$venv/bin/python" -c 'import wasmtime' 2>/dev/null; then
+  echo "peers: fetching wasmtime"
+  { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet wasmtime; } || absent wasmtime
+fi
+
 [ -z "$only" ] || exit 0
 
 if ! [ -x "$peers/bin/sendme" ]; then
@@ -55,9 +64,9 @@ if ! [ -x "$peers/bin/sendme" ]; then
   rm -rf "$peers/build"
 fi
 
-if ! [ -x "$peers/venv/bin/wormhole" ]; then
+if ! [ -x "$venv/bin/wormhole" ]; then
   echo "peers: fetching ${wormhole[*]}"
-  if ! { python3 -m venv "$peers/venv" && "$peers/venv/bin/pip" install --quiet "${wormhole[@]}"; }; then
+  if ! { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet "${wormhole[@]}"; }; then
     absent magic-wormhole
   fi
 fi

@@ -29,7 +29,7 @@ pub(crate) fn run(
     artifact: &OwnedFd,
 ) -> Result<Option<(End, Usage)>, ChannelError> {
     let since = Instant::now();
-    let engine = engine::compiling();
+    let engine = engine::compiling(engine::Fuel::Counted);
     let done = sandbox::lock_in(channel, &Cell::Compiling, limits, landlock)
         .and_then(|()| read(module, limits.module_bytes, LimitKind::ModuleSize))
         .and_then(|bytes| {

@@ -1,6 +1,6 @@
 //! The engine: what compiles, what runs, how much was computed, and what an error means.
 //!
-//! Every module is compiled with fuel counted, one point an operator. Its start function is taken out and exported under a name of ours: otherwise it
+//! Every module that is run was compiled with fuel counted, one point an operator. Its start function is taken out and exported under a name of ours: otherwise it
 //! would run while the instance is created, when no fuel can be given yet and nobody could tell a loop from any other end.
 //!
 //! A compiling engine serves one compilation, since counting fuel keeps state between module and functions. A running engine has no compiler at all.
@@ -68,13 +68,24 @@ pub(crate) fn name() -> String {
     format!("wasmer-{ENGINE_VERSION}-{}-{features:x}-{OUR_VERSION}", std::env::consts::ARCH.replace('_', "-"))
 }
 
+/// Whether what a module computes is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fuel {
+    /// As everything that is run.
+    Counted,
+    /// As the benchmark compares it with.
+    Uncounted,
+}
+
 /// An engine that compiles one module. Made before the process locks itself in: it looks at the processor.
-pub(crate) fn compiling() -> Engine {
+pub(crate) fn compiling(fuel: Fuel) -> Engine {
     let mut compiler = Cranelift::default();
     compiler.num_threads(NonZero::new(COMPILING_THREADS).unwrap_or(NonZero::<usize>::MIN));
     compiler.canonicalize_nans(true);
     compiler.push_middleware(Arc::new(DeferStart));
-    compiler.push_middleware(Arc::new(Metering::new(0, |_: &Operator<'_>| 1)));
+    if fuel == Fuel::Counted {
+        compiler.push_middleware(Arc::new(Metering::new(0, |_: &Operator<'_>| 1)));
+    }
     let mut features = Features::none();
     // What compilers emit by default today and every engine has. No threads: they could wait for ever, and count no fuel together.
     features.reference_types(true).simd(true).bulk_memory(true).multi_value(true).extended_const(true);

@@ -11,6 +11,7 @@
 //! | `inspect` | what is refused before the compiler sees it |
 //! | `engine`, `tunables` | wasmer, with fuel and caps; how its errors are told |
 //! | `compile`, `functions`, `wasi` | the three jobs |
+//! | `unmetered` | what the benchmark measures fuel with |
 //!
 //! Not here: when to start, stop or kill a runner, which module it gets, and who may (`pc2-actors`, `pc2-protocols`). docs/decisions/0043 says why it is so.
 //!
@@ -24,6 +25,7 @@ mod functions;
 mod inspect;
 mod sandbox;
 mod tunables;
+pub mod unmetered;
 mod wasi;
 
 use channel::{Channel, ChannelError};

@@ -1,7 +1,7 @@
 //! `make bench`: the figures of docs/benchmarks.md, measured on this machine now, with the release build of `pc2` and real processes.
 //!
 //! Prints a table with machine and date. Figures of a peer stand beside ours where a peer could be run here (toxcore, when Debian's
-//! `libtoxcore-dev` and a C compiler are installed). `ONLY=latency|throughput|start|offline|memory|deposits|relay|flood|web|files|files-large|files-small|files-resume` runs a part. Timings are no
+//! `libtoxcore-dev` and a C compiler are installed). `ONLY=latency|throughput|start|offline|memory|deposits|relay|flood|web|wasm|files|files-large|files-small|files-resume` runs a part. Timings are no
 //! tests: nothing here fails because it is slow.
 
 mod files;
@@ -13,6 +13,7 @@ mod scenario;
 mod seeding;
 mod strangers;
 mod toxcore;
+mod wasm;
 mod web;
 
 use std::{env, fs, process::Command};
@@ -61,11 +62,13 @@ fn main() {
     if wanted("flood") {
         figures.extend(flood::honest_under_flood());
     }
-    let mut beside = None;
-    if wanted("web") {
-        let (more, table) = web::measure();
-        figures.extend(more);
-        beside = Some(table);
+    let mut tables = Vec::new();
+    for (part, measure) in [("web", web::measure as fn() -> _), ("wasm", wasm::measure)] {
+        if wanted(part) {
+            let (more, table): (Vec<Figure>, String) = measure();
+            figures.extend(more);
+            tables.push(table);
+        }
     }
     figures.push(binary_size());
 
@@ -73,7 +76,7 @@ fn main() {
     for figure in figures {
         println!("| {} | {} | {} | {} |", figure.what, figure.ours, figure.target, figure.peer);
     }
-    if let Some(table) = beside {
+    for table in tables {
         println!("\n{table}");
     }
     for (part, run) in files::PARTS {

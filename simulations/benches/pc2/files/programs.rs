@@ -31,7 +31,7 @@ pub(crate) fn find(name: &str) -> Result<PathBuf, String> {
 }
 
 /// Runs a program to its end.
-pub(super) fn run<S: AsRef<OsStr>>(words: &[S]) -> Result<(), String> {
+pub(crate) fn run<S: AsRef<OsStr>>(words: &[S]) -> Result<(), String> {
     let (program, arguments) = words.split_first().ok_or("no command")?;
     let output = Command::new(program)
         .args(arguments)
