@@ -9,6 +9,8 @@
 //! Threads: `pc2-actors` runs all hosts, two `pc2-io` workers run everything async, the storage writer, and blocking threads that
 //! come when needed and go after ten seconds.
 
+mod before;
+
 use crate::{
     api::{ActorState, Inner, NodeHandle, call},
     clock::Clock,
@@ -39,13 +41,9 @@ use pc2_protocols::{
         rows::{Decided, TransferRow},
     },
     id::NodeId,
-    identity::ProfileRow,
-    level::LevelChoice,
-    messenger::rows::{self, TimerChange},
     net::Peer,
-    relay::{self, ContributionRow, Shares},
 };
-use pc2_storage::{Change, OpenReport, Reader, Storage, WriteError, blobs::BlobStore};
+use pc2_storage::{OpenReport, Reader, Storage, blobs::BlobStore};
 use std::{
     sync::{Arc, mpsc},
     thread,
@@ -83,8 +81,8 @@ const LATE: Duration = Duration::from_secs(600);
 const IO_WORKERS: usize = 2;
 
 /// Blocking threads: four reads at once, and as many for name resolution and rebuilds; for file transfers one for each of eight that are received (from two
-/// holders) and eight that are sent, and eight for what they do with the disk. They are made when needed, and each takes what its stack really uses.
-const BLOCKING_THREADS: usize = 40;
+/// holders) and eight that are sent, and eight for what they do with the disk; one for each of eight modules that run. They are made when needed, and each takes what its stack really uses.
+const BLOCKING_THREADS: usize = 48;
 
 /// Starts the network, given the routing table of the last time and the way to the hosts.
 type StartNetwork =
@@ -145,9 +143,7 @@ pub(crate) fn start_with(config: &NodeConfig, seams: Seams) -> Result<Running, S
     let (reader, writer) = (storage.reader(), storage.writer());
     let clock = Clock::start();
     let account = config.keys.node();
-    remember_identity(config, &storage, clock)?;
-    remember_contribution(config, &storage)?;
-    expire_before_start(&storage, account, clock)?;
+    before::write_down(config, &storage, clock)?;
     let known = reader.routing().unwrap_or_else(|error| {
         warn!(%error, "the routing table cannot be read; starting without");
         Vec::new()
@@ -378,68 +374,6 @@ fn hand_late_offers(reader: &Reader, account: NodeId, files: &Inbox<files::In>) 
 async fn in_time(what: &'static str, patience: Duration, work: impl Future<Output = ()>) {
     if tokio::time::timeout(patience, work).await.is_err() {
         warn!(what, "did not end in time; going on without");
-    }
-}
-
-/// Writes down an identity that is new in this directory, so that its first day is known.
-fn remember_identity(config: &NodeConfig, storage: &Storage, clock: Clock) -> Result<(), StartError> {
-    let account = config.keys.node();
-    if storage.reader().profile(account)?.is_some() {
-        return Ok(());
-    }
-    let profile = ProfileRow { account, name: String::new(), since: clock.now().unix };
-    write_before_start(storage, vec![Change::Profile(profile)])
-}
-
-/// Writes down what the configuration says of what is lent, if it says anything: the machines start from their rows alone.
-fn remember_contribution(config: &NodeConfig, storage: &Storage) -> Result<(), StartError> {
-    let stored = storage.reader().contribution()?;
-    let before =
-        stored.clone().unwrap_or(ContributionRow { choice: LevelChoice::Auto, shares: Shares::default() });
-    let row = ContributionRow {
-        choice: config.level.unwrap_or(before.choice),
-        shares: config.shares.unwrap_or(before.shares),
-    };
-    if stored.as_ref() == Some(&row) || (config.level.is_none() && config.shares.is_none()) {
-        return Ok(());
-    }
-    write_before_start(storage, vec![Change::Relay(relay::Change::PutContribution(row))])
-}
-
-/// Takes out what has had its time while the node was off, before anything of it can be shown.
-fn expire_before_start(storage: &Storage, account: NodeId, clock: Clock) -> Result<(), StartError> {
-    let mut before = Vec::new();
-    loop {
-        let due = storage.reader().expired(account, clock.now().unix, false)?.due;
-        // On a full disk they are still there: the machine goes on with them.
-        if due.is_empty() || due == before {
-            break;
-        }
-        let expire = |(due, timed)| rows::Change::Timer(TimerChange::Expire { due, timed });
-        let changes = due.iter().copied().map(|due| Change::Messenger(expire(due))).collect();
-        write_before_start(storage, changes)?;
-        before = due;
-    }
-    let waiting = storage.reader().over_in_outbox(account)?;
-    if waiting.is_empty() {
-        return Ok(());
-    }
-    write_before_start(storage, waiting.into_iter().map(Change::Messenger).collect())
-}
-
-/// Writes rows and waits for it.
-fn write_before_start(storage: &Storage, changes: Vec<Change>) -> Result<(), StartError> {
-    let (done, written) = mpsc::channel();
-    let answer = move |result: Result<(), WriteError>| {
-        let _the_start_waits_for_it = done.send(result);
-    };
-    let failed = |reason: &str| WriteError::Failed { reason: reason.to_owned() };
-    let queued = storage.writer().submit(changes, answer);
-    queued.map_err(|full| failed(&full.to_string()))?;
-    match written.recv().unwrap_or_else(|_| Err(failed("the writer has ended"))) {
-        // On a full disk a node starts all the same: reading and deleting must work.
-        Ok(()) | Err(WriteError::DiskFull) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }
 
