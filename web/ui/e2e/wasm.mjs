@@ -68,7 +68,14 @@ test('WebAssembly on the desktop', { timeout: 400_000 }, async (t) => {
       assert.equal(answer.status(), 200)
       assert.deepEqual(await answer.json(), { success: true, result: 8 })
       await calculator.getByText(/^Calculated by your PC2 in \d+ ms$/).waitFor()
+      await calculator.getByText('5 + 3 =').waitFor()
       await inspect(alice, 'calculator')
+      // Another number is no answer, though "=" is pressed.
+      for (const key of ['7', 'Equals']) await calculator.getByRole('button', { name: key, exact: true }).click()
+      await display.getByText('7', { exact: true }).waitFor({ timeout: SOON })
+      assert.equal(await calculator.getByText('5 + 3 =').count(), 0)
+      await calculator.getByText('Your PC2 calculates, not this browser.').waitFor()
+      assert.equal(calls.length, 1)
     })
 
     await t.test('it is used by the keyboard, and says what has no result', async () => {
@@ -107,6 +114,7 @@ test('WebAssembly on the desktop', { timeout: 400_000 }, async (t) => {
       assert.deepEqual(shown, String(wc).trim().split(/\s+/).slice(0, 3).map(Number))
       await inspect(alice, 'file processor')
       await counter.getByRole('button', { name: 'Folder Old letters' }).click()
+      await counter.locator('dl').waitFor({ state: 'detached' })
       await counter.getByRole('button', { name: 'Documents', exact: true }).first().click({ timeout: SOON })
       await counter.getByRole('button', { name: /^empty/ }).click({ timeout: SOON })
       await figure('Bytes').getByText('0', { exact: true }).waitFor({ timeout: SOON })
@@ -163,6 +171,8 @@ test('WebAssembly on the desktop', { timeout: 400_000 }, async (t) => {
       await inspect(alice, 'programs running')
       await latest.getByRole('button', { name: 'Stop' }).click()
       await latest.getByText('It was stopped.', { exact: true }).waitFor({ timeout: SOON })
+      const details = programs.getByRole('button', { name: 'Details of run' })
+      assert.equal(await details.nth(1).getAttribute('aria-expanded'), 'true', 'what was open stays so when another run begins')
     })
 
     await t.test('a program finds a folder when it is allowed, and not when that is taken back', async () => {
@@ -179,6 +189,8 @@ test('WebAssembly on the desktop', { timeout: 400_000 }, async (t) => {
       await latest.getByRole('log').getByText('Letter.txt:').waitFor({ timeout: COMPILED })
       await programs.getByRole('button', { name: 'Allow reading', exact: true }).click()
       await programs.getByText(/^It may read “Documents”/).waitFor({ timeout: SOON })
+      await install(...files('file-processor'))
+      await alice.page.getByText('File processor is installed. It may still read “Documents”.').waitFor({ timeout: SOON })
       await run()
       await latest.getByRole('log').getByText(/^5004 \d+ \d+ Letter\.txt/).waitFor({ timeout: COMPILED })
       await latest.getByRole('log').getByText('not there: No such file or directory').waitFor()

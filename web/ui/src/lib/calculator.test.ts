@@ -34,6 +34,16 @@ test('the last operation chosen counts, and equals alone asks nothing', () => {
   expect(pressed(['5', 'equals', 'add', 'divide', '2', 'equals'], () => '2.5').sums).toEqual([{ op: 'divide', left: '5', right: '2', then: null }])
 })
 
+test('an answer is told as one only while it is in the display', () => {
+  const sum: Key[] = ['3', 'add', '5', 'equals']
+  const answers = (...keys: Key[]) => pressed([...sum, ...keys], () => '8').state.answers
+  expect(answers()).toMatchObject({ op: 'add', left: '3', right: '5' })
+  for (const keys of [['7'], ['7', 'equals'], ['sign'], ['point'], ['clear'], ['add'], ['7', 'sign', 'equals']] satisfies Key[][]) expect(answers(...keys), keys.join(' ')).toBeNull()
+  expect(answers('add', '5', 'equals')).toMatchObject({ op: 'add', left: '8', right: '5' })
+  // While the next sum is asked for, the display shows what was typed.
+  expect(press(pressed(sum, () => '8').state, 'add').state.answers).toBeNull()
+})
+
 test('numbers are typed, erased, negated and bounded', () => {
   const value = (...keys: Key[]) => pressed(keys, () => '0').state.value
   expect(value('point', '5', 'point', '2')).toBe('0.52')

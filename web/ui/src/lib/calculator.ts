@@ -15,6 +15,8 @@ export interface State {
   /** What it will be calculated with, and how. */
   left: string | null
   op: Op | null
+  /** The sum that the number in the display answers; null as soon as a key made it another. */
+  answers: Sum | null
 }
 
 /** A sum for the node; `then` is what its result is to be calculated with. */
@@ -28,13 +30,14 @@ export interface Sum {
 /** Doubles are exact so far. */
 const MOST_DIGITS = 15
 
-export const start: State = { value: '0', typing: false, left: null, op: null }
+export const start: State = { value: '0', typing: false, left: null, op: null, answers: null }
 
 export const isOp = (key: Key): key is Op => (OPS as readonly string[]).includes(key)
 
 /** The state after a key, and the sum that it makes due. */
 export function press(state: State, key: Key): { state: State; sum: Sum | null } {
-  const only = (changed: Partial<State>) => ({ state: { ...state, ...changed }, sum: null })
+  // What is shown is no answer any more, or will be one to another sum.
+  const only = (changed: Partial<State>) => ({ state: { ...state, answers: null, ...changed }, sum: null })
   const { value, typing, left, op } = state
   if (key === 'clear') return { state: start, sum: null }
   if (key === 'erase') {
@@ -49,7 +52,7 @@ export function press(state: State, key: Key): { state: State; sum: Sum | null }
     // Another operation instead of the one just chosen; `=` with nothing to do.
     const due = left !== null && op !== null && (typing || key === 'equals')
     if (!due) return only({ typing: false, left: then === null ? null : value, op: then })
-    return { state: { ...state, typing: false }, sum: { op, left, right: plain(value), then } }
+    return { state: { ...state, typing: false, answers: null }, sum: { op, left, right: plain(value), then } }
   }
   if (!typing) return only({ value: key, typing: true })
   if (value.replace(/\D/g, '').length >= MOST_DIGITS) return only({})
@@ -57,7 +60,13 @@ export function press(state: State, key: Key): { state: State; sum: Sum | null }
 }
 
 /** The state with the answer to a sum. */
-export const answered = (sum: Sum, result: string): State => ({ value: result, typing: false, left: sum.then === null ? null : result, op: sum.then })
+export const answered = (sum: Sum, result: string): State => ({
+  value: result,
+  typing: false,
+  left: sum.then === null ? null : result,
+  op: sum.then,
+  answers: sum,
+})
 
 /** Without a point that nothing follows. */
 const plain = (value: string) => value.replace(/\.$/, '')

@@ -3,16 +3,26 @@
  */
 import { ApiError, call, unreachable } from './api'
 import type { Executed, StartWasmRun, WasmApp, WasmAppList, WasmFolder, WasmFrame, WasmRun, WasmRunList } from './api-types'
+import { words } from './wasm-words'
 
 /** Largest module that a page brings to its node: as base64, and with its app.toml, the node takes no more. */
 export const MOST_SENT_BYTES = 8 * 1024 * 1024
 
+/** A call is answered when it has ended: it may wait a minute for its turn, be compiled for another, and run for half of one. */
+const CALL_TIMEOUT_MS = 150_000
+
 const app = (id: string) => `/api/wasm/apps/${encodeURIComponent(id)}`
 const run = (id: string) => `/api/wasm/runs/${encodeURIComponent(id)}`
 
+/** Why nothing was run, in the words of the page. */
+const inWords = <T>(asked: Promise<T>): Promise<T> =>
+  asked.catch((error) => {
+    throw error instanceof ApiError ? new ApiError(error.status, { code: error.code, message: words.why(error.code, error.message) }) : error
+  })
+
 export const wasmApi = {
   execute: (wasmBinary: string, functionName: string, args: string[]) =>
-    call<Executed>('POST', '/api/wasm/execute', { wasmBinary, functionName, args }),
+    inWords(call<Executed>('POST', '/api/wasm/execute', { wasmBinary, functionName, args }, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) })),
 
   apps: () => call<WasmAppList>('GET', '/api/wasm/apps'),
   /** A module takes as long as the line to the node does. */
@@ -23,7 +33,7 @@ export const wasmApi = {
   grant: (id: string, folder: WasmFolder | null) => call<WasmApp>('PUT', `${app(id)}/grants`, { folder }),
 
   runs: () => call<WasmRunList>('GET', '/api/wasm/runs'),
-  start: (wanted: Partial<StartWasmRun>) => call<WasmRun>('POST', '/api/wasm/runs', wanted),
+  start: (wanted: Partial<StartWasmRun>) => inWords(call<WasmRun>('POST', '/api/wasm/runs', wanted)),
   stop: (id: string) => call<WasmRun | undefined>('DELETE', run(id)),
 }
 
@@ -53,6 +63,8 @@ export function brought(url: string): () => Promise<string> {
 }
 
 export interface Heard {
+  /** The line is there: everything that is kept follows, from the oldest on. */
+  open?(): void
   /** It wrote something; `skipped` bytes before it are not kept any more. */
   output(stream: 'out' | 'err', text: string, skipped: number): void
   end(run: WasmRun): void
@@ -63,13 +75,21 @@ export interface Heard {
 /** As base64 comes what is no UTF-8: shown as far as it is. */
 const lossy = (encoded: string) => new TextDecoder().decode(Uint8Array.from(atob(encoded), (char) => char.charCodeAt(0)))
 
-/** Follows what a run prints, from the oldest that is kept, and tells one that waits for input that there is none. The returned function ends that. */
-export function follow(id: string, heard: Heard): () => void {
+/**
+ * Follows what a run prints, from the oldest that is kept. The returned function ends that.
+ *
+ * `began`: the run was begun here with `stdin`, and there is no input for it. Who only looks on says nothing: the input is somebody else's, and the first who
+ * sends a word of it has it.
+ */
+export function follow(id: string, heard: Heard, { began = false } = {}): () => void {
   const url = new URL(`${run(id)}/stream`, location.href)
   url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:'
   const socket = new WebSocket(url)
   let over = false
-  socket.onopen = () => socket.send(JSON.stringify({ end: true }))
+  socket.onopen = () => {
+    if (began) socket.send(JSON.stringify({ end: true }))
+    heard.open?.()
+  }
   socket.onmessage = ({ data }) => {
     const frame = JSON.parse(String(data)) as WasmFrame
     if (frame.type === 'output') {
@@ -96,11 +116,15 @@ export async function runThrough(wanted: Partial<StartWasmRun>): Promise<{ out: 
   const { id } = await wasmApi.start({ ...wanted, stdin: true })
   const said = { out: '', err: '' }
   return new Promise((done, failed) =>
-    follow(id, {
-      output: (stream, text) => (said[stream] += text),
-      end: (run) => done({ ...said, run }),
-      lost: () => failed(unreachable()),
-    }),
+    follow(
+      id,
+      {
+        output: (stream, text) => (said[stream] += text),
+        end: (run) => done({ ...said, run }),
+        lost: () => failed(unreachable()),
+      },
+      { began: true },
+    ),
   )
 }
 

@@ -1,5 +1,5 @@
 /** What is said about programs in WebAssembly, and by the two apps that are such; read with them. */
-import type { WasmAccess, WasmApp, WasmFolder, WasmRun } from './api-types'
+import type { WasmAccess, WasmApp, WasmEnd, WasmFolder, WasmRun } from './api-types'
 import { sentence } from './api'
 import { size } from './sizes'
 
@@ -18,10 +18,14 @@ export const words = {
   drop: 'Drop to install',
   dropHint: 'A module (.wasm) and its app.toml.',
   empty: 'No programs yet',
-  emptyHint: 'Drop a module (.wasm) and its app.toml here, or choose both. Installing allows nothing yet.',
+  emptyHint: 'Drop a module (.wasm) and its app.toml here, or choose both. Installing one allows nothing yet.',
   failed: 'Your programs did not load',
   loading: 'Loading your programs…',
-  installed: (name: string) => `${name} is installed. Nothing is allowed yet.`,
+  /** A new version keeps what it was allowed, as far as it still asks for it: so it is told from what it has. */
+  installed({ name, asks, grant }: WasmApp): string {
+    const has = grant ? `It may still ${may[grant.access]} ${folderName(grant.folder)}.` : asks ? 'Nothing is allowed yet.' : 'It reaches none of your files.'
+    return `${name} is installed. ${has}`
+  },
   wrongFiles: 'Two files make a program: its module (.wasm) and its app.toml. Choose or drop both together.',
   tooLarge: (most: number) => `From here a module has at most ${size(most)}. A larger one is installed on the command line: pc2 wasm install app.toml`,
   list: 'Installed programs',
@@ -58,13 +62,16 @@ export const words = {
   argsOpen: 'A quote is not closed.',
   stop: 'Stop',
   lately: 'Runs of late',
-  noRuns: 'It has not run since your PC2 was started.',
+  noRuns: 'None of its runs is remembered.',
   log: (name: string) => `Output of ${name}`,
   details: (name: string) => `Details of ${name}`,
+  reads: 'Reading what it printed…',
   noOutput: 'It printed nothing.',
   waitsForOutput: 'It has printed nothing yet.',
   skipped: (bytes: number) => `[${size(bytes)} before this are not kept]\n`,
-  logLost: 'The line to this run broke. It goes on by itself when your PC2 answers.',
+  logLost: 'The line to this run broke: something may be missing here.',
+  lookAgain: 'Look again',
+  looksAgain: 'Looking again…',
 
   state(run: WasmRun): string {
     switch (run.state) {
@@ -79,10 +86,12 @@ export const words = {
     }
   },
   /** How it ended, and which limit it was. */
-  end(end: NonNullable<WasmRun['end']>): string {
+  end(end: WasmEnd): string {
     const limit = end.limit === null ? undefined : limits[end.limit]
-    return limit ?? sentence(end.text)
+    return limit ?? words.why(end.code, end.text)
   },
+  /** What a code of the node means, with what the node says of it; where the page has no words of its own, the node's. */
+  why: (code: string | null, text: string): string => (code === null ? undefined : notRun[code])?.(text) ?? sentence(text),
 
   used: 'Limits used',
   use: {
@@ -111,6 +120,8 @@ export const words = {
     equals: 'Equals',
     ops: { add: 'Plus', subtract: 'Minus', multiply: 'Times', divide: 'Divided by' },
     asking: 'Your PC2 calculates…',
+    /** It may have to get the module ready first, or to let others go first: which of it is not known here. */
+    waiting: 'Waiting for your PC2…',
     answered: (ms: number) => `Calculated by your PC2 in ${Math.max(1, Math.round(ms))} ms`,
     ready: 'Your PC2 calculates, not this browser.',
     byZero: 'Nothing can be divided by zero.',
@@ -133,9 +144,23 @@ export const words = {
     bytes: 'Bytes',
     figure: (n: number) => count.format(n),
     failed: (name: string) => `${name} was not counted`,
+    unread: 'The program ended well, but what it printed is not a count.',
     most: (n: number) => `The first ${count.format(n)} are shown.`,
     folderOf: (name: string) => `Folder ${name}`,
   },
+}
+
+/** What the node says, without the words that it begins with, so that it fits into a sentence. */
+const reason = (text: string, begins: RegExp) => text.replace(begins, '').replace(/\.$/, '')
+
+/** Ends that are no fault of the program: its PC2 could not do it. */
+const notRun: Partial<Record<string, (text: string) => string>> = {
+  wasm_not_locked_in: (text) => `It was not run: your PC2 could not lock it in (${reason(text, /^Nothing was run, since it could not be locked in: /i)}).`,
+  wasm_bad_artifact: (text) => `It was not run: what your PC2 got ready of it cannot be used (${reason(text, /^The compiled module cannot be used: /i)}).`,
+  wasm_not_prepared: (text) => `Your PC2 could not get it ready: ${reason(text, /^Nothing was run, since the node could not prepare it: /i)}.`,
+  disk_full: () => 'It was not run: the disk of your PC2 is full. Delete something, and try again.',
+  wasm_not_a_function: () => 'It is a whole program, not a function: it gives no result.',
+  wasm_no_runner: () => 'This PC2 cannot run programs: the part of it that runs them is not there.',
 }
 
 const limits: Partial<Record<string, string>> = {

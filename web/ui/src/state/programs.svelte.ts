@@ -18,6 +18,8 @@ class Programs {
   readonly shown = $derived(this.apps.filter(({ id }) => !this.#leaving.includes(id)))
   #wanted = false
   #reading = 0
+  /** What events and answers say of runs while the list is read: the list may be older than they are. */
+  #meanwhile: (() => void)[] | null = null
 
   /** Reads them for the first one who looks; from then on events say what changes. */
   want(): void {
@@ -29,16 +31,21 @@ class Programs {
   /** Read again: what was missed, or a first reading that failed. An answer that another reading overtook counts no more. */
   async load(): Promise<void> {
     const mine = ++this.#reading
+    // What came before is in the answer: it was known before the node was asked.
+    this.#meanwhile = []
     try {
       const [{ apps }, { runs }] = await Promise.all([wasmApi.apps(), wasmApi.runs()])
       if (mine !== this.#reading) return
       this.apps = apps
       this.runs = runs
+      for (const one of this.#meanwhile) one()
       this.phase = 'ready'
     } catch (error) {
       if (mine !== this.#reading || (error instanceof ApiError && error.signedOut)) return
       this.problem = error instanceof Error ? error.message : String(error)
       if (this.phase !== 'ready') this.phase = 'failed'
+    } finally {
+      if (mine === this.#reading) this.#meanwhile = null
     }
   }
 
@@ -53,13 +60,14 @@ class Programs {
   event(frame: Frame): void {
     if (!this.#wanted) return
     if (frame.type === 'wasm_run') this.put(frame.data)
-    else if (frame.type === 'wasm_run_removed') this.runs = this.runs.filter(({ id }) => id !== frame.data.id)
+    else if (frame.type === 'wasm_run_removed') this.#now(() => this.#drop(frame.data.id))
     else if (frame.type === 'wasm_apps') void this.load()
   }
 
   clear(): void {
     this.#wanted = false
     this.#reading += 1
+    this.#meanwhile = null
     this.#leaving = []
     this.apps = []
     this.runs = []
@@ -68,9 +76,23 @@ class Programs {
 
   /** A run as it is now. An answer can come after the event of a later state: what has ended stays so. */
   put(run: WasmRun): void {
+    this.#now(() => this.#put(run))
+  }
+
+  #put(run: WasmRun): void {
     const known = this.runs.find(({ id }) => id === run.id)
     if (known?.state === 'ended' && run.state !== 'ended') return
     this.runs = known ? this.runs.map((one) => (one.id === run.id ? run : one)) : [run, ...this.runs]
+  }
+
+  #drop(id: string): void {
+    this.runs = this.runs.filter((run) => run.id !== id)
+  }
+
+  /** Changes the runs that are shown, and again those of a list that is under way. */
+  #now(change: () => void): void {
+    change()
+    this.#meanwhile?.push(change)
   }
 
   /** From files that were chosen or dropped. Throws what is wrong with them, or what the node answers. */
