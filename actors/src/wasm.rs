@@ -6,7 +6,7 @@
 //! | the task that carries orders out; one run from beginning to end | `plane`, `drive` |
 //! | child processes: one; those that are kept warm | `runner`, `pool` |
 //! | compiled modules on disk | `cache` |
-//! | modules as files; homes of people | `modules`, `home` |
+//! | modules as files; homes of people; files being written | `modules`, `home`, `part` |
 //! | what a run writes and is given | `log`, `desk` |
 //! | what web and command line call | `handle` |
 //!
@@ -21,6 +21,7 @@ pub(crate) mod handle;
 pub(crate) mod home;
 pub(crate) mod log;
 pub(crate) mod modules;
+mod part;
 mod plane;
 mod pool;
 mod runner;
@@ -197,9 +198,11 @@ impl Shell for WasmShell {
                 self.modules.unwant(module);
                 self.order(Out::RemoveModule { module });
             }
-            order @ (Out::Reset { .. } | Out::Start(_) | Out::Kill { .. } | Out::Forget { .. }) => {
-                self.order(order);
-            }
+            order @ (Out::Reset { .. }
+            | Out::Start(_)
+            | Out::Kill { .. }
+            | Out::Over { .. }
+            | Out::Forget { .. }) => self.order(order),
         }
         Effect::Done
     }
@@ -214,6 +217,7 @@ impl Shell for WasmShell {
             | Out::Reset { .. }
             | Out::Start(_)
             | Out::Kill { .. }
+            | Out::Over { .. }
             | Out::Forget { .. } => Effect::Done,
         }
     }

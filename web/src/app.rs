@@ -296,8 +296,7 @@ impl App {
         route.access.allows(&caller, !params.is_empty())?;
         let mut pieces = None;
         let most = promised(&headers, route.most);
-        // Until it is answered: what was read is in memory until then.
-        let _room = match most {
+        let room = match most {
             0..=MAX_BODY_BYTES => None,
             longer => {
                 let kib = u32::try_from(longer.div_ceil(1024)).unwrap_or(u32::MAX).min(LONG_BODIES_KIB);
@@ -314,8 +313,11 @@ impl App {
             }
         };
         let body = body.into();
-        (route.handler)(self, Call { caller, from, host, headers, params, query, body, pieces, upgrade })
-            .await
+        (route.handler)(
+            self,
+            Call { caller, from, host, headers, params, query, body, _room: room, pieces, upgrade },
+        )
+        .await
     }
 }
 

@@ -6,6 +6,7 @@ use hyper::{body::Bytes, upgrade::OnUpgrade};
 use pc2_protocols::id::{Did, NodeId};
 use serde::de::DeserializeOwned;
 use std::{borrow::Cow, fmt, net::IpAddr, pin::Pin, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
 use warp::{
     Buf,
     http::{HeaderMap, header},
@@ -71,6 +72,8 @@ pub(crate) struct Call {
     pub(crate) query: String,
     /// The body of routes that take one. Wiped: some have a phrase or a passphrase in it.
     pub(crate) body: Zeroizing<Vec<u8>>,
+    /// The room in memory for a long one: given back with the call, so whoever needs the body no longer drops it before waiting for anybody.
+    pub(crate) _room: Option<OwnedSemaphorePermit>,
     /// The body of routes that take bytes of any number.
     pub(crate) pieces: Option<Pieces>,
     /// The offer to become a WebSocket.
@@ -247,6 +250,7 @@ mod tests {
             params: vec!["did:boson:x".to_owned()],
             query: query.to_owned(),
             body: body.as_bytes().to_vec().into(),
+            _room: None,
             pieces: None,
             upgrade: None,
         }

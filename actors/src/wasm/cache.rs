@@ -10,21 +10,18 @@
 //!
 //! Not here: compiling (`pool`).
 
+use super::part::{Part, is_older, is_part, remove};
 use pc2_protocols::id::BlobId;
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
     time::SystemTime,
 };
 use tracing::{info, warn};
 use zeroize::Zeroizing;
-
-/// What the names of files begin with that are being written.
-const PART: &str = ".part-";
 
 /// What stands behind the name of a file's keyed hash.
 const MAC: &str = ".mac";
@@ -35,53 +32,43 @@ pub(crate) struct Cache {
     key: Zeroizing<[u8; 32]>,
     /// Most bytes that are kept.
     most: u64,
-    next: AtomicU64,
+    born: SystemTime,
 }
 
-/// A file that is written for the cache. Removed when it is dropped without being kept.
-pub(crate) struct Part {
-    path: PathBuf,
-    pub(crate) file: File,
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            warn!(%error, "a file that was given up could not be removed");
-        }
-    }
+/// What became of copying a module.
+pub(super) enum Copied {
+    /// The copy.
+    Same(File),
+    /// It has not the hash that it had when it was asked for.
+    Changed,
+    /// It has more bytes than it may.
+    TooLarge,
 }
 
 impl Cache {
     /// Under a data directory. Nothing is made yet.
     pub(crate) fn new(data: &Path, key: Zeroizing<[u8; 32]>, most: u64) -> Self {
-        Self { folder: data.join("wasm/cache"), key, most, next: AtomicU64::new(0) }
+        Self { folder: data.join("wasm/cache"), key, most, born: SystemTime::now() }
     }
 
-    /// Removes what was being written when the node was killed.
+    /// Removes what was being written when the node was killed. Not what is being written now: runs may have begun.
     pub(crate) fn clean(&self) {
         // Without the folder there is nothing to clean.
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let is_part = entry.file_name().to_str().is_some_and(|name| name.starts_with(PART));
-            if is_part && let Err(error) = fs::remove_file(entry.path()) {
-                warn!(%error, "a compiled module that was not finished could not be removed");
+            if entry.file_name().to_str().is_some_and(is_part) && is_older(&entry, self.born) {
+                remove(&entry.path());
             }
         }
     }
 
     /// Begins a file.
-    pub(crate) fn part(&self) -> io::Result<Part> {
+    pub(super) fn part(&self) -> io::Result<Part> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.join(format!("{PART}{}-{number}", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Part { path, file })
+        Part::new(&self.folder)
     }
 
-    /// A copy of a module that nobody else can change, if it has the hash that it should: what is compiled is what was hashed.
-    pub(crate) fn private_copy(&self, module: &File, hash: BlobId, most: u64) -> io::Result<Option<File>> {
+    /// A copy of a module that nobody else can change: what is compiled is what was hashed.
+    pub(super) fn private_copy(&self, module: &File, hash: BlobId, most: u64) -> io::Result<Copied> {
         let mut part = self.part()?;
         let mut hasher = blake3::Hasher::new();
         let (mut piece, mut from) = (vec![0; 64 * 1024], 0);
@@ -90,16 +77,16 @@ impl Cache {
             let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
             from = from.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
             if from > most {
-                return Ok(None);
+                return Ok(Copied::TooLarge);
             }
             hasher.update(bytes);
             part.file.write_all(bytes)?;
         }
         if hasher.finalize().as_bytes() != hash.as_bytes() {
-            return Ok(None);
+            return Ok(Copied::Changed);
         }
         // It is gone from the folder with `part`; this stays open.
-        Ok(Some(File::open(&part.path)?))
+        Ok(Copied::Same(File::open(&part.path)?))
     }
 
     /// What was compiled of a module, if it is here and is what this node made.
@@ -134,7 +121,7 @@ impl Cache {
     }
 
     /// Keeps what was compiled. To be called when nobody else can write to it any more. What was kept longest unused goes, if there is too much.
-    pub(crate) fn keep(&self, module: BlobId, engine: &str, part: &Part) -> io::Result<File> {
+    pub(super) fn keep(&self, module: BlobId, engine: &str, part: &Part) -> io::Result<File> {
         let name = name(module, engine);
         let mac = self.mac(&name, &part.file)?;
         let mut beside = self.part()?;
@@ -156,11 +143,7 @@ impl Cache {
 
     fn remove(&self, name: &str) {
         for name in [name, &format!("{name}{MAC}")] {
-            if let Err(error) = fs::remove_file(self.folder.join(name))
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                warn!(%error, "a compiled module could not be removed");
-            }
+            remove(&self.folder.join(name));
         }
     }
 
@@ -190,7 +173,7 @@ impl Cache {
             let name = entry.file_name().to_string_lossy().into_owned();
             // Gone meanwhile is as well.
             let Ok(about) = entry.metadata() else { continue };
-            if !name.starts_with(PART) && !name.ends_with(MAC) {
+            if !is_part(&name) && !name.ends_with(MAC) {
                 kept.push((about.modified()?, about.len(), name));
             }
         }
@@ -314,23 +297,28 @@ mod tests {
         fs::write(&path, b"a module").expect("written");
         let module = File::open(&path).expect("opened");
         let hash = BlobId::from_bytes(*blake3::hash(b"a module").as_bytes());
-        let copy = cache.private_copy(&module, hash, 100).expect("copied").expect("the same");
+        let Ok(Copied::Same(copy)) = cache.private_copy(&module, hash, 100) else { panic!("it is the same") };
         fs::write(&path, b"another!").expect("written");
         let mut kept = [0; 8];
         copy.read_exact_at(&mut kept, 0).expect("read");
         assert_eq!(&kept, b"a module");
-        assert!(cache.private_copy(&module, hash, 100).expect("read").is_none());
-        assert!(cache.private_copy(&module, hash, 3).expect("read").is_none(), "larger than it may be");
+        assert!(matches!(cache.private_copy(&module, hash, 100), Ok(Copied::Changed)));
+        assert!(matches!(cache.private_copy(&module, hash, 3), Ok(Copied::TooLarge)));
         assert_eq!(fs::read_dir(&cache.folder).expect("listed").count(), 0, "it has no name");
     }
 
     #[test]
-    fn what_a_killed_node_was_compiling_is_removed() {
+    fn what_a_killed_node_was_compiling_is_removed_and_what_is_being_compiled_is_not() {
         let dir = tempfile::tempdir().expect("a directory");
-        let cache = cache(dir.path(), 1_000);
-        keep(&cache, MODULE, b"compiled");
-        fs::write(cache.folder.join(".part-1-1"), b"half").expect("written");
-        cache.clean();
-        assert_eq!(fs::read_dir(&cache.folder).expect("listed").count(), 2);
+        let killed = cache(dir.path(), 1_000);
+        keep(&killed, MODULE, b"compiled");
+        fs::write(killed.folder.join(".part-1-1"), b"half").expect("written");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let next = cache(dir.path(), 1_000);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let part = next.part().expect("begun");
+        next.clean();
+        assert!(part.path.exists());
+        assert_eq!(fs::read_dir(&next.folder).expect("listed").count(), 3);
     }
 }

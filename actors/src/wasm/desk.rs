@@ -10,6 +10,7 @@ use pc2_protocols::wasm::RunId;
 use std::{
     collections::BTreeMap,
     fs::File,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ const INPUT: usize = 4;
 pub(crate) struct Entry {
     module: Mutex<Option<File>>,
     pub(crate) log: Arc<Log>,
+    fed: bool,
     /// Until the first who gives input has taken it.
     giver: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
     input: Mutex<Option<mpsc::Receiver<Vec<u8>>>>,
@@ -37,12 +39,23 @@ impl Entry {
             (None, None)
         };
         let (giver, input) = (Mutex::new(giver), Mutex::new(input));
-        Self { module: Mutex::new(module), log: Arc::new(Log::new(fed)), giver, input }
+        Self { module: Mutex::new(module), log: Arc::new(Log::new(fed)), fed, giver, input }
     }
 
-    /// The module, once.
-    pub(crate) fn take_module(&self) -> Option<File> {
-        held(&self.module).take()
+    /// The module, until the run is over.
+    pub(crate) fn module(&self) -> io::Result<Option<File>> {
+        held(&self.module).as_ref().map(File::try_clone).transpose()
+    }
+
+    /// Whether somebody gives it input.
+    pub(crate) const fn is_fed(&self) -> bool {
+        self.fed
+    }
+
+    /// The run is over: nothing more is written, and its module is given back.
+    fn close(&self) {
+        self.log.close();
+        drop(held(&self.module).take());
     }
 
     /// Where input comes from, once.
@@ -78,17 +91,49 @@ impl Desk {
         self.find(run).unwrap_or_default()
     }
 
-    /// Nobody will ask for it.
-    pub(crate) fn forget(&self, run: RunId) {
-        held(&self.entries).remove(&run);
+    /// A run is over: those who look are told.
+    pub(crate) fn close(&self, run: RunId) {
+        if let Some(entry) = self.find(run) {
+            entry.close();
+        }
     }
 
-    /// The machine begins a new life and knows no run.
+    /// Nobody will ask for it.
+    pub(crate) fn forget(&self, run: RunId) {
+        let entry = held(&self.entries).remove(&run);
+        if let Some(entry) = entry {
+            entry.close();
+        }
+    }
+
+    /// The machine begins a new life and knows no run: those who look at one are told that it is over.
     pub(crate) fn clear(&self) {
-        held(&self.entries).clear();
+        let entries = std::mem::take(&mut *held(&self.entries));
+        entries.values().for_each(|entry| entry.close());
     }
 }
 
 fn held<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_looks_at_a_run_is_told_that_it_is_over_when_nobody_knows_it_any_more() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (first, second) = (RunId::from_bytes([1; 8]), RunId::from_bytes([2; 8]));
+        let desk = Desk::default();
+        let mut readers = [first, second].map(|run| {
+            desk.put(run, Entry::new(None, true));
+            desk.find(run).expect("it is there").log.read()
+        });
+        desk.forget(first);
+        desk.clear();
+        for reader in &mut readers {
+            assert_eq!(runtime.block_on(reader.next()), None);
+        }
+    }
 }

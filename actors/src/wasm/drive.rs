@@ -6,9 +6,9 @@
 //! Not here: deadlines and whose turn it is (the machine), processes (`runner`).
 
 use super::{
-    cache::Cache,
+    cache::{Cache, Copied},
     desk::{Desk, Entry},
-    home::Homes,
+    home::{Homes, PlaceError},
     log,
     modules::Modules,
     pool::{Belongs, Pool},
@@ -20,6 +20,7 @@ use pc2_protocols::{
     wasm::{
         In, Job, Source, Start,
         end::{Doing, End, Usage},
+        limits::LimitKind,
         manifest::Access,
         rows::Grant,
         wire::{self, FromRunner, Landlock, MAX_CHUNK_BYTES, ToRunner},
@@ -57,7 +58,10 @@ struct Short(End);
 impl From<io::Error> for Short {
     fn from(error: io::Error) -> Self {
         warn!(%error, "a module could not be run");
-        Self(End::NotLockedIn { reason: format!("the node could not prepare it: {error}") })
+        Self(match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => End::DiskFull,
+            _ => End::NotPrepared { reason: error.to_string() },
+        })
     }
 }
 
@@ -161,8 +165,12 @@ async fn program(
         // It reads nothing more.
         drop(input);
         match ended {
-            Ok((End::BadArtifact { .. }, _)) if !again => {
+            Ok((end @ End::BadArtifact { .. }, usage)) if !again => {
                 parts.cache.forget(start.module, runner.engine());
+                // Of its input some may be gone: whoever gives it runs it again.
+                if entry.is_fed() {
+                    return Ok((end, usage));
+                }
             }
             Ok(ended) => return Ok(ended),
             Err(why) => return Err(Short(runner.lost(Doing::Running, why).await)),
@@ -240,7 +248,7 @@ async fn artifact(parts: &Parts, start: &Start, entry: &Entry, engine: &str) -> 
             let modules = Arc::clone(&parts.modules);
             blocking(move || modules.open(module)).await?
         }
-        Source::Given => entry.take_module().ok_or(Short(End::Stopped))?,
+        Source::Given => entry.module()?.ok_or(Short(End::Stopped))?,
     };
     let (cache, most) = (Arc::clone(&parts.cache), start.limits.module_bytes);
     let copied = blocking(move || {
@@ -248,8 +256,13 @@ async fn artifact(parts: &Parts, start: &Start, entry: &Entry, engine: &str) -> 
         Ok((copy, cache.part()?))
     });
     let (copy, part) = copied.await?;
-    let changed = || End::NotAModule { reason: "it was changed while it was read".to_owned() };
-    let copy = copy.ok_or_else(|| Short(changed()))?;
+    let copy = match copy {
+        Copied::Same(copy) => copy,
+        Copied::TooLarge => return Err(Short(End::Limit { kind: LimitKind::ModuleSize })),
+        Copied::Changed => {
+            return Err(Short(End::NotAModule { reason: "it was changed while it was read".to_owned() }));
+        }
+    };
     let mut runner = parts.pool.blank().await?;
     let job = ToRunner::Compile { limits: start.limits, landlock: parts.landlock };
     if let Err(why) = runner.send(job, &[copy.as_fd(), part.file.as_fd()]).await {
@@ -278,8 +291,13 @@ async fn folder(parts: &Parts, start: &Start) -> Result<Option<OwnedFd>, Short> 
     let Some(grant) = start.grant.clone() else { return Ok(None) };
     let (homes, space) = (parts.homes.clone(), start.space);
     let opened = spawn_blocking(move || homes.folder(space, &grant)).await.map_err(io::Error::other)?;
-    let folder = opened.map_err(|error| Short(End::NotLockedIn { reason: error.to_string() }))?;
-    Ok(Some(folder))
+    match opened {
+        Ok(folder) => Ok(Some(folder)),
+        Err(PlaceError::NotThere { what, path }) => {
+            Err(Short(End::NoFolder { reason: PlaceError::NotThere { what, path }.to_string() }))
+        }
+        Err(PlaceError::Io(error)) => Err(error.into()),
+    }
 }
 
 fn access(grant: Option<&Grant>) -> wire::Access {

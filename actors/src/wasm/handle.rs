@@ -99,11 +99,11 @@ impl NodeHandle {
             let file = yard.homes.file(space, &path)?;
             let bytes = file.metadata()?.len();
             if bytes > most {
-                return Err(ModuleError::TooLarge { bytes, most });
+                return Err(ModuleError::LongText { bytes, most });
             }
-            let mut text = String::new();
-            std::io::Read::read_to_string(&mut std::io::Read::take(file, most), &mut text)?;
-            Ok(text)
+            let mut text = Vec::new();
+            std::io::Read::read_to_end(&mut std::io::Read::take(file, most), &mut text)?;
+            String::from_utf8(text).map_err(|_| ModuleError::NotText)
         })
         .await
     }
@@ -159,19 +159,41 @@ impl NodeHandle {
         manifest: Manifest,
         module: Module,
     ) -> Result<Reply, WasmError> {
-        let yard = &self.inner.wasm_yard;
-        let (hash, bytes) = (module.hash, module.bytes);
-        // Until the row is there, too.
-        let _wanted = yard.modules.want(hash);
-        self.with_yard(move |yard| yard.modules.keep(&module)).await?;
-        let command = Command::Install { space, manifest: Box::new(manifest), module: hash, bytes };
-        Ok(self.wasm(command).await?)
+        let node = self.clone();
+        // Whoever asked may go away meanwhile: the module stays wanted until its row is there.
+        let installed = self.inner.io.spawn(async move {
+            let (hash, bytes) = (module.hash, module.bytes);
+            let wanted = node.inner.wasm_yard.modules.want(hash);
+            let manifest = Box::new(manifest);
+            let installed = match node.with_yard(move |yard| yard.modules.keep(&module)).await {
+                Ok(()) => {
+                    let install = Command::Install { space, manifest, module: hash, bytes };
+                    node.wasm(install).await.map_err(WasmError::from)
+                }
+                Err(error) => Err(error.into()),
+            };
+            drop(wanted);
+            if installed.is_err() {
+                // When this fails, too, the next start removes it.
+                drop(node.wasm(Command::Discard { module: hash }).await);
+            }
+            installed
+        });
+        installed.await.unwrap_or(Err(ModuleError::Stopped.into()))
     }
 
     /// What a run writes, from the oldest kept on. The machine must have said whose it is.
     #[must_use]
     pub fn wasm_output(&self, run: RunId) -> Option<Reader> {
         Some(self.inner.wasm_yard.desk.find(run)?.log.read())
+    }
+
+    /// Somebody may not have a space here any more: what runs for them is stopped, and when they are `gone` for good, their apps go, too. Their files stay.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn end_wasm_space(&self, space: Space, gone: bool) -> Result<(), CallError<CommandError>> {
+        self.wasm(Command::EndSpace { space, apps: gone }).await.map(drop)
     }
 
     /// Where a run's input goes: given to the first who asks. It ends when this is dropped. The machine must have said whose run it is.

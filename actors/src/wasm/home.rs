@@ -65,7 +65,7 @@ impl Homes {
         if file.metadata()?.is_file() { Ok(file) } else { Err(not_there()) }
     }
 
-    /// Opens the folder of a grant. One for writing is made if it is not there. Blocks.
+    /// Opens the folder of a grant. One for writing, and one of those that apps have for themselves, is made if it is not there. Blocks.
     pub(crate) fn folder(&self, space: Space, grant: &Grant) -> Result<OwnedFd, PlaceError> {
         let not_there = || not_there("folder", &grant.folder);
         let inside = inside(&grant.folder).ok_or_else(not_there)?;
@@ -74,7 +74,7 @@ impl Homes {
             return Ok(home);
         }
         match enter(&home, inside) {
-            Err(Errno::NOENT) if grant.access == Access::ReadWrite => {
+            Err(Errno::NOENT) if grant.access == Access::ReadWrite || is_of_an_app(inside) => {
                 let mut folder = home;
                 for name in inside.split('/') {
                     match rustix::fs::mkdirat(&folder, name, Mode::RWXU) {
@@ -102,6 +102,11 @@ impl Homes {
 fn inside(path: &str) -> Option<&str> {
     let path = path.strip_prefix("~/").unwrap_or(path);
     (path.is_empty() || is_inside(path)).then_some(path)
+}
+
+/// Whether it is a folder that an app asks for when it names none.
+fn is_of_an_app(path: &str) -> bool {
+    path.strip_prefix("Apps/").is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
 }
 
 fn enter(folder: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
@@ -240,11 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_for_writing_is_made_and_one_for_reading_is_not() {
+    fn a_folder_for_writing_is_made_and_so_is_an_apps_own_but_no_other_for_reading() {
         let (_data, homes, home) = homes();
-        assert!(homes.folder(Space::Owner, &grant("Apps/x", Access::Read)).is_err());
+        assert!(homes.folder(Space::Owner, &grant("Documents", Access::Read)).is_err());
+        assert!(homes.folder(Space::Owner, &grant("Apps/x/y", Access::Read)).is_err());
         assert!(homes.folder(Space::Owner, &grant("Apps/x", Access::ReadWrite)).is_ok());
         assert!(home.join("Apps/x").is_dir());
+        assert!(homes.folder(Space::Owner, &grant("Apps/own", Access::Read)).is_ok());
+        assert!(home.join("Apps/own").is_dir());
         assert!(homes.folder(Space::Owner, &grant("", Access::Read)).is_ok());
         assert!(homes.folder(Space::Owner, &grant("in/deep", Access::Read)).is_ok());
     }

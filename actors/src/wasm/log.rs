@@ -11,8 +11,14 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Bytes kept of one run. Some thousand lines; with all runs that are remembered a few megabytes.
+/// Bytes kept of one run, with what keeping them takes. Some thousand lines; with all runs that are remembered a few megabytes.
 const KEPT_BYTES: usize = 128 * 1024;
+
+/// What a piece takes beside its bytes: a place in the row, and what the allocator keeps.
+const PIECE_OVERHEAD: usize = 64;
+
+/// Pieces that nobody has read yet are joined up to this length: a program that writes byte by byte is not told byte by byte.
+const JOINED_BYTES: usize = 4 * 1024;
 
 /// Which of its two outputs a program wrote to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +52,8 @@ pub(crate) struct Log {
 
 #[derive(Debug, Default)]
 struct State {
-    pieces: VecDeque<(Stream, Arc<[u8]>)>,
-    /// Bytes in them.
+    pieces: VecDeque<(Stream, Vec<u8>)>,
+    /// What they take.
     kept: usize,
     /// How many pieces, and bytes, went before them.
     gone: u64,
@@ -64,6 +70,18 @@ impl State {
     /// Whether the oldest piece may go: everybody who looks has it.
     fn oldest_is_read(&self) -> bool {
         !self.awaited && self.readers.values().all(|read| *read > self.gone)
+    }
+
+    /// Whether so much more of this stream is one piece with the last, which nobody has read.
+    fn joins(&self, stream: Stream, bytes: usize) -> bool {
+        let Some((of, last)) = self.pieces.back() else { return false };
+        let place =
+            self.gone.saturating_add(u64::try_from(self.pieces.len()).unwrap_or(u64::MAX)).saturating_sub(1);
+        let length = last.len().saturating_add(bytes);
+        *of == stream
+            && length <= JOINED_BYTES
+            && self.kept.saturating_add(bytes) <= KEPT_BYTES
+            && self.readers.values().all(|read| *read <= place)
     }
 }
 
@@ -92,17 +110,25 @@ impl Log {
 
     fn try_push(&self, stream: Stream, bytes: &[u8]) -> bool {
         let mut state = self.state();
-        while state.kept.saturating_add(bytes.len()) > KEPT_BYTES {
+        if state.joins(stream, bytes.len())
+            && let Some((_, last)) = state.pieces.back_mut()
+        {
+            last.extend_from_slice(bytes);
+            state.kept = state.kept.saturating_add(bytes.len());
+            return true;
+        }
+        let takes = bytes.len().saturating_add(PIECE_OVERHEAD);
+        while state.kept.saturating_add(takes) > KEPT_BYTES {
             if !state.oldest_is_read() {
                 return false;
             }
             let Some((_, oldest)) = state.pieces.pop_front() else { break };
-            state.kept = state.kept.saturating_sub(oldest.len());
+            state.kept = state.kept.saturating_sub(oldest.len().saturating_add(PIECE_OVERHEAD));
             state.gone = state.gone.saturating_add(1);
             state.gone_bytes = state.gone_bytes.saturating_add(u64::try_from(oldest.len()).unwrap_or(0));
         }
-        state.kept = state.kept.saturating_add(bytes.len());
-        state.pieces.push_back((stream, bytes.into()));
+        state.kept = state.kept.saturating_add(takes);
+        state.pieces.push_back((stream, bytes.to_vec()));
         true
     }
 
@@ -149,7 +175,8 @@ impl Reader {
                 let mut state = self.log.state();
                 let read = state.readers.get(&self.id).copied().unwrap_or(state.gone);
                 let place = usize::try_from(read.saturating_sub(state.gone)).unwrap_or(usize::MAX);
-                if let Some((stream, bytes)) = state.pieces.get(place).cloned() {
+                if let Some((stream, bytes)) = state.pieces.get(place) {
+                    let (stream, bytes) = (*stream, Arc::from(bytes.as_slice()));
                     state.readers.insert(self.id, read.saturating_add(1));
                     drop(state);
                     self.log.room.notify_waiters();
@@ -207,12 +234,65 @@ mod tests {
             log.close();
             let mut reader = log.read();
             let first = reader.next().await.expect("a piece");
-            assert_eq!(first.skipped, 100 * 16 * 1024 - u64::try_from(KEPT_BYTES).expect("fits"));
+            let kept = KEPT_BYTES / (piece.len() + PIECE_OVERHEAD);
+            assert_eq!(first.skipped, u64::try_from((100 - kept) * piece.len()).expect("fits"));
             let mut rest = 0;
             while reader.next().await.is_some() {
                 rest += 1;
             }
-            assert_eq!(rest, KEPT_BYTES / piece.len() - 1);
+            assert_eq!(rest, kept - 1);
+        });
+    }
+
+    #[test]
+    fn what_is_written_byte_by_byte_takes_no_more_than_the_room_and_is_told_in_longer_pieces() {
+        run(async {
+            let log = Arc::new(Log::default());
+            for number in 0..300_000_u32 {
+                log.push(Stream::Out, &[number.to_le_bytes()[0]]).await;
+            }
+            // Turns of both cannot be joined.
+            for _ in 0..10_000 {
+                log.push(Stream::Out, b"o").await;
+                log.push(Stream::Err, b"e").await;
+            }
+            {
+                let state = log.state();
+                assert!(state.pieces.len() * (PIECE_OVERHEAD + 1) <= KEPT_BYTES, "{}", state.pieces.len());
+            }
+            let mut reader = log.read();
+            let before = reader.next().await.expect("a piece");
+            log.push(Stream::Err, b"1").await;
+            log.close();
+            let mut after = 0;
+            let mut bytes = before.bytes.len();
+            while let Some(piece) = reader.next().await {
+                after += 1;
+                bytes += piece.bytes.len();
+            }
+            assert_eq!(before.skipped + u64::try_from(bytes).expect("fits"), 320_001);
+            assert!(after > 0);
+        });
+    }
+
+    #[test]
+    fn what_is_joined_is_read_once_and_in_order() {
+        run(async {
+            let log = Arc::new(Log::default());
+            let mut reader = log.read();
+            let mut read = Vec::new();
+            for number in 0..1_000_u32 {
+                log.push(Stream::Out, &number.to_le_bytes()).await;
+                if number % 7 == 0 {
+                    read.extend_from_slice(&reader.next().await.expect("a piece").bytes);
+                }
+            }
+            log.close();
+            while let Some(piece) = reader.next().await {
+                read.extend_from_slice(&piece.bytes);
+            }
+            let expected: Vec<u8> = (0..1_000_u32).flat_map(u32::to_le_bytes).collect();
+            assert_eq!(read, expected);
         });
     }
 

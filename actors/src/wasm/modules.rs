@@ -7,6 +7,7 @@
 //! The hash of a file that was looked at lately and is the same still (by its system's marks, the time of its last change among them, which nobody can set) is not counted
 //! again. Everything here blocks, but for what says so. Not here: homes (`home`), compiled modules (`cache`).
 
+use super::part::{Part, is_older, remove};
 use pc2_protocols::id::BlobId;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +18,6 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tracing::warn;
 
 /// Files whose hash is remembered.
 const REMEMBERED: usize = 256;
@@ -53,6 +53,20 @@ pub enum ModuleError {
         /// How many it may have.
         most: u64,
     },
+    /// A text that should stand beside it is longer than one may be.
+    #[error("app.toml may have {most} bytes, and this one has {bytes}")]
+    LongText {
+        /// How many it has.
+        bytes: u64,
+        /// How many it may have.
+        most: u64,
+    },
+    /// A text that should stand beside it is none.
+    #[error("app.toml is not a text in UTF-8")]
+    NotText,
+    /// It was written to while it was read.
+    #[error("the module was changed while it was read; try again")]
+    Changed,
     /// The system refuses.
     #[error("the module cannot be read: {0}")]
     Io(#[from] io::Error),
@@ -65,6 +79,7 @@ pub enum ModuleError {
 #[derive(Debug)]
 pub(crate) struct Modules {
     folder: PathBuf,
+    born: SystemTime,
     hashes: Mutex<BTreeMap<Marks, BlobId>>,
     fates: Mutex<Fates>,
 }
@@ -101,7 +116,7 @@ impl Modules {
     /// Under a data directory. Nothing is made yet.
     pub(crate) fn new(data: &Path) -> Self {
         let (hashes, fates) = (Mutex::default(), Mutex::default());
-        Self { folder: data.join("wasm/modules"), hashes, fates }
+        Self { folder: data.join("wasm/modules"), born: SystemTime::now(), hashes, fates }
     }
 
     /// A file as a module.
@@ -153,7 +168,7 @@ impl Modules {
             return Ok(());
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let mut part = tempfile_in(&self.folder)?;
+        let mut part = Part::new(&self.folder)?;
         let mut from = 0;
         let mut hasher = blake3::Hasher::new();
         let mut piece = vec![0; 64 * 1024];
@@ -168,11 +183,10 @@ impl Modules {
             part.file.write_all(bytes)?;
         }
         if hasher.finalize().as_bytes() != module.hash.as_bytes() {
-            return Err(ModuleError::Io(io::Error::other("it was changed while it was read")));
+            return Err(ModuleError::Changed);
         }
         part.file.sync_all()?;
         fs::rename(&part.path, &path)?;
-        part.kept = true;
         File::open(&self.folder)?.sync_all()?;
         Ok(())
     }
@@ -198,14 +212,16 @@ impl Modules {
         }
     }
 
-    /// At a start: removes files that no app has.
+    /// At a start: removes files that no app has. Not what is younger than the start: it may be of an app that is being installed, or has been since.
     pub(crate) fn sweep(&self, used: &BTreeSet<BlobId>) {
         // Without the folder there is nothing to remove.
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let hash = name.to_str().and_then(|name| BlobId::from_hex(name.strip_suffix(".wasm")?));
             let fates = self.fates();
-            if hash.is_none_or(|hash| !used.contains(&hash) && !fates.wanted.contains_key(&hash)) {
+            if is_older(&entry, self.born)
+                && hash.is_none_or(|hash| !used.contains(&hash) && !fates.wanted.contains_key(&hash))
+            {
                 remove(&entry.path());
             }
         }
@@ -224,14 +240,6 @@ impl Modules {
     }
 }
 
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        warn!(%error, "a module that no app has could not be removed");
-    }
-}
-
 /// The hash of what is in a file, which may have so many bytes.
 fn hash(file: &File, most: u64) -> Result<BlobId, ModuleError> {
     let mut hasher = blake3::Hasher::new();
@@ -246,29 +254,6 @@ fn hash(file: &File, most: u64) -> Result<BlobId, ModuleError> {
         hasher.update(bytes);
     }
     Ok(BlobId::from_bytes(*hasher.finalize().as_bytes()))
-}
-
-/// A file that has no last name yet.
-struct Part {
-    path: PathBuf,
-    file: File,
-    kept: bool,
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.kept {
-            remove(&self.path);
-        }
-    }
-}
-
-fn tempfile_in(folder: &Path) -> io::Result<Part> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-    let path = folder.join(format!(".part-{:016x}", u64::from_be_bytes(random)));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    Ok(Part { path, file, kept: false })
 }
 
 #[cfg(test)]
@@ -322,9 +307,15 @@ mod tests {
             module.hash
         });
         fs::write(modules.folder.join(".part-0"), b"half").expect("written");
+        std::thread::sleep(Duration::from_millis(20));
+        let modules = Modules::new(dir.path());
+        std::thread::sleep(Duration::from_millis(20));
+        let since = modules.look(open(&dir.path().join("a.wasm"), b"three"), 10).expect("looked at");
+        modules.keep(&since).expect("kept");
         modules.sweep(&BTreeSet::from([kept[0]]));
-        assert_eq!(fs::read_dir(&modules.folder).expect("listed").count(), 1);
+        assert_eq!(fs::read_dir(&modules.folder).expect("listed").count(), 2);
         assert!(modules.open(kept[0]).is_ok());
+        assert!(modules.open(since.hash).is_ok(), "an app may have it by now");
     }
 
     #[test]

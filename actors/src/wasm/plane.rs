@@ -77,6 +77,7 @@ impl Plane {
                     task.abort();
                 }
             }
+            Out::Over { run } => self.parts.desk.close(run),
             Out::Forget { run } => self.parts.desk.forget(run),
             Out::RemoveModule { module: _ } => {
                 let modules = Arc::clone(&self.parts.modules);
@@ -113,9 +114,7 @@ impl Plane {
         // Of an earlier life otherwise.
         let Some(run) = self.names.remove(&id) else { return };
         self.runs.remove(&run);
-        if let Some(entry) = self.parts.desk.find(run) {
-            entry.log.close();
-        }
+        self.parts.desk.close(run);
         self.parts.own.tell(In::Ended { run, end, usage });
     }
 
@@ -124,6 +123,7 @@ impl Plane {
         self.names.clear();
         self.runs.clear();
         self.tasks.shutdown().await;
+        // Only now: a run writes to its log until its task is gone.
         self.parts.desk.clear();
         if !std::mem::replace(&mut self.begun, true) {
             let (modules, cache) = (Arc::clone(&self.parts.modules), Arc::clone(&self.parts.cache));

@@ -3,7 +3,7 @@
 //! In: frames with descriptors. Out: frames, believed no further than their types go, and how the process died. The child gets no environment, no arguments but what it is, no
 //! descriptor but its end of the socket, and a process group of its own, which is killed when the [`Runner`] is dropped.
 //!
-//! The child asks the system to be killed when the thread that made it ends. So each has a thread of its own, which makes it, waits for it, and ends with it.
+//! Each has a thread of its own, which makes it, waits for it, and ends with it: how urgent a process is goes by the thread that makes it, and waiting blocks.
 //! Not here: what a runner is for (`pool`), what happens inside (`pc2-wasm`).
 
 use pc2_protocols::wasm::{

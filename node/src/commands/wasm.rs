@@ -69,23 +69,39 @@ impl Driver {
             let access = if arguments.write { "read_write" } else { "read" };
             body["folder"] = json!({ "folder": folder, "access": access });
         }
+        // Before it begins: from then on Ctrl-C stops it.
+        let (interrupted, _listening) = interrupts()?;
         let run: dto::WasmRun = self.client.post("/api/wasm/runs", &body)?;
-        let (mut reader, mut writer) = self.client.follow(&format!("/api/wasm/runs/{}/stream", run.id))?;
+        match self.follow_wasm(&run.id, arguments.stdin, &interrupted) {
+            Ok(Some(run)) => self.ended(run),
+            Ok(None) => {
+                self.client.delete::<Value>(&format!("/api/wasm/runs/{}", run.id))?;
+                Err(Exit::error(exit::INTERRUPTED, "interrupted; the run was stopped"))
+            }
+            Err(error) => {
+                // Nobody looks any more. That it cannot be stopped, or has ended, changes nothing about why.
+                drop(self.client.delete::<Value>(&format!("/api/wasm/runs/{}", run.id)));
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a run its input, and writes what it writes until its end. `None`: it was interrupted.
+    fn follow_wasm(
+        &self,
+        run: &str,
+        stdin: bool,
+        interrupted: &AtomicBool,
+    ) -> anyhow::Result<Option<dto::WasmRun>> {
+        let (mut reader, mut writer) = self.client.follow(&format!("/api/wasm/runs/{run}/stream"))?;
         reader.get_ref().stream.set_read_timeout(Some(LISTEN))?;
-        if arguments.stdin {
+        if stdin {
             // Ends with the process: nothing else interrupts a read of standard input.
             thread::spawn(move || feed(&mut writer));
         } else {
             writer.send(Message::text(json!({ "end": true }).to_string()))?;
         }
-        let (interrupted, _listening) = interrupts()?;
-        match follow(&mut reader, &interrupted)? {
-            Some(run) => self.ended(run),
-            None => {
-                self.client.delete::<Value>(&format!("/api/wasm/runs/{}", run.id))?;
-                Err(Exit::error(exit::INTERRUPTED, "interrupted; the run was stopped"))
-            }
-        }
+        follow(&mut reader, interrupted)
     }
 
     /// What became of a run, as this command's own end.

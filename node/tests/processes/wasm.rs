@@ -73,6 +73,19 @@ fn execute(node: &Node, cookie: &str, file: &str, function: &str, args: &Value) 
     ask(node, cookie, "POST", "/api/wasm/execute-file", &body)
 }
 
+/// Begins the loop without end.
+fn begin_loop(node: &Node, cookie: &str) -> String {
+    let body = json!({ "path": "calculator.wasm", "function": "loop" });
+    let (status, begun) = ask(node, cookie, "POST", "/api/wasm/runs", &body);
+    assert_eq!(status, 202, "{begun}");
+    begun["id"].as_str().expect("an id").to_owned()
+}
+
+/// A run as it is.
+fn run(node: &Node, cookie: &str, id: &str) -> Value {
+    ask(node, cookie, "GET", &format!("/api/wasm/runs/{id}"), &Value::Null).1
+}
+
 /// Processes that are children of this one.
 fn children(pid: u32) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
@@ -158,56 +171,48 @@ fn a_module_is_compiled_once_and_a_changed_compiled_one_is_compiled_anew() {
 #[test]
 fn the_node_answers_while_modules_loop_and_what_is_too_much_is_refused() {
     let configuration = "[wasm]\nruns = 2\nruns_per_wallet = 2\nwaiting_per_wallet = 1\n[wasm.limits]\nfuel = 10_000_000_000_000\ntime_ms = 8000\n";
-    let node = node(configuration);
+    let mut node = node(configuration);
     let cookie = node.sign_in();
-    std::thread::scope(|scope| {
-        let loops: Vec<_> = (0..3)
-            .map(|_| scope.spawn(|| execute(&node, &cookie, "calculator.wasm", "loop", &json!([]))))
-            .collect();
-        let runs = || {
-            let list = ask(&node, &cookie, "GET", "/api/wasm/runs", &Value::Null).1;
-            let states = list["runs"].as_array().expect("runs").iter().map(|run| run["state"].clone());
-            states.map(|state| state.as_str().expect("a state").to_owned()).collect::<Vec<_>>()
-        };
-        let end = Instant::now() + PATIENCE;
-        while runs().iter().filter(|state| *state == "running").count() < 2 || runs().len() < 3 {
-            assert!(Instant::now() < end, "{:?}", runs());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let (status, answer) = execute(&node, &cookie, "calculator.wasm", "add", &json!([5, 3]));
-        assert_eq!((status, answer["limit"].as_str()), (429, Some("runs")), "{answer}");
-        for _ in 0..20 {
-            let began = Instant::now();
-            assert_eq!(node.get("/health").expect("an answer")["status"], "ok");
-            assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-        }
-        for looped in loops {
-            let (status, answer) = looped.join().expect("no panic");
-            assert_eq!((status, answer["limit"].as_str()), (422, Some("time")), "{answer}");
-        }
-    });
+    let loops: Vec<String> = (0..3).map(|_| begin_loop(&node, &cookie)).collect();
+    let states = || loops.iter().map(|id| run(&node, &cookie, id)["state"].clone()).collect::<Vec<_>>();
+    let end = Instant::now() + PATIENCE;
+    while states() != ["running", "running", "waiting"] {
+        assert!(Instant::now() < end, "{:?}", states());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (status, answer) = execute(&node, &cookie, "calculator.wasm", "add", &json!([5, 3]));
+    assert_eq!((status, answer["limit"].as_str()), (429, Some("runs")), "{answer}");
+    for _ in 0..20 {
+        let began = Instant::now();
+        assert_eq!(node.get("/health").expect("an answer")["status"], "ok");
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    for id in &loops {
+        let end = node.eventually("it has ended", |node| {
+            let run = run(node, &cookie, id);
+            (run["state"] == "ended").then(|| run["end"].clone())
+        });
+        assert_eq!(
+            (end["code"].as_str(), end["limit"].as_str()),
+            (Some("wasm_limit"), Some("time")),
+            "{end}"
+        );
+    }
     assert_eq!(execute(&node, &cookie, "calculator.wasm", "add", &json!([5, 3])).1["result"], 8);
 }
 
 #[test]
 fn a_runner_that_is_killed_is_told_as_crashed_and_the_node_goes_on() {
-    let node = node("[wasm.limits]\nfuel = 10_000_000_000_000\ntime_ms = 60_000\n");
+    let mut node = node("[wasm.limits]\nfuel = 10_000_000_000_000\ntime_ms = 60_000\n");
     let cookie = node.sign_in();
-    std::thread::scope(|scope| {
-        let looped = scope.spawn(|| execute(&node, &cookie, "calculator.wasm", "loop", &json!([])));
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let list = ask(&node, &cookie, "GET", "/api/wasm/runs", &Value::Null).1;
-            if list["runs"][0]["state"] == "running" {
-                break;
-            }
-            assert!(Instant::now() < end, "{list}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        children(node.pid()).into_iter().for_each(strike);
-        let (status, answer) = looped.join().expect("no panic");
-        assert_eq!((status, answer["code"].as_str()), (500, Some("wasm_crashed")), "{answer}");
+    let looped = begin_loop(&node, &cookie);
+    node.eventually("it runs", |node| (run(node, &cookie, &looped)["state"] == "running").then_some(()));
+    children(node.pid()).into_iter().for_each(strike);
+    let end = node.eventually("it has ended", |node| {
+        let run = run(node, &cookie, &looped);
+        (run["state"] == "ended").then(|| run["end"].clone())
     });
+    assert_eq!(end["code"], "wasm_crashed", "{end}");
     assert_eq!(execute(&node, &cookie, "calculator.wasm", "add", &json!([5, 3])).1["result"], 8);
 }
 

@@ -170,6 +170,18 @@ kinds! {
             /// What it may from now on.
             grant: Option<Grant>,
         },
+        /// An installation failed after the shell had kept the module: it goes, unless an app has it.
+        Discard {
+            /// Which.
+            module: BlobId,
+        },
+        /// Somebody has no space here any more: what runs for them is stopped, and with `apps` their apps go, too. What is in their home stays.
+        EndSpace {
+            /// Whose.
+            space: Space,
+            /// Whether they are gone for good.
+            apps: bool,
+        },
         /// One app.
         App {
             /// Whose.
@@ -302,15 +314,18 @@ pub enum Event {
         /// Whose.
         space: Space,
     },
+    /// A new life began: no run goes on, and none is remembered.
+    Reset,
 }
 
 impl Event {
-    /// Whom it is for.
+    /// Whom it is for; `None`: everybody.
     #[must_use]
-    pub fn space(&self) -> Space {
+    pub fn space(&self) -> Option<Space> {
         match self {
-            Self::Run(view) => view.space,
-            Self::Forgotten { space, .. } | Self::Apps { space } => *space,
+            Self::Run(view) => Some(view.space),
+            Self::Forgotten { space, .. } | Self::Apps { space } => Some(*space),
+            Self::Reset => None,
         }
     }
 }
@@ -373,6 +388,11 @@ pub enum Out {
     Start(Box<Start>),
     /// Kill a run. Answered by [`super::In::Ended`].
     Kill {
+        /// Which.
+        run: RunId,
+    },
+    /// A run is over: those who look at its output are told so, also when it never began.
+    Over {
         /// Which.
         run: RunId,
     },

@@ -70,6 +70,18 @@ pub enum End {
         /// What failed.
         reason: String,
     },
+    /// The folder that it was granted is not there.
+    NoFolder {
+        /// Which, as it was granted.
+        reason: String,
+    },
+    /// The node's disk is full, so it could not be prepared.
+    DiskFull,
+    /// The node could not prepare it.
+    NotPrepared {
+        /// What failed.
+        reason: String,
+    },
     /// The runner died.
     Crashed {
         /// Of which signal, when it was one.
@@ -126,6 +138,9 @@ impl End {
             Self::WrongArguments { .. } => Some("wasm_wrong_arguments"),
             Self::BadArtifact { .. } => Some("wasm_bad_artifact"),
             Self::NotLockedIn { .. } => Some("wasm_not_locked_in"),
+            Self::NoFolder { .. } => Some("wasm_not_there"),
+            Self::DiskFull => Some("disk_full"),
+            Self::NotPrepared { .. } => Some("wasm_not_prepared"),
             Self::Crashed { .. } => Some("wasm_crashed"),
             Self::Stopped => Some("wasm_stopped"),
         }
@@ -160,6 +175,9 @@ impl End {
             Self::WrongArguments { reason } => format!("The function cannot be called like that: {reason}."),
             Self::BadArtifact { reason } => format!("The compiled module cannot be used: {reason}."),
             Self::NotLockedIn { reason } => format!("Nothing was run, since it could not be locked in: {reason}."),
+            Self::NoFolder { reason } => format!("Nothing was run: {reason}."),
+            Self::DiskFull => "Nothing was run: the disk of the node is full. Delete something, and try again.".to_owned(),
+            Self::NotPrepared { reason } => format!("Nothing was run, since the node could not prepare it: {reason}."),
             Self::Crashed { signal: Some(signal) } => {
                 format!("The process that ran it died ({}).", signal_name(*signal))
             }
@@ -199,9 +217,12 @@ impl End {
             Self::WrongArguments { reason } => Self::WrongArguments { reason: plain(&reason) },
             Self::BadArtifact { reason } => Self::BadArtifact { reason: plain(&reason) },
             Self::NotLockedIn { reason } => Self::NotLockedIn { reason: plain(&reason) },
+            Self::NoFolder { reason } => Self::NoFolder { reason: plain(&reason) },
+            Self::NotPrepared { reason } => Self::NotPrepared { reason: plain(&reason) },
             Self::Exited { .. }
             | Self::Limit { .. }
             | Self::Component
+            | Self::DiskFull
             | Self::Crashed { .. }
             | Self::Stopped => self,
         }

@@ -5,7 +5,7 @@
 //!
 //! **Admission.** So many runs at once in all and of one space ([`Quotas`]), the others wait their turn in the order they came, each space for itself, and so many may
 //! wait; what is more is refused at once. **Deadlines** are kept here: a run that does not begin, or does not end, within its limits is killed, and its end names the
-//! limit, whatever the killed process says. **One space sees nothing of another's**: what it asks for by name and is another's does not exist.
+//! limit, unless it came to another end of its own before it died. **One space sees nothing of another's**: what it asks for by name and is another's does not exist.
 //!
 //! **What the shell owes**: each [`Out::Start`] is answered by one [`In::Ended`], and by one [`In::Began`] before it if it got so far; [`Out::Kill`] has the end come at
 //! once. A shell that owes longer than that has its run ended without it, and what it says later is stale.
@@ -112,18 +112,26 @@ impl Wasm {
             Command::Show { space, run } => self.shown(space, run),
             Command::Runs { space } => {
                 let runs = self.order.iter().rev().filter_map(|id| self.runs.get(id));
-                Ok(Reply::Runs(runs.filter(|run| run.start.space == space).map(Run::view).collect()))
+                // Who waits for one is told by the answer, and pages never heard of it.
+                let shown = runs.filter(|run| run.start.space == space && run.caller.is_none());
+                Ok(Reply::Runs(shown.map(Run::view).collect()))
             }
             Command::Apps { space } => {
                 let apps = self.apps.values().filter(|row| row.space == space);
-                Ok(Reply::Apps(apps.cloned().collect()))
+                return durable(call, Ok(Reply::Apps(apps.cloned().collect())), out);
             }
             Command::App { space, id } => {
-                self.app(AppKey { space, id }).map(|row| Reply::App(Box::new(row.clone())))
+                let app = self.app(AppKey { space, id }).map(|row| Reply::App(Box::new(row.clone())));
+                return durable(call, app, out);
             }
             Command::Install { space, manifest, module, bytes } => {
                 return self.install(now, call, space, *manifest, module, bytes, out);
             }
+            Command::Discard { module } => {
+                out.extend(self.unused(module));
+                Ok(Reply::Removed)
+            }
+            Command::EndSpace { space, apps } => return self.end_space(now, call, space, apps, out),
             Command::Remove { space, id } => return self.remove(now, call, AppKey { space, id }, out),
             Command::Grant { space, id, grant } => {
                 return self.grant(now, call, AppKey { space, id }, grant, out);
@@ -192,8 +200,21 @@ impl Wasm {
     }
 }
 
+/// Answers what may not be on the disk yet, once it is.
+fn durable(call: CallId, result: Result<Reply, CommandError>, out: &mut Vec<Out>) {
+    out.push(Out::Persist { changes: Vec::new(), then: vec![Out::Reply { call, result }] });
+}
+
 /// Whether a runner would take it.
 fn check(job: &Job) -> Result<(), CommandError> {
+    if let Job::Program { arguments, environment } = job {
+        let named = environment.iter().flat_map(|(name, value)| [name, value]);
+        if arguments.iter().chain(named).any(|text| text.contains('\0')) {
+            return Err(CommandError::BadJob(
+                "arguments and variables of a program have no NUL in them".to_owned(),
+            ));
+        }
+    }
     let frame = match job.clone() {
         Job::Call { function, arguments } => ToRunner::Call { id: 0, function, arguments },
         Job::Program { mut arguments, environment } => {
@@ -218,6 +239,7 @@ impl Machine for Wasm {
             modules.sort_unstable();
             modules.dedup();
             out.push(Out::Reset { modules });
+            out.push(Out::Publish(Event::Reset));
         }
         match input {
             In::Tick => {}

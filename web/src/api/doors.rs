@@ -11,7 +11,8 @@ use crate::{
     secret::Secret,
     wallet::Address,
 };
-use pc2_protocols::time::UnixMillis;
+use pc2_actors::api::WebRole;
+use pc2_protocols::{time::UnixMillis, wasm::rows::Space};
 use std::sync::Arc;
 use warp::{http::StatusCode, reply::Response};
 
@@ -36,13 +37,19 @@ pub(crate) async fn change_wallet(app: &Arc<App>, call: Call) -> Result<Response
     let (address, role, now) = (wallet(call.param(0))?, role.map(access::role_of), app.now());
     let changed = app
         .change_by(call.caller, move |kept, by| kept.change_wallet(address, role, label.as_deref(), by, now));
-    Ok(answer::json(StatusCode::ACCEPTED, &access::wallet(&changed.await?)))
+    let row = changed.await?;
+    if row.role == WebRole::Member {
+        // Members run nothing. Their apps are there again when they are more than that.
+        app.node.end_wasm_space(Space::Wallet(address.0), false).await?;
+    }
+    Ok(answer::json(StatusCode::ACCEPTED, &access::wallet(&row)))
 }
 
-/// `DELETE /api/wallets/{address}`: its sessions end with it.
+/// `DELETE /api/wallets/{address}`: its sessions end with it, and what runs for it; its apps go. What is in its home stays.
 pub(crate) async fn remove_wallet(app: &Arc<App>, call: Call) -> Result<Response, Problem> {
     let (address, now) = (wallet(call.param(0))?, app.now());
     app.change_by(call.caller, move |kept, by| kept.remove_wallet(address, by, now)).await?;
+    app.node.end_wasm_space(Space::Wallet(address.0), true).await?;
     Ok(answer::empty(StatusCode::ACCEPTED))
 }
 

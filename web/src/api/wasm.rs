@@ -5,7 +5,15 @@
 //!
 //! Not here: what a run writes ([`super::wasm_stream`]), limits and turns ([`pc2_protocols::wasm`]).
 
-use crate::{answer, app::App, convert::wasm as convert, dto, problem::Problem, request::Call};
+use crate::{
+    answer,
+    app::App,
+    convert::wasm as convert,
+    dto,
+    problem::Problem,
+    request::Call,
+    roles::{Area, Deed, Scope},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pc2_actors::api::{Module, Runnable, Wanted};
 use pc2_protocols::wasm::{
@@ -35,6 +43,8 @@ pub(crate) async fn execute(app: &App, call: Call) -> Result<Response, Problem> 
     let space = space(&call)?;
     let dto::Execute { wasm_binary, function_name, args } = call.json()?;
     let module = sent(app, wasm_binary).await?;
+    // The room for its body is another's while this one runs.
+    drop(call);
     called(app, space, module, String::new(), function_name, args).await
 }
 
@@ -96,6 +106,7 @@ pub(crate) async fn grant(app: &App, call: Call) -> Result<Response, Problem> {
     // Before the body is looked at: what is another's is not there, whatever is asked of it.
     let id = known_app(app, space, call.param(0)).await?.manifest.id;
     let dto::SetWasmGrant { folder } = call.optional_json()?;
+    may_reach(&call, folder.as_ref())?;
     let grant = folder.map(convert::grant);
     match app.node.wasm(Command::Grant { space, id, grant }).await? {
         Reply::App(row) => {
@@ -137,6 +148,7 @@ pub(crate) async fn stop(app: &App, call: Call) -> Result<Response, Problem> {
 pub(crate) async fn start(app: &App, call: Call) -> Result<Response, Problem> {
     let space = space(&call)?;
     let asked: dto::StartWasmRun = call.json()?;
+    may_reach(&call, asked.folder.as_ref())?;
     let grant = asked.folder.map(convert::grant);
     let what = match (asked.app, asked.path, asked.module) {
         (Some(id), None, None) if grant.is_none() => Runnable::App(app_id(&id)?),
@@ -159,6 +171,7 @@ pub(crate) async fn start(app: &App, call: Call) -> Result<Response, Problem> {
         Some(function) => Job::Call { function, arguments },
         None => Job::Program { arguments, environment: environment(asked.env)? },
     };
+    drop(call);
     let ask = convert::ask(asked.limits);
     let wanted = Wanted { space, what, job, ask, wait: false, fed: asked.stdin };
     match app.node.run_wasm(wanted).await? {
@@ -192,6 +205,20 @@ async fn called(
 /// Whose space it is.
 pub(super) fn space(call: &Call) -> Result<Space, Problem> {
     call.caller.space().ok_or_else(Problem::not_for_role)
+}
+
+/// Whoever names a folder must be one who may do there by themselves what they have a module do.
+fn may_reach(call: &Call, folder: Option<&dto::WasmFolder>) -> Result<(), Problem> {
+    let Some(folder) = folder else { return Ok(()) };
+    let deeds: &[Deed] = match folder.access {
+        dto::WasmAccess::Read => &[Deed::Read],
+        dto::WasmAccess::ReadWrite => &[Deed::Read, Deed::Write],
+    };
+    let missing = deeds.iter().map(|deed| Scope(Area::Files, *deed)).find(|scope| !call.caller.has(*scope));
+    match missing {
+        Some(scope) => Err(Problem::not_for_key(Some(scope.name()))),
+        None => Ok(()),
+    }
 }
 
 /// A run of a space.

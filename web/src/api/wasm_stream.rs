@@ -1,5 +1,7 @@
 //! The stream of a run: what it writes, live or from the oldest that is kept, and its end; and its input, from whoever may begin runs.
 //!
+//! The first who says something gives the run's input; who only looks on takes nothing away.
+//!
 //! First every piece of output in order, then one `end` with the run as it is then, and the stream is closed. Who takes no frame for ten seconds is closed; until then the program waits
 //! for them, and its time goes on. When a session or key ends, so do its streams.
 //!
@@ -59,10 +61,8 @@ pub(crate) async fn follow(app: &Arc<App>, mut call: Call) -> Result<Response, P
         Full::All => Problem::too_many_streams(),
         Full::Theirs => Problem::too_many_streams_of_one(),
     })?;
-    let may_write = call.caller.has(Scope(Area::Wasm, Deed::Write));
-    let input = may_write.then(|| app.node.wasm_input(run)).flatten();
     let (app, caller) = (Arc::clone(app), call.caller);
-    let looked = Looked { app, caller, space, run, output, input, events, carried: Default::default() };
+    let looked = Looked { app, caller, space, run, output, input: None, events, carried: Default::default() };
     upgrade::accept(&call.headers, Some(offer), MAX_INPUT_BYTES, |socket| async move {
         looked.run(socket).await;
         drop(place);
@@ -79,6 +79,7 @@ struct Looked {
     space: Space,
     run: RunId,
     output: OutputReader,
+    /// From the first word on: who only looks on takes nobody's place.
     input: Option<mpsc::Sender<Vec<u8>>>,
     events: Subscription,
     /// Of each output, the beginning of a character whose rest has not come.
@@ -115,6 +116,7 @@ impl Looked {
                 word = socket.next(), if pending.is_none() => match word {
                     Some(Ok(Message::Text(text))) => match said(text.as_str()) {
                         Some((bytes, end)) => {
+                            self.take_input();
                             pending = Some((bytes, end)).filter(|_| self.input.is_some());
                         }
                         None => return Ok((POLICY, "that is no input")),
@@ -165,7 +167,14 @@ impl Looked {
         Ok((DONE, "it has ended"))
     }
 
-    /// The run when it has ended; `None` when it is not remembered any more.
+    /// Whoever says something first, and may, gives the input; what others say is not heard.
+    fn take_input(&mut self) {
+        if self.input.is_none() && self.caller.has(Scope(Area::Wasm, Deed::Write)) {
+            self.input = self.app.node.wasm_input(self.run);
+        }
+    }
+
+    /// The run when it has ended; `None` when it is not remembered any more, or the node stops.
     async fn end(&mut self) -> Option<dto::WasmRun> {
         loop {
             let named = self.run.to_string();
@@ -178,6 +187,7 @@ impl Looked {
                     Notice::Resync { .. } => break,
                     Notice::Event(numbered) => match &numbered.event {
                         NodeEvent::Wasm(Event::Run(view)) if view.id == self.run => break,
+                        NodeEvent::Wasm(Event::Reset) => break,
                         NodeEvent::Wasm(Event::Forgotten { run, .. }) if *run == self.run => return None,
                         _ => {}
                     },

@@ -156,6 +156,7 @@ pub(crate) fn event(event: &Event) -> dto::Event {
             dto::Event::WasmRunRemoved(dto::WasmRunRemoved { id: run.to_string() })
         }
         Event::Apps { .. } => dto::Event::WasmApps,
+        Event::Reset => dto::Event::Resync,
     }
 }
 

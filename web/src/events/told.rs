@@ -87,7 +87,10 @@ pub(super) const fn area(event: &NodeEvent) -> Area {
 /// Whether an event is for whoever sees its area: what happens in one's own space is told to nobody else.
 pub(super) fn is_for(event: &NodeEvent, caller: &Caller) -> bool {
     match event {
-        NodeEvent::Wasm(event) => caller.space() == Some(event.space()),
+        NodeEvent::Wasm(event) => {
+            let theirs = caller.space();
+            theirs.is_some() && event.space().is_none_or(|space| theirs == Some(space))
+        }
         NodeEvent::Messenger(_)
         | NodeEvent::Files(_)
         | NodeEvent::Preparing(_)

@@ -18,9 +18,12 @@ impl Problem {
             End::Limit { kind: LimitKind::Runs } => StatusCode::TOO_MANY_REQUESTS,
             End::Limit { .. } | End::Trap { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             End::Stopped => StatusCode::CONFLICT,
-            End::BadArtifact { .. } | End::NotLockedIn { .. } | End::Crashed { .. } => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            End::NoFolder { .. } => StatusCode::NOT_FOUND,
+            End::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+            End::BadArtifact { .. }
+            | End::NotLockedIn { .. }
+            | End::NotPrepared { .. }
+            | End::Crashed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             // A program that is called as if it were functions.
             End::Returned { .. } | End::Exited { .. } => StatusCode::BAD_REQUEST,
         };
@@ -74,6 +77,10 @@ impl From<ModuleError> for Problem {
                 let limit = Some(LimitKind::ModuleSize.name());
                 Self { limit, ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, "wasm_limit", error) }
             }
+            ModuleError::LongText { .. } | ModuleError::NotText => {
+                Self::new(StatusCode::BAD_REQUEST, "bad_manifest", error)
+            }
+            ModuleError::Changed => Self::new(StatusCode::CONFLICT, "wasm_changed", error),
             ModuleError::Io(error) => Self::not_written(&error),
             ModuleError::Stopped => CallError::<std::convert::Infallible>::Stopped.into(),
         }

@@ -68,12 +68,76 @@ fn each_space_has_its_own_apps_runs_and_events() {
     assert_eq!(site.ask("DELETE", &run, &as_admin, "").code(), "unknown_run");
     assert_eq!(site.ask("GET", "/api/wasm/apps/a", &as_admin, "").code(), "unknown_app");
     assert_eq!(site.ask("GET", "/api/wasm/apps", &as_admin, "").json()["apps"], json!([]));
-    // The first that they are told of is their own.
     let theirs = body.replace("version = \\\"1\\\"", "version = \\\"2\\\"");
     assert_eq!(site.ask("POST", "/api/wasm/apps", &as_admin, &theirs).status, 202);
-    told.until("wasm_apps");
+    let own = site.ask("POST", "/api/wasm/runs", &as_admin, r#"{"app":"a"}"#).json()["id"].clone();
+    let mut of_apps = 0;
+    // All that the owner did came before, and is told to the owner alone.
+    loop {
+        let frame = told.next().expect("the stream goes on");
+        of_apps += usize::from(frame["type"] == "wasm_apps");
+        if frame["type"] == "wasm_run" {
+            assert_eq!(frame["data"]["id"], own, "the first run that they are told of is their own");
+            break;
+        }
+    }
+    assert_eq!(of_apps, 1, "and so are the apps");
     assert_eq!(site.command("GET", "/api/wasm/apps/a", "").json()["version"], "1");
     assert_eq!(site.ask("GET", "/api/wasm/apps/a", &as_admin, "").json()["version"], "2");
+}
+
+#[test]
+fn what_a_wallet_installed_goes_with_it() {
+    let site = Site::open();
+    let admin = Wallet::new(70);
+    add(&site, &admin, "admin");
+    let cookie = admin.cookie(&site);
+    let body = json!({ "manifest": MANIFEST, "module": MODULE }).to_string();
+    assert_eq!(site.ask("POST", "/api/wasm/apps", &[("cookie", &cookie)], &body).status, 202);
+    let modules = || fs::read_dir(site.data().join("wasm/modules")).expect("listed").count();
+    assert_eq!(modules(), 1);
+    let wallet = format!("/api/wallets/{}", admin.address());
+    assert_eq!(site.command("PATCH", &wallet, r#"{"role":"member"}"#).status, 202);
+    assert_eq!(site.command("PATCH", &wallet, r#"{"role":"admin"}"#).status, 202);
+    let apps = |cookie: &str| {
+        let listed = site.ask("GET", "/api/wasm/apps", &[("cookie", cookie)], "");
+        listed.json()["apps"].as_array().map(Vec::len)
+    };
+    assert_eq!(apps(&admin.cookie(&site)), Some(1), "as a member they only could not run it");
+    assert_eq!(site.command("DELETE", &wallet, "").status, 202);
+    add(&site, &admin, "admin");
+    assert_eq!(apps(&admin.cookie(&site)), Some(0));
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while modules() > 0 && std::time::Instant::now() < end {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(modules(), 0, "its file is removed a moment later");
+}
+
+#[test]
+fn a_key_gives_a_module_no_folder_that_it_may_not_use_itself() {
+    let site = Site::open();
+    let key = |scopes: &[&str]| {
+        let body = json!({ "label": "k", "scopes": scopes }).to_string();
+        let made = site.command("POST", "/api/keys", &body).json();
+        format!("Bearer {}", made["secret"].as_str().expect("a secret"))
+    };
+    let modules_alone = key(&["wasm:read", "wasm:write"]);
+    let reads = key(&["wasm:write", "files:read"]);
+    let run = |key: &str, access: &str| {
+        let body = json!({ "module": MODULE, "folder": { "folder": "", "access": access } }).to_string();
+        let answer = site.ask("POST", "/api/wasm/runs", &[("authorization", key)], &body);
+        if answer.status == 202 { "taken".to_owned() } else { answer.code() }
+    };
+    assert_eq!(run(&modules_alone, "read"), "not_for_key");
+    assert_eq!(run(&reads, "read"), "taken");
+    assert_eq!(run(&reads, "read_write"), "not_for_key");
+    let body = json!({ "manifest": MANIFEST, "module": MODULE }).to_string();
+    let headers = [("authorization", modules_alone.as_str())];
+    assert_eq!(site.ask("POST", "/api/wasm/apps", &headers, &body).status, 202);
+    let grant = r#"{"folder":{"folder":"Documents","access":"read"}}"#;
+    assert_eq!(site.ask("PUT", "/api/wasm/apps/a/grants", &headers, grant).code(), "not_for_key");
+    assert_eq!(site.ask("PUT", "/api/wasm/apps/a/grants", &headers, r#"{"folder":null}"#).status, 202);
 }
 
 #[test]

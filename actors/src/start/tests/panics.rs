@@ -629,6 +629,8 @@ fn the_wasm_actor_survives_a_panic_in_every_handler() {
                 "Install" => install("second"),
                 "Remove" => Command::Remove { space, id },
                 "Grant" => Command::Grant { space, id, grant: None },
+                "Discard" => Command::Discard { module: BlobId::from_bytes([1; 32]) },
+                "EndSpace" => Command::EndSpace { space, apps: true },
                 "App" => Command::App { space, id },
                 "Apps" => Command::Apps { space },
                 _ => return None,

@@ -95,7 +95,22 @@ impl Wasm {
         out.push(Out::Persist { changes: vec![Change::PutApp(Box::new(row))], then });
     }
 
-    fn unused(&self, module: BlobId) -> Option<Out> {
+    /// Nothing goes on in a space, and with `apps` nothing is installed in it.
+    pub(super) fn end_space(&mut self, now: Now, call: CallId, space: Space, apps: bool, out: &mut Vec<Out>) {
+        let theirs = self.runs.values().filter(|run| run.start.space == space);
+        for id in theirs.map(|run| run.start.run).collect::<Vec<_>>() {
+            self.kill(now, id, End::Stopped, out);
+        }
+        let keys: Vec<AppKey> = self.apps.keys().filter(|key| apps && key.space == space).copied().collect();
+        let removed: Vec<AppRow> = keys.iter().filter_map(|key| self.apps.remove(key)).collect();
+        let changes = keys.iter().map(|key| Change::RemoveApp { account: self.account, key: *key }).collect();
+        let mut then = vec![Out::Reply { call, result: Ok(Reply::Removed) }];
+        then.extend((!removed.is_empty()).then_some(Out::Publish(Event::Apps { space })));
+        then.extend(removed.iter().filter_map(|row| self.unused(row.module)));
+        out.push(Out::Persist { changes, then });
+    }
+
+    pub(super) fn unused(&self, module: BlobId) -> Option<Out> {
         let used = self.apps.values().any(|row| row.module == module);
         (!used).then_some(Out::RemoveModule { module })
     }

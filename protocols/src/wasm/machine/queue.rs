@@ -12,8 +12,11 @@ use super::{
 use crate::time::Now;
 use std::time::Duration;
 
-/// Runs of one space that have ended and are remembered.
+/// Runs of one space that have ended and are remembered: each may keep some of its output.
 const REMEMBERED: usize = 16;
+
+/// Of them, of one app or module: what somebody starts by every click leaves room for the others.
+const REMEMBERED_OF_ONE: usize = 4;
 
 /// Beside the time of a run: what starting the call and hearing of its end may take.
 const CLOCK_SLACK: Duration = Duration::from_millis(20);
@@ -114,16 +117,23 @@ impl Wasm {
             return;
         }
         run.stage = Stage::Ended { end, at: now.unix };
-        let space = run.start.space;
+        let (space, app, module) = (run.start.space, run.app, run.start.module);
+        out.push(Out::Over { run: id });
         self.publish(id, out);
-        let ended = self
-            .order
-            .iter()
-            .filter(|id| self.runs.get(id).is_some_and(|run| run.is_over() && run.start.space == space));
-        let ended: Vec<_> = ended.copied().collect();
-        for old in ended.iter().take(ended.len().saturating_sub(REMEMBERED)) {
-            self.forget(*old, out);
-            out.push(Out::Publish(Event::Forgotten { space, run: *old }));
+        self.forget_all_but(REMEMBERED_OF_ONE, out, |run| {
+            run.start.space == space && run.app == app && (app.is_some() || run.start.module == module)
+        });
+        self.forget_all_but(REMEMBERED, out, |run| run.start.space == space);
+    }
+
+    /// Forgets the oldest of those runs that have ended, until so many are left.
+    fn forget_all_but(&mut self, most: usize, out: &mut Vec<Out>, of: impl Fn(&Run) -> bool) {
+        let ended =
+            self.order.iter().filter_map(|id| self.runs.get(id)).filter(|run| run.is_over() && of(run));
+        let ended: Vec<_> = ended.map(|run| (run.start.run, run.start.space)).collect();
+        for (run, space) in ended.iter().take(ended.len().saturating_sub(most)) {
+            self.forget(*run, out);
+            out.push(Out::Publish(Event::Forgotten { space: *space, run: *run }));
         }
     }
 

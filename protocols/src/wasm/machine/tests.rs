@@ -71,10 +71,28 @@ impl World {
     }
 
     fn run(&mut self, number: u8, space: Space, wait: bool) -> Option<Result<Reply, CommandError>> {
-        let what = What::Module { module: MODULE, name: "x.wasm".to_owned(), grant: None };
+        self.run_of(MODULE, number, space, wait)
+    }
+
+    fn run_of(
+        &mut self,
+        module: BlobId,
+        number: u8,
+        space: Space,
+        wait: bool,
+    ) -> Option<Result<Reply, CommandError>> {
+        let what = What::Module { module, name: "x.wasm".to_owned(), grant: None };
         let job = Job::Call { function: "add".to_owned(), arguments: vec!["5".to_owned()] };
         let ask = Box::new(LimitsAsk { time_ms: Some(1_000), ..LimitsAsk::default() });
         self.ask(Command::Run { run: id(number), space, what, job, ask, wait })
+    }
+
+    /// Runs of the owner's that are listed.
+    fn listed(&mut self) -> Vec<RunId> {
+        match self.ask(Command::Runs { space: Space::Owner }) {
+            Some(Ok(Reply::Runs(runs))) => runs.iter().map(|run| run.id).collect(),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn started(&mut self) -> Vec<RunId> {
@@ -159,7 +177,8 @@ fn a_call_is_answered_when_it_has_ended_and_is_not_remembered() {
     assert!(matches!(answer, Reply::Ended { end, .. } if end == returned()));
     assert!(world.has(|out| matches!(out, Out::Forget { run } if *run == id(1))));
     assert_eq!(world.state(1, Space::Owner), Err(CommandError::UnknownRun));
-    assert!(!world.has(|out| matches!(out, Out::Publish(_))), "a thousand calls a second are no events");
+    let of_a_run = |out: &Out| matches!(out, Out::Publish(Event::Run(_) | Event::Forgotten { .. }));
+    assert!(!world.has(of_a_run), "a thousand calls a second are no events");
 }
 
 #[test]
@@ -272,17 +291,91 @@ fn a_run_is_stopped_by_whose_it_is_and_by_nobody_else() {
 }
 
 #[test]
-fn the_last_runs_that_ended_are_remembered_and_no_more() {
+fn the_last_runs_that_ended_are_remembered_and_of_one_module_a_few() {
     let mut world = World::new();
     for number in 1..=20 {
+        // Each fifth of another module.
+        let module = BlobId::from_bytes([number % 5; 32]);
+        world.run_of(module, number, Space::Owner, false).expect("answered").expect("taken");
+        world.ended(number);
+    }
+    assert_eq!(world.listed(), (5..=20).rev().map(id).collect::<Vec<_>>(), "sixteen in all");
+    for number in 21..=26 {
         world.run(number, Space::Owner, false).expect("answered").expect("taken");
         world.ended(number);
     }
-    let Some(Ok(Reply::Runs(runs))) = world.ask(Command::Runs { space: Space::Owner }) else {
-        panic!("listed")
+    let listed = world.listed();
+    assert_eq!(listed.len(), 16);
+    assert_eq!(&listed[..4], [26, 25, 24, 23].map(id), "of one module four");
+    assert!(world.has(|out| matches!(out, Out::Forget { run } if *run == id(22))));
+}
+
+#[test]
+fn who_looks_at_a_run_that_never_began_is_told_that_it_is_over() {
+    let mut world = World::new();
+    for number in 1..=3 {
+        world.run(number, Space::Owner, false);
+    }
+    assert_eq!(world.started(), [id(1), id(2)]);
+    assert!(world.ask(Command::Stop { space: Space::Owner, run: id(3) }).expect("answered").is_ok());
+    assert!(world.has(|out| matches!(out, Out::Over { run } if *run == id(3))));
+    assert!(matches!(world.state(3, Space::Owner), Ok(RunState::Ended { end: End::Stopped, .. })));
+}
+
+#[test]
+fn a_run_that_somebody_waits_for_is_not_listed() {
+    let mut world = World::new();
+    world.run(1, Space::Owner, true);
+    world.run(2, Space::Owner, false);
+    assert_eq!(world.listed(), [id(2)]);
+}
+
+#[test]
+fn whoever_has_no_space_any_more_has_nothing_running_and_when_gone_for_good_nothing_installed() {
+    let mut world = World::new();
+    world.install(MANIFEST).expect("installed");
+    let end = |apps| Command::EndSpace { space: Space::Owner, apps };
+    world.run(1, Space::Owner, false);
+    world.run(2, OTHER, false);
+    assert_eq!(world.ask(end(false)), Some(Ok(Reply::Removed)));
+    assert!(world.has(|out| matches!(out, Out::Kill { run } if *run == id(1))));
+    assert!(!world.has(|out| matches!(out, Out::Kill { run } if *run == id(2))), "another's goes on");
+    let listed = |world: &mut World| match world.ask(Command::Apps { space: Space::Owner }) {
+        Some(Ok(Reply::Apps(apps))) => apps.len(),
+        other => panic!("{other:?}"),
     };
-    assert_eq!((runs.len(), runs[0].id), (16, id(20)));
-    assert!(world.has(|out| matches!(out, Out::Forget { run } if *run == id(4))));
+    assert_eq!(listed(&mut world), 1);
+    assert_eq!(world.ask(end(true)), Some(Ok(Reply::Removed)));
+    assert_eq!(listed(&mut world), 0);
+    assert!(matches!(world.changes.last(), Some(Change::RemoveApp { .. })));
+    assert!(world.has(|out| matches!(out, Out::RemoveModule { module } if *module == MODULE)));
+}
+
+#[test]
+fn a_module_whose_installation_failed_goes_unless_an_app_has_it() {
+    let mut world = World::new();
+    let discard = |world: &mut World| {
+        world.ask(Command::Discard { module: MODULE });
+        world.has(|out| matches!(out, Out::RemoveModule { .. }))
+    };
+    world.install(MANIFEST).expect("installed");
+    assert!(!discard(&mut world));
+    world.ask(Command::Remove { space: Space::Owner, id: counter() });
+    world.out.clear();
+    assert!(discard(&mut world));
+}
+
+#[test]
+fn what_is_installed_is_told_when_the_disk_has_it() {
+    let mut world = World::new();
+    world.install(MANIFEST).expect("installed");
+    for command in
+        [Command::Apps { space: Space::Owner }, Command::App { space: Space::Owner, id: counter() }]
+    {
+        let mut out = Vec::new();
+        world.machine.handle(world.now, In::Call { call: CallId(99), command }, &mut out);
+        assert!(matches!(&out[..], [Out::Persist { then, .. }] if matches!(then[..], [Out::Reply { .. }])));
+    }
 }
 
 #[test]
@@ -294,6 +387,10 @@ fn a_name_is_used_once_and_arguments_are_bounded() {
     let job = Job::Program { arguments: vec!["x".repeat(100_000)], environment: vec![] };
     let long = Command::Run { run: id(2), space: Space::Owner, what, job, ask: Box::default(), wait: false };
     assert!(matches!(world.ask(long), Some(Err(CommandError::BadJob(_)))));
+    let what = What::Module { module: MODULE, name: "x".to_owned(), grant: None };
+    let job = Job::Program { arguments: vec![], environment: vec![("A".to_owned(), "b\0c".to_owned())] };
+    let cut = Command::Run { run: id(3), space: Space::Owner, what, job, ask: Box::default(), wait: false };
+    assert!(matches!(world.ask(cut), Some(Err(CommandError::BadJob(_)))), "it would be cut at the NUL");
 }
 
 #[test]
@@ -373,7 +470,10 @@ fn a_new_life_has_every_run_ended_and_says_which_modules_are_in_use() {
     let mut next = World::of(Wasm::new(ACCOUNT, snapshot, Quotas::default(), Limits::default()));
     assert_eq!(next.machine.next_deadline(), Some(Mono(0)));
     next.step(In::Tick);
-    assert!(matches!(&next.out[..], [Out::Reset { modules }] if *modules == [MODULE]));
+    assert!(matches!(
+        &next.out[..],
+        [Out::Reset { modules }, Out::Publish(Event::Reset)] if *modules == [MODULE]
+    ));
     assert_eq!(next.machine.next_deadline(), None, "a node that runs nothing sleeps");
     assert!(next.ask(Command::App { space: Space::Owner, id: counter() }).expect("answered").is_ok());
 }
