@@ -70,7 +70,7 @@ incoming! {
     /// What an app is granted from now on.
     #[derive(Default)]
     pub struct SetWasmGrant {
-        /// The folder that it finds as `/data`; `null`: none.
+        /// The folder that it finds as `/data`; `null`: none. A key needs `files:read` to name one, and `files:write` to have it written to.
         #[serde(default)]
         pub folder: Option<WasmFolder>,
     }
@@ -99,10 +99,10 @@ incoming! {
         /// Environment of the program, each as `NAME=value`.
         #[serde(default)]
         pub env: Vec<String>,
-        /// Its stream will be followed: it gives the run input, and what the run writes waits for it. Otherwise there is no input, and the last of what it writes is kept.
+        /// Its stream will be followed: who says something there first gives the run input, and what the run writes waits for who looks first. Otherwise there is no input, and the last of what it writes is kept.
         #[serde(default)]
         pub stdin: bool,
-        /// A folder for a module that is no app; an app has what it was granted.
+        /// A folder for a module that is no app; an app has what it was granted. A key needs `files:read` to name one, and `files:write` to have it written to.
         #[serde(default)]
         pub folder: Option<WasmFolder>,
         /// Lower limits than it has anyway.

@@ -999,7 +999,7 @@ export type SetTimer = {
 
 /** What an app is granted from now on. */
 export type SetWasmGrant = {
-  /** The folder that it finds as `/data`; `null`: none. */
+  /** The folder that it finds as `/data`; `null`: none. A key needs `files:read` to name one, and `files:write` to have it written to. */
   folder?: WasmFolder | null
 }
 
@@ -1125,7 +1125,7 @@ export type StartWasmRun = {
   args?: WasmNumber[]
   /** Environment of the program, each as `NAME=value`. */
   env?: string[]
-  /** A folder for a module that is no app; an app has what it was granted. */
+  /** A folder for a module that is no app; an app has what it was granted. A key needs `files:read` to name one, and `files:write` to have it written to. */
   folder?: WasmFolder | null
   /** The exported function to be called; left out: it is run as a program. */
   function?: string | null
@@ -1137,7 +1137,7 @@ export type StartWasmRun = {
   name?: string | null
   /** Or a module, from one's home on. */
   path?: string | null
-  /** Its stream will be followed: it gives the run input, and what the run writes waits for it. Otherwise there is no input, and the last of what it writes is kept. */
+  /** Its stream will be followed: who says something there first gives the run input, and what the run writes waits for who looks first. Otherwise there is no input, and the last of what it writes is kept. */
   stdin?: boolean
 }
 
