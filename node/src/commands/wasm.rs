@@ -170,7 +170,10 @@ fn follow(reader: &mut WebSocket<Line>, interrupted: &AtomicBool) -> anyhow::Res
             }
             Ok(_) => continue,
             Err(tungstenite::Error::Io(error))
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+                ) =>
             {
                 continue;
             }

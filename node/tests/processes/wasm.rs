@@ -217,6 +217,32 @@ fn a_runner_that_is_killed_is_told_as_crashed_and_the_node_goes_on() {
 }
 
 #[test]
+fn ctrl_c_at_the_command_line_stops_the_run() {
+    let node = node("[wasm.limits]\nfuel = 10_000_000_000_000\ntime_ms = 600_000\n");
+    let cookie = node.sign_in();
+    let file = node.data().join("users/owner/calculator.wasm");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pc2"));
+    command.arg("--data").arg(node.data()).args(["wasm", "run"]).arg(&file).arg("loop");
+    let running = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("pc2 runs");
+    let end = Instant::now() + PATIENCE;
+    let runs = || ask(&node, &cookie, "GET", "/api/wasm/runs", &Value::Null).1["runs"].clone();
+    while runs()[0]["state"] != "running" {
+        assert!(Instant::now() < end, "{}", runs());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let interrupt = Command::new("kill").args(["-2", &running.id().to_string()]).status();
+    assert!(interrupt.expect("kill runs").success());
+    let output = running.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), said.trim()), (Some(130), "pc2: interrupted; the run was stopped"));
+    while runs()[0]["state"] != "ended" {
+        assert!(Instant::now() < end, "{}", runs());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(runs()[0]["end"]["code"], "wasm_stopped");
+}
+
+#[test]
 fn no_runner_outlives_its_node_however_that_ends() {
     for killed in [true, false] {
         let mut node = node("");

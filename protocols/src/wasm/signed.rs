@@ -3,7 +3,7 @@
 //! The signature covers the bytes of the body as they were sent, under a domain of its own. What is signed is the text of `app.toml`, so that a person can read what
 //! the signer signed, and the BLAKE3 hash of the module, which is checked when the module has come. A signature says whose app it is, and grants nothing.
 //!
-//! Not here: how such an app comes, and whom a person trusts.
+//! Specification: docs/protocol/apps.md. Not here: how such an app comes, and whom a person trusts.
 
 use super::manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use crate::{
@@ -19,6 +19,7 @@ pub const MAX_SIGNED_APP_BYTES: usize = MAX_MANIFEST_BYTES + 512;
 
 /// On the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wire {
     /// A [`Body`], encoded.
     #[serde(with = "serde_bytes")]
@@ -30,6 +31,7 @@ struct Wire {
 
 /// What is signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Body {
     by: NodeId,
     made: UnixMillis,
@@ -99,7 +101,8 @@ pub fn open(bytes: &[u8]) -> Result<SignedApp, SignedAppError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::keys::IdentityKeys;
+    use crate::crypto::{keys::IdentityKeys, vectors};
+    use ed25519_dalek::SigningKey;
     use zeroize::Zeroizing;
 
     const MANIFEST: &str = "id = \"calculator\"\nname = \"Calculator\"\nversion = \"1\"\nmodule = \"calculator.wasm\"\nkind = \"functions\"\n";
@@ -115,6 +118,18 @@ mod tests {
         assert_eq!(app.by, IdentityKeys::from_seed(Zeroizing::new([7; 64])).node());
         assert_eq!((app.manifest.id.as_str(), app.bytes, app.made), ("calculator", 42, UnixMillis(5)));
         assert_eq!(app.module, BlobId::from_bytes([1; 32]));
+    }
+
+    #[test]
+    fn a_signed_app_has_the_bytes_of_another_implementation() {
+        let golden = vectors::read(include_str!("../../testdata/apps.txt")).remove(0);
+        let manifest = String::from_utf8(golden.bytes("manifest")).expect("a text");
+        let signer = Signer::new(SigningKey::from_bytes(&[7; 32]));
+        let made = UnixMillis(golden.number("made"));
+        let app = sign(&signer, &manifest, BlobId::from_bytes([1; 32]), 42, made).expect("signed");
+        assert_eq!(app, golden.bytes("app"));
+        assert!(app.windows(golden.bytes("body").len()).any(|part| part == golden.bytes("body")));
+        assert_eq!(open(&app).expect("opened").made, made);
     }
 
     #[test]
