@@ -44,7 +44,7 @@ use std::{
     collections::VecDeque,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use table::Table;
 use wasmer::{
@@ -288,6 +288,14 @@ impl State {
             return Err(Failure::Stop(Stop::Limit(LimitKind::Output)));
         }
         Ok(())
+    }
+
+    /// Takes in what has arrived of the input, if nothing is left of what was taken in before.
+    fn take_arrived_input(&mut self) -> Result<(), Failure> {
+        let some = self.input.is_empty()
+            && !self.input_ended
+            && self.channel.wait(Some(Duration::ZERO)).map_err(|_| Failure::Stop(Stop::Gone))?;
+        if some { self.await_input() } else { Ok(()) }
     }
 
     /// Waits until there is input, or none will come any more.

@@ -203,6 +203,33 @@ fn input_comes_out_whole_and_the_exit_code_is_told() {
 }
 
 #[test]
+fn input_is_heard_of_by_whoever_polls_without_patience() {
+    // Polls for input and for what is always ready, again and again, and tells how many bytes there were when there are some.
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+          i32.const 8 i32.const {kind} i32.store8 i32.const 16 i32.const 1 i32.store
+          i32.const 48 i64.const 9 i64.store i32.const 56 i32.const 1 i32.store8
+          loop $again
+            i32.const 0 i32.const 200 i32.const 2 i32.const 400 call $poll if unreachable end
+            i32.const 400 i32.load i32.const 2 i32.ne br_if $again
+            i32.const 232 i64.load i64.const 9 i64.ne if unreachable end
+            i32.const 248 i32.load call $exit
+          end))"#;
+    for kind in ["0", "2"] {
+        let artifact = compiled(&text.replace("{kind}", kind));
+        let mut runner = Runner::start();
+        Program::new(&artifact).begin(&mut runner);
+        std::thread::sleep(Duration::from_millis(100));
+        runner.send_input(b"hello");
+        let outcome = runner.finish(Doing::Running, Duration::from_secs(20));
+        assert_eq!(outcome.end, End::Exited { code: 5 }, "kind {kind}");
+    }
+}
+
+#[test]
 fn a_damaged_artifact_harms_nobody() {
     let artifact = compiled(NUMBERS);
     let mut bytes = Vec::new();

@@ -204,6 +204,10 @@ impl Subscription {
         Ok(Self { mark, kind, what })
     }
 
+    fn wants_input(&self, state: &State) -> bool {
+        matches!(self.what, Awaited::Reading(fd) if matches!(state.table.get(fd), Ok(Opened::Input)))
+    }
+
     fn event(&self, errno: Errno, bytes: u64) -> [u8; EVENT_BYTES] {
         let mut event = [0; EVENT_BYTES];
         event[..8].copy_from_slice(&self.mark.to_le_bytes());
@@ -237,6 +241,10 @@ pub(super) fn poll_oneoff(
         Awaited::Reading(_) | Awaited::Writing(_) => None,
     });
     let shortest = shortest.min();
+    // Whoever polls without any patience, or always has something else that is ready, would otherwise never hear of it.
+    if awaited.iter().any(|one| one.wants_input(state)) {
+        state.take_arrived_input()?;
+    }
     let mut ready = ready_at_once(state, &awaited);
     if ready.is_empty() {
         let wants_input = awaited.iter().any(|one| matches!(one.what, Awaited::Reading(_)));
