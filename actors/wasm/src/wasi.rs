@@ -268,8 +268,14 @@ impl State {
         if size > self.limits.file_bytes {
             return Err(Failure::Stop(Stop::Limit(LimitKind::FileSize)));
         }
+        self.may_write(bytes)?;
         self.written_bytes = self.written_bytes.saturating_add(bytes);
-        if self.written_bytes > self.limits.written_bytes {
+        Ok(())
+    }
+
+    /// Whether so much more may be written.
+    fn may_write(&self, bytes: u64) -> Result<(), Failure> {
+        if self.written_bytes.saturating_add(bytes) > self.limits.written_bytes {
             return Err(Failure::Stop(Stop::Limit(LimitKind::Written)));
         }
         Ok(())

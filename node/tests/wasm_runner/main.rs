@@ -5,6 +5,7 @@
 //! `actors/wasm/src/sandbox.rs`, from inside.
 
 mod escapes;
+mod files;
 mod host;
 mod limits;
 mod runs;

@@ -6,7 +6,7 @@ use super::{
     State,
     abi::{Errno, Failure, Kind, Status, flags, rights, times},
     guest::Guest,
-    table::{Lies, OpenFile, Opened},
+    table::{Lies, Opened},
 };
 use rustix::fs::{self, FallocateFlags, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use std::os::fd::OwnedFd;
@@ -66,17 +66,33 @@ pub(super) fn fd_close(state: &mut State, _: &Guest<'_>, fd: u32) -> Result<(), 
 }
 
 pub(super) fn fd_datasync(state: &mut State, _: &Guest<'_>, fd: u32) -> Result<(), Failure> {
-    match &state.table.file_mut(fd)?.lies {
-        Lies::Granted(file) => Ok(fs::fdatasync(file)?),
-        Lies::Root(_) => Ok(()),
-    }
+    synchronise(state, fd, |of| fs::fdatasync(of))
 }
 
 pub(super) fn fd_sync(state: &mut State, _: &Guest<'_>, fd: u32) -> Result<(), Failure> {
-    match &state.table.file_mut(fd)?.lies {
-        Lies::Granted(file) => Ok(fs::fsync(file)?),
-        Lies::Root(_) => Ok(()),
+    synchronise(state, fd, |of| fs::fsync(of))
+}
+
+/// Has the system keep it for good. Of a folder that is which names are in it: programs do that after they have put a new file in an old one's place.
+fn synchronise(
+    state: &State,
+    fd: u32,
+    by: impl FnOnce(&OwnedFd) -> rustix::io::Result<()>,
+) -> Result<(), Failure> {
+    match lies(state, fd)?.ok_or(Errno::NotSeekable)? {
+        Lies::Granted(of) if writes(state) => Ok(by(of)?),
+        // The program has written nothing that could get lost; nor does the root outlive it.
+        Lies::Granted(_) | Lies::Root(_) => Ok(()),
     }
+}
+
+/// Where an open file or folder lies; none for input and outputs.
+fn lies(state: &State, fd: u32) -> Result<Option<&Lies>, Failure> {
+    Ok(match state.table.get(fd)? {
+        Opened::File(file) => Some(&file.lies),
+        Opened::Folder(folder) => Some(&folder.lies),
+        Opened::Input | Opened::Output(_) => None,
+    })
 }
 
 pub(super) fn fd_fdstat_get(state: &mut State, guest: &Guest<'_>, fd: u32, to: u32) -> Result<(), Failure> {
@@ -137,21 +153,12 @@ pub(super) fn fd_fdstat_set_rights(
 }
 
 pub(super) fn fd_filestat_get(state: &mut State, guest: &Guest<'_>, fd: u32, to: u32) -> Result<(), Failure> {
-    let status = match state.table.get(fd)? {
-        Opened::Input | Opened::Output(_) => {
-            Status { device: 0, inode: 0, kind: Kind::Unknown, links: 1, size: 0, times: [0; 3] }
-        }
-        Opened::File(OpenFile { lies, .. }) => status(state, lies)?,
-        Opened::Folder(folder) => status(state, &folder.lies)?,
+    let status = match lies(state, fd)? {
+        None => Status { device: 0, inode: 0, kind: Kind::Unknown, links: 1, size: 0, times: [0; 3] },
+        Some(Lies::Granted(descriptor)) => fs::fstat(descriptor)?.into(),
+        Some(Lies::Root(node)) => state.root.status(*node)?,
     };
     guest.write(to, &status.to_bytes())
-}
-
-fn status(state: &State, lies: &Lies) -> Result<Status, Failure> {
-    match lies {
-        Lies::Granted(descriptor) => Ok(fs::fstat(descriptor)?.into()),
-        Lies::Root(node) => state.root.status(*node),
-    }
 }
 
 pub(super) fn fd_filestat_set_size(
@@ -180,15 +187,8 @@ pub(super) fn fd_filestat_set_times(
     modified: u64,
     which: u32,
 ) -> Result<(), Failure> {
-    if !writes(state) {
-        return Err(Errno::ReadOnly.into());
-    }
-    let lies = match state.table.get(fd)? {
-        Opened::File(file) => &file.lies,
-        Opened::Folder(folder) => &folder.lies,
-        Opened::Input | Opened::Output(_) => return Err(Errno::BadFd.into()),
-    };
-    match lies {
+    match lies(state, fd)?.ok_or(Errno::BadFd)? {
+        Lies::Granted(_) if !writes(state) => Err(Errno::ReadOnly.into()),
         Lies::Granted(descriptor) => set_times(descriptor, accessed, modified, which),
         // The root keeps no times.
         Lies::Root(_) => Ok(()),

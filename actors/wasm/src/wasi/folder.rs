@@ -18,9 +18,6 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-/// Most entries of a folder that a program can list: the list is held in memory meanwhile.
-const MAX_LISTED: usize = 65_536;
-
 /// Times that an operation is tried again which somebody disturbs by renaming.
 const TRIES: usize = 16;
 
@@ -49,20 +46,32 @@ pub(super) fn status(from: impl AsFd, path: &str, follow: bool) -> Result<Status
     fs::fstat(open(from, path, OFlags::PATH | link, Mode::empty())?).map(Status::from)
 }
 
-/// The folder that holds what a path names, and the name in it.
-fn parent(from: impl AsFd, path: &str) -> Result<(OwnedFd, &str), Failure> {
+/// The folder that holds what a path names, and the name in it, be it one or `.` or `..`.
+fn folder_and_name(from: impl AsFd, path: &str) -> Result<(OwnedFd, &str), Failure> {
     let path = path.trim_end_matches('/');
-    let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
-    if matches!(name, "" | "." | "..") {
-        return Err(if path.is_empty() { Errno::NotCapable } else { Errno::Invalid }.into());
+    if path.is_empty() {
+        return Err(Errno::NotCapable.into());
     }
+    let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
     // An absolute path with a single part has lost its only slash.
     let folder = if folder.is_empty() { "/" } else { folder };
     Ok((open(from, folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, name))
 }
 
+/// The same for what is removed, moved or read: only what has a name there can be.
+fn parent(from: impl AsFd, path: &str) -> Result<(OwnedFd, &str), Failure> {
+    let (folder, name) = folder_and_name(from, path)?;
+    if matches!(name, "." | "..") { Err(Errno::Invalid.into()) } else { Ok((folder, name)) }
+}
+
+/// The same for what is made: what is no name of its own is there already, as `mkdir -p` wants to be told.
+fn parent_of_new(from: impl AsFd, path: &str) -> Result<(OwnedFd, &str), Failure> {
+    let (folder, name) = folder_and_name(from, path)?;
+    if matches!(name, "." | "..") { Err(Errno::Exist.into()) } else { Ok((folder, name)) }
+}
+
 pub(super) fn create_folder(from: impl AsFd, path: &str) -> Result<(), Failure> {
-    let (folder, name) = parent(from, path)?;
+    let (folder, name) = parent_of_new(from, path)?;
     Ok(fs::mkdirat(folder, name, Mode::from_raw_mode(0o755))?)
 }
 
@@ -79,9 +88,15 @@ pub(super) fn remove_file(from: impl AsFd, path: &str) -> Result<(), Failure> {
     Ok(fs::unlinkat(folder, name, AtFlags::empty())?)
 }
 
+/// Moves something; but no link of which [`create_link`] would not be sure at its new place. Where such a link leads depends on where it is.
 pub(super) fn rename(from: impl AsFd, path: &str, to: impl AsFd, new_path: &str) -> Result<(), Failure> {
     let (folder, name) = parent(from, path)?;
     let (new_folder, new_name) = parent(to, new_path)?;
+    match fs::readlinkat(&folder, name, Vec::new()) {
+        Ok(target) if may_lead_out(target.to_bytes()) => return Err(Errno::NotPermitted.into()),
+        // Whatever else is wrong, renaming will tell.
+        Ok(_) | Err(_) => {}
+    }
     fs::renameat(folder, name, new_folder, new_name).map_err(|error| match error {
         // Two file systems within the folder: this is no escape.
         System::XDEV => Errno::CrossDevice.into(),
@@ -91,11 +106,16 @@ pub(super) fn rename(from: impl AsFd, path: &str, to: impl AsFd, new_path: &str)
 
 /// Makes a link that stays where it is: its target is below the link's own folder, whatever is renamed later.
 pub(super) fn create_link(from: impl AsFd, path: &str, target: &str) -> Result<(), Failure> {
-    if target.starts_with('/') || target.split('/').any(|part| part == "..") {
+    if may_lead_out(target.as_bytes()) {
         return Err(Errno::NotPermitted.into());
     }
-    let (folder, name) = parent(from, path)?;
+    let (folder, name) = parent_of_new(from, path)?;
     Ok(fs::symlinkat(target, folder, name)?)
+}
+
+/// Whether a link with this target may lead to what is not below its own folder.
+fn may_lead_out(target: &[u8]) -> bool {
+    target.starts_with(b"/") || target.split(|byte| *byte == b'/').any(|part| part == b"..")
 }
 
 /// What a link says, which may be anything.
@@ -105,8 +125,8 @@ pub(super) fn read_link(from: impl AsFd, path: &str) -> Result<Vec<u8>, Failure>
     if text.len() > MAX_LINK_BYTES { Err(Errno::NameTooLong.into()) } else { Ok(text) }
 }
 
-/// What is in a folder, itself and its parent first (which is told as itself: what is above is none of the program's business).
-pub(super) fn list(folder: impl AsFd) -> Result<Vec<Entry>, Failure> {
+/// What is in a folder, if it is no more than `most`; itself and its parent first (which is told as itself: what is above is none of the program's business).
+pub(super) fn list(folder: impl AsFd, most: usize) -> Result<Vec<Entry>, Failure> {
     let again = open(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
     let own = Status::from(fs::fstat(&again)?);
     let own = |name: &str| Entry { name: name.to_owned(), inode: own.inode, kind: own.kind };
@@ -120,7 +140,7 @@ pub(super) fn list(folder: impl AsFd) -> Result<Vec<Entry>, Failure> {
         if matches!(name, "." | "..") {
             continue;
         }
-        if entries.len() >= MAX_LISTED {
+        if entries.len() >= most {
             return Err(Errno::Overflow.into());
         }
         entries.push(Entry { name: name.to_owned(), inode: entry.ino(), kind: entry.file_type().into() });

@@ -4,11 +4,11 @@
 
 use super::{
     State,
-    abi::{Errno, Failure, flags},
+    abi::{Entry, Errno, Failure, flags},
     about::writable,
     folder,
     guest::{Guest, Piece},
-    table::{Lies, Opened},
+    table::{Lies, Listing, Opened},
 };
 use rustix::{
     fs,
@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 /// Moved at once, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Most entries that a program lists at once, in one folder or in several: they are held in memory meanwhile, some twenty mebibytes with the longest names.
+const MAX_LISTED: usize = 65_536;
 
 /// Bytes of an entry before its name.
 const ENTRY_HEAD_BYTES: usize = 24;
@@ -254,20 +257,15 @@ pub(super) fn fd_readdir(
 ) -> Result<(), Failure> {
     guest.check(to, bytes)?;
     guest.check(used, 4)?;
-    let open = state.table.folder(fd)?;
-    // From the beginning means anew.
-    let listing = match open.listing.clone().filter(|_| cookie != 0) {
-        Some(listing) => listing,
-        None => match &open.lies {
-            Lies::Granted(descriptor) => Arc::from(folder::list(descriptor)?),
-            Lies::Root(node) => Arc::from(state.root.list(*node)?),
-        },
+    let listing = match &state.table.folder(fd)?.listing {
+        Listing::Told(count) if cookie == *count => return guest.write_u32(used, 0),
+        Listing::Kept(entries) if cookie != 0 => Arc::clone(entries),
+        // From the beginning means anew.
+        Listing::None | Listing::Kept(_) | Listing::Told(_) => list(state, fd)?,
     };
-    if let Opened::Folder(open) = state.table.get_mut(fd)? {
-        open.listing = Some(Arc::clone(&listing));
-    }
     let mut room = bytes as usize;
     let mut at = to;
+    let mut told = listing.len() as u64 <= cookie;
     for (index, entry) in listing.iter().enumerate().skip(usize::try_from(cookie).unwrap_or(usize::MAX)) {
         let mut record = [0; ENTRY_HEAD_BYTES].to_vec();
         record[..8].copy_from_slice(&(index as u64 + 1).to_le_bytes());
@@ -280,9 +278,24 @@ pub(super) fn fd_readdir(
         guest.write(at, record.get(..fits).unwrap_or_default())?;
         at += u32::try_from(fits).unwrap_or(0);
         room -= fits;
+        told = fits == record.len() && index + 1 == listing.len();
         if room == 0 {
             break;
         }
     }
+    // Programs hold folders open long after they have read them.
+    let count = listing.len() as u64;
+    state.table.folder_mut(fd)?.listing = if told { Listing::Told(count) } else { Listing::Kept(listing) };
     guest.write_u32(used, at - to)
+}
+
+/// What is in a folder, as far as there is room to keep it.
+fn list(state: &mut State, fd: u32) -> Result<Arc<[Entry]>, Failure> {
+    state.table.folder_mut(fd)?.listing = Listing::None;
+    let room = MAX_LISTED.saturating_sub(state.table.kept_entries());
+    let entries = match &state.table.folder(fd)?.lies {
+        Lies::Granted(descriptor) => folder::list(descriptor, room)?,
+        Lies::Root(node) => state.root.list(*node)?,
+    };
+    if entries.len() > room { Err(Errno::Overflow.into()) } else { Ok(Arc::from(entries)) }
 }

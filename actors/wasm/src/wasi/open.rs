@@ -7,9 +7,9 @@ use super::{
     abi::{Errno, FOLLOW, Failure, Kind, flags, how, rights},
     folder,
     guest::Guest,
-    paths::{From, count_created, from, from_to_change},
+    paths::{CREATED_BYTES, From, from, from_to_change},
     root::NodeId,
-    table::{Lies, OpenFile, OpenFolder, Opened},
+    table::{Lies, Listing, OpenFile, OpenFolder, Opened},
 };
 use rustix::{
     fs::{FileType, Mode, OFlags, fstat},
@@ -126,14 +126,16 @@ fn open_granted(state: &mut State, fd: u32, path: &str, wanted: &Wanted) -> Resu
     if wanted.changes() {
         from_to_change(state, fd)?;
     }
-    if wanted.is(how::CREATE) {
-        let From::Granted(folder) = from(state, fd)? else { return Err(Errno::BadFd.into()) };
-        if matches!(folder::status(folder, path, wanted.follow), Err(System::NOENT)) {
-            count_created(state, fd)?;
-        }
-    }
     let From::Granted(folder) = from(state, fd)? else { return Err(Errno::BadFd.into()) };
+    let creates =
+        wanted.is(how::CREATE) && matches!(folder::status(folder, path, wanted.follow), Err(System::NOENT));
+    if creates {
+        state.may_write(CREATED_BYTES)?;
+    }
     let (opened, is_folder) = open_checked(folder, path, wanted.follow, wanted.for_the_system())?;
+    if creates {
+        state.count_writing(CREATED_BYTES, 0)?;
+    }
     Ok(entry(Lies::Granted(opened), is_folder, wanted))
 }
 
@@ -157,7 +159,7 @@ fn open_in_root(state: &mut State, from: NodeId, path: &str, wanted: &Wanted) ->
 
 fn entry(lies: Lies, is_folder: bool, wanted: &Wanted) -> Opened {
     if is_folder {
-        return Opened::Folder(OpenFolder { lies, called: None, listing: None });
+        return Opened::Folder(OpenFolder { lies, called: None, listing: Listing::None });
     }
     Opened::File(OpenFile {
         lies,

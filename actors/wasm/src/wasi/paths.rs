@@ -14,11 +14,11 @@ use super::{
     root::NodeId,
     table::Lies,
 };
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, io::Errno as System};
 use std::os::fd::OwnedFd;
 
 /// What a name counts that a program makes in the granted folder, in bytes: it takes room, too, and a disk can run out of names.
-const CREATED_BYTES: u64 = 4096;
+pub(super) const CREATED_BYTES: u64 = 4096;
 
 /// Where a path begins.
 pub(super) enum From<'a> {
@@ -41,12 +41,19 @@ pub(super) fn from_to_change(state: &State, fd: u32) -> Result<From<'_>, Failure
     }
 }
 
-/// Counts a new name in the granted folder.
-pub(super) fn count_created(state: &mut State, fd: u32) -> Result<(), Failure> {
-    match from_to_change(state, fd)? {
-        From::Granted(_) => state.count_writing(CREATED_BYTES, 0),
-        From::Root(_) => Ok(()),
+/// Makes something new in the granted folder, and counts it; nothing is counted that was there before or could not be made.
+fn make_in_granted(
+    state: &mut State,
+    fd: u32,
+    path: &str,
+    make: impl FnOnce(&OwnedFd) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let From::Granted(folder) = from_to_change(state, fd)? else { return Err(Errno::BadFd.into()) };
+    if matches!(folder::status(folder, path, false), Err(System::NOENT)) {
+        state.may_write(CREATED_BYTES)?;
     }
+    make(folder)?;
+    state.count_writing(CREATED_BYTES, 0)
 }
 
 pub(super) fn path_create_directory(
@@ -57,9 +64,8 @@ pub(super) fn path_create_directory(
     bytes: u32,
 ) -> Result<(), Failure> {
     let path = guest.path(path, bytes)?;
-    count_created(state, fd)?;
     match from_to_change(state, fd)? {
-        From::Granted(folder) => folder::create_folder(folder, &path),
+        From::Granted(_) => make_in_granted(state, fd, &path, |folder| folder::create_folder(folder, &path)),
         From::Root(node) => {
             let place = state.root.place(node, &path)?;
             state.root.create(&place, true).map(|_| ())
@@ -149,9 +155,10 @@ pub(super) fn path_symlink(
     bytes: u32,
 ) -> Result<(), Failure> {
     let (target, path) = (guest.path(target, target_bytes)?, guest.path(path, bytes)?);
-    count_created(state, fd)?;
     match from_to_change(state, fd)? {
-        From::Granted(folder) => folder::create_link(folder, &path, &target),
+        From::Granted(_) => {
+            make_in_granted(state, fd, &path, |folder| folder::create_link(folder, &path, &target))
+        }
         From::Root(_) => Err(Errno::NotSupported.into()),
     }
 }

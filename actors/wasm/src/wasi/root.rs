@@ -72,6 +72,11 @@ impl Root {
         }
     }
 
+    /// Refuses what is put into a folder that was removed while it was open: nobody would find it there, and its room would never be given back.
+    fn takes_names(&self, folder: NodeId) -> Result<(), Failure> {
+        if self.node(folder)?.named { Ok(()) } else { Err(Errno::NoEntry.into()) }
+    }
+
     /// Follows a path. There is nothing above the root, as everywhere.
     pub(super) fn place(&self, from: NodeId, path: &str) -> Result<Place, Failure> {
         let mut folder = if path.starts_with('/') { TOP } else { from };
@@ -106,6 +111,7 @@ impl Root {
         if place.node.is_some() {
             return Err(Errno::Exist.into());
         }
+        self.takes_names(place.folder)?;
         self.take(ENTRY_BYTES + place.name.len() as u64)?;
         let id = self.next;
         self.next += 1;
@@ -147,6 +153,7 @@ impl Root {
         if to.node == Some(id) {
             return Ok(());
         }
+        self.takes_names(to.folder)?;
         let is_folder = matches!(self.node(id)?.content, Content::Folder { .. });
         // A folder cannot be moved into itself.
         let mut above = to.folder;
@@ -295,6 +302,24 @@ mod tests {
         assert_eq!(root.resize(other, 10_000), Err(Errno::NoSpace.into()), "it is still open");
         root.closed(file);
         root.resize(other, 10_000).expect("as written here");
+    }
+
+    #[test]
+    fn nothing_is_put_into_a_folder_that_was_removed_while_it_was_open() {
+        let mut root = Root::new();
+        let folder = made(&mut root, "a", true);
+        made(&mut root, "b", false);
+        root.opened(folder);
+        let place = root.place(TOP, "a").expect("as written here");
+        root.remove(&place, true).expect("as written here");
+        let used = root.used;
+        let inside = root.place(folder, "lost").expect("as written here");
+        assert_eq!(root.create(&inside, false), Err(Errno::NoEntry.into()));
+        let other = root.place(TOP, "b").expect("as written here");
+        assert_eq!(root.rename(&other, &inside), Err(Errno::NoEntry.into()));
+        assert_eq!(root.used, used);
+        root.closed(folder);
+        assert_eq!(root.nodes.len(), 3, "the top, its folder for temporary files, and b");
     }
 
     #[test]

@@ -52,8 +52,18 @@ pub(super) struct OpenFolder {
     pub(super) lies: Lies,
     /// What it is called when it was open from the start.
     pub(super) called: Option<&'static str>,
-    /// What was in it when its listing began.
-    pub(super) listing: Option<Arc<[Entry]>>,
+    pub(super) listing: Listing,
+}
+
+/// How far the listing of a folder has come. It is kept from its beginning, so that it stays the same while entries are removed.
+#[derive(Debug)]
+pub(super) enum Listing {
+    /// Not begun.
+    None,
+    /// What was in the folder when it began.
+    Kept(Arc<[Entry]>),
+    /// All of it has been told, which was so many entries.
+    Told(u64),
 }
 
 /// All that is open.
@@ -71,7 +81,8 @@ impl Table {
             (1, Opened::Output(Stream::Out)),
             (2, Opened::Output(Stream::Error)),
         ]);
-        let folder = |lies, called| Opened::Folder(OpenFolder { lies, called: Some(called), listing: None });
+        let folder =
+            |lies, called| Opened::Folder(OpenFolder { lies, called: Some(called), listing: Listing::None });
         // C libraries stop asking at the first number that is no such folder, so there may be no gap.
         let granted = granted.map(|granted| folder(Lies::Granted(granted.descriptor), "/data"));
         let folders = granted.into_iter().chain([folder(Lies::Root(root::TOP), "/")]);
@@ -100,11 +111,27 @@ impl Table {
         }
     }
 
+    pub(super) fn folder_mut(&mut self, fd: u32) -> Result<&mut OpenFolder, Failure> {
+        match self.get_mut(fd)? {
+            Opened::Folder(folder) => Ok(folder),
+            Opened::File(_) | Opened::Input | Opened::Output(_) => Err(Errno::NotFolder.into()),
+        }
+    }
+
     pub(super) fn folder(&self, fd: u32) -> Result<&OpenFolder, Failure> {
         match self.get(fd)? {
             Opened::Folder(folder) => Ok(folder),
             Opened::File(_) | Opened::Input | Opened::Output(_) => Err(Errno::NotFolder.into()),
         }
+    }
+
+    /// How many entries are kept for listings: they are memory of ours, and only all of them together can be bounded.
+    pub(super) fn kept_entries(&self) -> usize {
+        let kept = self.opened.values().map(|opened| match opened {
+            Opened::Folder(OpenFolder { listing: Listing::Kept(entries), .. }) => entries.len(),
+            Opened::Folder(_) | Opened::File(_) | Opened::Input | Opened::Output(_) => 0,
+        });
+        kept.sum()
     }
 
     /// Whether one more can be opened.
