@@ -25,20 +25,22 @@ pub(crate) fn run(
     channel: &mut Channel,
     limits: &Limits,
     landlock: Landlock,
-    module: &OwnedFd,
-    artifact: &OwnedFd,
+    module: OwnedFd,
+    artifact: OwnedFd,
 ) -> Result<Option<(End, Usage)>, ChannelError> {
     let since = Instant::now();
     let engine = engine::compiling(engine::Fuel::Counted);
     let done = sandbox::lock_in(channel, &Cell::Compiling, limits, landlock)
-        .and_then(|()| read(module, limits.module_bytes, LimitKind::ModuleSize))
+        .and_then(|()| read(&module, limits.module_bytes, LimitKind::ModuleSize))
         .and_then(|bytes| {
+            // It is needed no longer, and nothing should be open that is not.
+            drop(module);
             inspect::check(&bytes, limits)?;
             Module::new(&engine, &bytes).map_err(refused)
         })
         .and_then(|module| {
             let bytes = module.serialize().map_err(|error| End::BadArtifact { reason: error.to_string() })?;
-            write(artifact, &bytes)?;
+            write(&artifact, &bytes)?;
             Ok(FromRunner::Compiled { artifact_bytes: bytes.len() as u64, shape: engine::shape(&module) })
         });
     match done {
@@ -52,6 +54,8 @@ pub(crate) fn run(
 
 fn refused(error: CompileError) -> End {
     let reason = match error {
+        // Memory that could not be had or made executable, and nothing about the module.
+        CompileError::Resource(_) => return End::Limit { kind: LimitKind::CompileMemory },
         CompileError::Wasm(WasmError::InvalidWebAssembly { message, offset }) => {
             format!("{message} (at byte {offset})")
         }
@@ -98,4 +102,17 @@ fn write(file: &OwnedFd, bytes: &[u8]) -> Result<(), End> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiler_without_memory_says_nothing_about_the_module() {
+        let end = refused(CompileError::Resource("Cannot create a memory map".to_owned()));
+        assert_eq!(end, End::Limit { kind: LimitKind::CompileMemory });
+        let end = refused(CompileError::Codegen("too large a frame".to_owned()));
+        assert!(matches!(end, End::NotAModule { reason } if reason.contains("too large a frame")));
+    }
 }

@@ -42,8 +42,9 @@ const START: &str = "pc2_start";
 /// What the engine's fuel counter exports.
 const OURS: [&str; 3] = [START, "wasmer_metering_remaining_points", "wasmer_metering_points_exhausted"];
 
-/// Threads that compile. Two are enough for a person who waits, and leave the node its share.
-const COMPILING_THREADS: usize = 2;
+/// Threads that compile functions. Two are enough for a person who waits, and leave the node its share. The few lines between a function and whoever calls it
+/// from outside, one piece for each signature, are compiled by a pool of the engine's own, which has a thread for each core and no setting.
+pub(crate) const COMPILING_THREADS: usize = 2;
 
 /// Functions named in the text of a trap.
 const NAMED_FRAMES: usize = 8;
@@ -253,7 +254,7 @@ pub(crate) fn trap(error: RuntimeError, grown: &Grown) -> End {
     }
     match error.to_trap() {
         Some(TrapCode::StackOverflow) => End::Limit { kind: LimitKind::Stack },
-        // A program that is refused memory gives up somehow; this is why.
+        // A program that is refused memory gives up somehow; this is why. Of tables it cannot be known (`tunables`).
         _ if grown.refused() => End::Limit { kind: LimitKind::Memory },
         _ => End::Trap { text },
     }

@@ -10,7 +10,7 @@ use crate::{
     tunables::Grown,
 };
 use pc2_protocols::wasm::{
-    end::{End, Usage},
+    end::{End, MAX_RESULTS, Usage},
     limits::{LimitKind, Limits},
     wire::{FromRunner, Landlock, ToRunner},
 };
@@ -22,7 +22,7 @@ pub(crate) fn run(
     channel: &mut Channel,
     limits: &Limits,
     landlock: Landlock,
-    artifact: &OwnedFd,
+    artifact: OwnedFd,
 ) -> Result<Option<(End, Usage)>, ChannelError> {
     let since = Instant::now();
     let grown = Arc::new(Grown::default());
@@ -55,11 +55,14 @@ fn load(
     engine: &Engine,
     limits: &Limits,
     landlock: Landlock,
-    artifact: &OwnedFd,
+    artifact: OwnedFd,
 ) -> Result<Module, End> {
-    let artifact_bytes = size(artifact)?;
+    let artifact_bytes = size(&artifact)?;
     sandbox::lock_in(channel, &Cell::Calling { artifact_bytes }, limits, landlock)?;
-    let module = engine::load(engine, &compile::read(artifact, MAX_ARTIFACT_BYTES, LimitKind::ModuleSize)?)?;
+    let bytes = compile::read(&artifact, MAX_ARTIFACT_BYTES, LimitKind::ModuleSize)?;
+    // Nothing may be open but the socket when code of the module runs.
+    drop(artifact);
+    let module = engine::load(engine, &bytes)?;
     let first = module.imports().next();
     match first {
         Some(import) => {
@@ -110,6 +113,14 @@ impl Callee<'_> {
         let other =
             || End::WrongArguments { reason: "it takes or gives something that is no number".to_owned() };
         let signature = engine::signature(&function.ty(store)).ok_or_else(other)?;
+        if signature.results.len() > MAX_RESULTS {
+            // Before it runs: what is left out silently would be taken for all that it gave.
+            let reason = format!(
+                "it gives {} results, and at most {MAX_RESULTS} can be told",
+                signature.results.len()
+            );
+            return Err(End::WrongArguments { reason });
+        }
         let read = signature.read(arguments);
         let values = read.map_err(|error| End::WrongArguments { reason: error.to_string() })?;
         let values: Vec<_> = values.into_iter().map(engine::to_engine).collect();

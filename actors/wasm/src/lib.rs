@@ -76,17 +76,17 @@ fn start(
     match job {
         ToRunner::Compile { limits, landlock } => {
             let (module, artifact) = (next()?, next()?);
-            compile::run(channel, &limits.within_ranges(), landlock, &module, &artifact)
+            compile::run(channel, &limits.within_ranges(), landlock, module, artifact)
         }
         ToRunner::Load { limits, landlock } => {
-            functions::run(channel, &limits.within_ranges(), landlock, &next()?)
+            functions::run(channel, &limits.within_ranges(), landlock, next()?)
         }
         ToRunner::Wasi { limits, landlock, arguments, environment, access } => {
             let artifact = next()?;
             let folder = wasi::Folder::granted(access, next)?;
             let limits = limits.within_ranges();
             let program = wasi::Program { limits, arguments, environment, folder };
-            wasi::run(channel, program, landlock, &artifact).map(Some)
+            wasi::run(channel, program, landlock, artifact).map(Some)
         }
         ToRunner::Call { .. } | ToRunner::Input { .. } => Err(ChannelError::NoJob),
     }

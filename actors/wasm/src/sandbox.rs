@@ -1,12 +1,11 @@
 //! What the process gives up before it reads the first byte of a module.
 //!
-//! In layers, each of which holds when another fails: nothing inherited but the socket; a process that nobody may trace and that yields to the node; no
-//! capabilities; landlock (no file system but the granted folder, no TCP, no signals to others); rlimits; seccomp ([`crate::calls_of_the_system`]).
+//! In layers, each of which holds when another fails: nothing inherited but the socket; a process that nobody may trace; no capabilities; landlock (no file system but the granted folder, no TCP, no signals to others); rlimits; seccomp ([`crate::calls_of_the_system`]).
 //! WebAssembly itself is the first layer, and the only one that a module meets unless the engine has a fault.
 //!
 //! Not here: time (the node kills), fuel and memory of the module (`engine`, `tunables`).
 
-use crate::{calls_of_the_system, channel::Channel};
+use crate::{calls_of_the_system, channel::Channel, engine::COMPILING_THREADS};
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
@@ -25,14 +24,18 @@ use std::os::fd::BorrowedFd;
 /// Newest landlock that is used. What an older kernel does not have is left to the other layers.
 const LANDLOCK: ABI = ABI::V6;
 
-/// By how much the runner yields to the node, on the scale of `nice`: what a person waits for in the page comes first.
-const NICE: i32 = 10;
-
 /// Largest artifact, in bytes. Native code is some five times the module, with its tables ten.
 pub(crate) const MAX_ARTIFACT_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Seconds of computing beyond the time limit after which the system ends the runner, should the node not have.
 const CPU_GRACE_SECONDS: u64 = 2;
+
+/// Seconds that a node gives whoever compiles beside the time limit, for starting the process and reading the module.
+const PREPARING_SLACK_SECONDS: u64 = 10;
+
+/// Seconds of computing between the signal that tells which limit it was (`SIGXCPU`) and the one that tells nothing (`SIGKILL`): at one and the same
+/// second only the latter is sent.
+const CPU_TOLD_SECONDS: u64 = 1;
 
 /// What the process will do, as far as walls depend on it.
 pub(crate) enum Cell<'a> {
@@ -61,8 +64,8 @@ pub(crate) fn close_what_was_inherited() {
 
 /// What can be given up at once. Nothing here is needed for the other layers to hold, so what fails, fails: an unusual system is no reason not to run.
 pub(crate) fn begin() {
+    // Not `nice`: the node starts runners with what it wants of it, and here it would be added to that.
     let _not_essential = std::fs::write("/proc/self/oom_score_adj", "1000");
-    let _not_essential = rustix::process::nice(NICE);
 }
 
 /// The version of landlock that the kernel has, 0 for none.
@@ -101,22 +104,32 @@ pub(crate) fn lock_in(
 
 /// The system's own limits. They are back stops: all but the memory of a compiler are noticed earlier by the engine or by the node.
 fn set_limits(cell: &Cell<'_>, limits: &Limits) -> rustix::io::Result<()> {
-    let (data, file, cpu_ms) = match cell {
-        Cell::Compiling => (limits.compile_memory_bytes, MAX_ARTIFACT_BYTES, Some(limits.compile_ms)),
-        Cell::Calling { artifact_bytes } => (running_bytes(limits, *artifact_bytes), 0, None),
-        Cell::Program { artifact_bytes, .. } => {
-            (running_bytes(limits, *artifact_bytes), limits.file_bytes, Some(limits.time_ms))
-        }
+    let (data, file) = match cell {
+        Cell::Compiling => (limits.compile_memory_bytes, MAX_ARTIFACT_BYTES),
+        Cell::Calling { artifact_bytes } => (running_bytes(limits, *artifact_bytes), 0),
+        Cell::Program { artifact_bytes, .. } => (running_bytes(limits, *artifact_bytes), limits.file_bytes),
     };
-    set_limit(Resource::Core, 0)?;
-    set_limit(Resource::Nofile, MAX_OPEN_FILES as u64 + 32)?;
-    set_limit(Resource::Data, data)?;
-    set_limit(Resource::Fsize, file)?;
-    // A runner that is kept for many calls computes as long as they take.
-    if let Some(milliseconds) = cpu_ms {
-        set_limit(Resource::Cpu, milliseconds.div_ceil(1000) + CPU_GRACE_SECONDS)?;
+    set_limit(Resource::Core, 0, 0)?;
+    set_limit(Resource::Nofile, MAX_OPEN_FILES as u64 + 32, 0)?;
+    set_limit(Resource::Data, data, 0)?;
+    set_limit(Resource::Fsize, file, 0)?;
+    if let Some(seconds) = computing_seconds(cell, limits) {
+        set_limit(Resource::Cpu, seconds, CPU_TOLD_SECONDS)?;
     }
     Ok(())
+}
+
+/// How long all threads of a runner may compute together, in seconds: never less than what they can within the time that the node gives.
+fn computing_seconds(cell: &Cell<'_>, limits: &Limits) -> Option<u64> {
+    match cell {
+        Cell::Compiling => {
+            let clock = limits.compile_ms.div_ceil(1000) + PREPARING_SLACK_SECONDS;
+            Some(COMPILING_THREADS as u64 * clock + CPU_GRACE_SECONDS)
+        }
+        // A runner that is kept for many calls computes as long as they take.
+        Cell::Calling { .. } => None,
+        Cell::Program { .. } => Some(limits.time_ms.div_ceil(1000) + CPU_GRACE_SECONDS),
+    }
 }
 
 /// Writable memory of a runner: the module's own, and the artifact as read, as decoded and as loaded.
@@ -124,10 +137,13 @@ fn running_bytes(limits: &Limits, artifact_bytes: u64) -> u64 {
     limits.memory_bytes + limits.stack_bytes + 3 * artifact_bytes + RUNNER_OVERHEAD_BYTES
 }
 
-fn set_limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
+/// Limits it to `most`, and finally to so much `beyond` it.
+fn set_limit(resource: Resource, most: u64, beyond: u64) -> rustix::io::Result<()> {
+    let finally = most.saturating_add(beyond);
     // What is above what was inherited cannot be had, and need not.
-    let most = rustix::process::getrlimit(resource).maximum.map_or(most, |inherited| inherited.min(most));
-    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+    let inherited = rustix::process::getrlimit(resource).maximum;
+    let finally = inherited.map_or(finally, |inherited| inherited.min(finally));
+    setrlimit(resource, Rlimit { current: Some(finally.saturating_sub(beyond)), maximum: Some(finally) })
 }
 
 fn give_up_capabilities() -> rustix::io::Result<()> {

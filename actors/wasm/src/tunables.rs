@@ -1,7 +1,8 @@
 //! How much memory and how many table elements an instance may have, enforced where the engine creates and grows them.
 //!
-//! The caps hold for each memory and table; `inspect` lets a module have one memory and a few tables. A refused growth is noted: WebAssembly tells the module by -1, which most programs
-//! answer by a crash that says nothing about memory.
+//! The caps hold for each memory and table; `inspect` lets a module have one memory and a few tables. A growth of memory that they refuse is noted: WebAssembly tells the module by -1, which most
+//! programs answer by a crash that says nothing about memory. What a module's own maximum refuses is its own affair, and not noted. Growth of a table is not
+//! seen here at all: the engine's table is no trait, and looks by itself at the maximum that it was given.
 //!
 //! Not here: memory of the runner itself (`sandbox`).
 
@@ -26,6 +27,9 @@ use wasmer::{
 
 const PAGE_BYTES: u64 = 64 * 1024;
 
+/// What 32 bits address.
+const ADDRESSED_PAGES: Pages = Pages(65_536);
+
 /// What the memories of a run have come to.
 #[derive(Debug, Default)]
 pub(crate) struct Grown {
@@ -47,7 +51,7 @@ impl Grown {
         self.largest_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether a growth was refused.
+    /// Whether a growth was refused that the module itself had allowed for.
     pub(crate) fn refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }
@@ -75,8 +79,7 @@ impl Capped {
         let most_pages = u32::try_from(limits.memory_bytes / PAGE_BYTES).unwrap_or(u32::MAX);
         Self {
             base: BaseTunables::new(),
-            // A module without any memory limit gets at most what 32 bits address.
-            most_pages: Pages(most_pages.min(65_536)),
+            most_pages: Pages(most_pages).min(ADDRESSED_PAGES),
             most_elements: u32::try_from(limits.table_elements).unwrap_or(u32::MAX),
             grown,
         }
@@ -104,9 +107,11 @@ impl Capped {
         })
     }
 
-    fn watched(&self, memory: VMMemory) -> VMMemory {
+    /// `wanted` is as the module declared it.
+    fn watched(&self, memory: VMMemory, wanted: &MemoryType) -> VMMemory {
         self.grown.note(memory.size());
-        VMMemory(Box::new(Watched { memory, grown: Arc::clone(&self.grown) }))
+        let own_most = wanted.maximum.unwrap_or(ADDRESSED_PAGES);
+        VMMemory(Box::new(Watched { memory, own_most, grown: Arc::clone(&self.grown) }))
     }
 }
 
@@ -120,7 +125,7 @@ impl Tunables for Capped {
     }
 
     fn create_host_memory(&self, wanted: &MemoryType, style: &MemoryStyle) -> Result<VMMemory, MemoryError> {
-        Ok(self.watched(self.base.create_host_memory(&self.memory(wanted)?, style)?))
+        Ok(self.watched(self.base.create_host_memory(&self.memory(wanted)?, style)?, wanted))
     }
 
     #[allow(unsafe_code)]
@@ -130,10 +135,10 @@ impl Tunables for Capped {
         style: &MemoryStyle,
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
-        let wanted = self.memory(wanted)?;
+        let capped = self.memory(wanted)?;
         // SAFETY: passed on as it came; whoever calls this promises what the base asks for, and only the maximum was lowered.
-        let memory = unsafe { self.base.create_vm_memory(&wanted, style, definition)? };
-        Ok(self.watched(memory))
+        let memory = unsafe { self.base.create_vm_memory(&capped, style, definition)? };
+        Ok(self.watched(memory, wanted))
     }
 
     fn create_host_table(&self, wanted: &TableType, style: &TableStyle) -> Result<VMTable, String> {
@@ -157,6 +162,8 @@ impl Tunables for Capped {
 #[derive(Debug)]
 struct Watched {
     memory: VMMemory,
+    /// To how much the module lets it grow.
+    own_most: Pages,
     grown: Arc<Grown>,
 }
 
@@ -174,10 +181,14 @@ impl LinearMemory for Watched {
     }
 
     fn grow(&mut self, delta: Pages) -> Result<Pages, MemoryError> {
+        let wanted = self.memory.size().checked_add(delta);
         let before = self.memory.grow(delta);
         match &before {
             Ok(_) => self.grown.note(self.memory.size()),
-            Err(_) => self.grown.refused.store(true, Ordering::Relaxed),
+            Err(_) if wanted.is_some_and(|wanted| wanted <= self.own_most) => {
+                self.grown.refused.store(true, Ordering::Relaxed);
+            }
+            Err(_) => {}
         }
         before
     }

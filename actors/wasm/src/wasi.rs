@@ -102,16 +102,18 @@ pub(crate) fn run(
     channel: &mut Channel,
     program: Program,
     landlock: Landlock,
-    artifact: &OwnedFd,
+    artifact: OwnedFd,
 ) -> Result<(End, Usage), ChannelError> {
     let since = Instant::now();
     let limits = program.limits;
     let grown = Arc::new(Grown::default());
     let engine = engine::running(&limits, Arc::clone(&grown));
-    let loaded = functions::size(artifact).and_then(|artifact_bytes| {
+    let loaded = functions::size(&artifact).and_then(|artifact_bytes| {
         let folder = program.folder.as_ref().map(|folder| (folder.descriptor.as_fd(), folder.access));
         sandbox::lock_in(channel, &Cell::Program { artifact_bytes, folder }, &limits, landlock)?;
-        let bytes = compile::read(artifact, MAX_ARTIFACT_BYTES, LimitKind::ModuleSize)?;
+        let bytes = compile::read(&artifact, MAX_ARTIFACT_BYTES, LimitKind::ModuleSize)?;
+        // Nothing may be open but the socket and the folder when the program runs.
+        drop(artifact);
         engine::load(&engine, &bytes)
     });
     let mut store = Store::new(engine);

@@ -162,7 +162,7 @@ fn leb(mut number: u32) -> Vec<u8> {
 }
 
 /// A module of so many functions, all with this code.
-fn of_functions(count: u32, code: &[u8]) -> Vec<u8> {
+pub(crate) fn of_functions(count: u32, code: &[u8]) -> Vec<u8> {
     let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0".to_vec();
     let mut section = |id: u8, items: &[u8]| {
         let body = [leb(count), items.repeat(count as usize)].concat();

@@ -4,6 +4,7 @@
 //! what lies outside of its folder is looked at afterwards. What a module cannot ask for as long as the engine has no fault is tried in
 //! `actors/wasm/src/sandbox.rs`, from inside.
 
+mod ends;
 mod escapes;
 mod files;
 mod host;
