@@ -244,10 +244,13 @@ impl Frame for ToRunner {
 }
 
 impl Shape {
-    fn check(&self) -> Result<(), FrameError> {
+    /// Without the functions whose names hold control characters, by which a terminal could be led: by another name they could not be called either.
+    fn checked(mut self) -> Result<Self, FrameError> {
         at_most(self.exports.len(), MAX_LISTED_EXPORTS, "exports")?;
         let longest = self.exports.iter().map(|export| export.name.len()).max().unwrap_or_default();
-        at_most(longest, MAX_NAME_BYTES, "an export's name")
+        at_most(longest, MAX_NAME_BYTES, "an export's name")?;
+        self.exports.retain(|export| !export.name.contains(char::is_control));
+        Ok(self)
     }
 }
 
@@ -262,10 +265,10 @@ impl Frame for FromRunner {
                 }
                 self
             }
-            Self::Compiled { ref shape, .. } | Self::Loaded { ref shape } => {
-                shape.check()?;
-                self
+            Self::Compiled { artifact_bytes, shape } => {
+                Self::Compiled { artifact_bytes, shape: shape.checked()? }
             }
+            Self::Loaded { shape } => Self::Loaded { shape: shape.checked()? },
             Self::Answered { id, end, usage } => Self::Answered { id, end: end.bounded(), usage },
             Self::Output { ref bytes, .. } => {
                 at_most(bytes.len(), MAX_CHUNK_BYTES, "output")?;
@@ -389,6 +392,21 @@ mod tests {
     fn texts_in_an_end_arrive_plain() {
         let body = codec::encode(&ended(End::Trap { text: "\u{7}ring".into() }));
         assert_eq!(from_body::<FromRunner>(&body), Ok(ended(End::Trap { text: " ring".into() })));
+    }
+
+    #[test]
+    fn a_function_whose_name_could_lead_a_terminal_is_not_listed() {
+        use crate::wasm::values::Signature;
+        let export = |name: &str| Export {
+            name: name.to_owned(),
+            signature: Signature { parameters: vec![], results: vec![] },
+        };
+        let shape = Shape { program: false, exports: vec![export("\u{1b}[2J"), export("größe 2")] };
+        let wanted = Shape { program: false, exports: vec![export("größe 2")] };
+        let body = codec::encode(&FromRunner::Loaded { shape: shape.clone() });
+        assert_eq!(from_body(&body), Ok(FromRunner::Loaded { shape: wanted.clone() }));
+        let body = codec::encode(&FromRunner::Compiled { artifact_bytes: 1, shape });
+        assert_eq!(from_body(&body), Ok(FromRunner::Compiled { artifact_bytes: 1, shape: wanted }));
     }
 
     #[test]
