@@ -24,7 +24,6 @@ const ALWAYS: &[i64] = &[
     libc::SYS_ppoll,
     libc::SYS_close,
     libc::SYS_fstat,
-    libc::SYS_mmap,
     libc::SYS_munmap,
     libc::SYS_mprotect,
     libc::SYS_mremap,
@@ -58,7 +57,7 @@ const OF_THE_PROCESSOR: &[i64] = &[libc::SYS_poll, libc::SYS_arch_prctl];
 const OF_THE_PROCESSOR: &[i64] = &[];
 
 /// With a folder to read. Whatever opens goes through `openat2`.
-const READING: &[i64] = &[libc::SYS_openat2, libc::SYS_getdents64, libc::SYS_lseek, libc::SYS_readlinkat];
+const READING: &[i64] = &[libc::SYS_openat2, libc::SYS_getdents64, libc::SYS_readlinkat];
 
 /// With a folder to write.
 const WRITING: &[i64] = &[
@@ -70,7 +69,6 @@ const WRITING: &[i64] = &[
     libc::SYS_mkdirat,
     libc::SYS_unlinkat,
     libc::SYS_renameat,
-    libc::SYS_renameat2,
     libc::SYS_symlinkat,
 ];
 
@@ -128,6 +126,10 @@ fn allowed(cell: &Cell<'_>) -> Result<Rules, seccompiler::Error> {
     // A process may end itself with a signal, and nobody else.
     let own = i64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![when(0, SeccompCmpOp::Eq, own.unsigned_abs())?]);
+    // Memory of its own only, and none that grows by itself: of other memory `RLIMIT_DATA` counts nothing.
+    let kinds = (libc::MAP_TYPE | libc::MAP_GROWSDOWN).unsigned_abs();
+    let own_memory = SeccompCmpOp::MaskedEq(u64::from(kinds));
+    rules.insert(libc::SYS_mmap, vec![when(3, own_memory, u64::from(libc::MAP_PRIVATE.unsigned_abs()))?]);
     // Names of threads.
     let set_name = libc::PR_SET_NAME.unsigned_abs();
     rules.insert(libc::SYS_prctl, vec![when(0, SeccompCmpOp::Eq, u64::from(set_name))?]);
@@ -146,10 +148,9 @@ fn allowed(cell: &Cell<'_>) -> Result<Rules, seccompiler::Error> {
                 // Of an open file only, never by path: that landlock would not see.
                 rules.insert(libc::SYS_utimensat, vec![when(1, SeccompCmpOp::Eq, 0)?]);
             }
-            let flags = [libc::F_GETFL, libc::F_SETFL].map(|command| u64::from(command.unsigned_abs()));
-            let of_open_files: Result<_, _> =
-                flags.iter().map(|command| when(1, SeccompCmpOp::Eq, *command)).collect();
-            rules.insert(libc::SYS_fcntl, of_open_files?);
+            // Whether what is written goes to the end.
+            let set_flags = u64::from(libc::F_SETFL.unsigned_abs());
+            rules.insert(libc::SYS_fcntl, vec![when(1, SeccompCmpOp::Eq, set_flags)?]);
         }
     }
     Ok(rules)
