@@ -74,6 +74,18 @@ fn a_function_gives_all_its_results_or_is_not_called() {
 }
 
 #[test]
+fn a_runner_yields_as_much_as_whoever_starts_it_wants_and_no_more() {
+    let nice = |process: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it is there");
+        // Its name may hold anything; behind it `nice` is the 17th.
+        let behind = stat.rsplit_once(')').expect("a name").1;
+        behind.split_whitespace().nth(16).and_then(|nice| nice.parse::<i32>().ok()).expect("a number")
+    };
+    let runner = Runner::start();
+    assert_eq!(nice(&runner.id().to_string()), nice("thread-self"));
+}
+
+#[test]
 fn nothing_is_open_beside_the_socket_and_the_folder_while_code_of_a_module_runs() {
     let open = |runner: &Runner| std::fs::read_dir(format!("/proc/{}/fd", runner.id())).map(Iterator::count);
     let text = "(module (func (export \"f\")))";

@@ -37,6 +37,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("fd_close", "i"),
     ("fd_seek", "ilii"),
     ("fd_fdstat_get", "ii"),
+    ("fd_fdstat_set_flags", "ii"),
     ("fd_filestat_get", "ii"),
     ("fd_filestat_set_times", "illi"),
     ("fd_sync", "i"),
