@@ -35,7 +35,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("openmls", &["pc2-mls"]),
     ("clap", &["pc2"]),
     ("wasmer", &["pc2-wasm"]),
-    ("wasmer-middlewares", &["pc2-wasm"]),
     ("landlock", &["pc2-wasm"]),
     ("seccompiler", &["pc2-wasm"]),
     ("libc", &["pc2-wasm"]),

@@ -5,7 +5,7 @@
 
 use crate::{
     channel::{Channel, ChannelError},
-    engine, inspect,
+    engine, fuel, inspect,
     sandbox::{self, Cell, MAX_ARTIFACT_BYTES},
 };
 use pc2_protocols::wasm::{
@@ -36,7 +36,12 @@ pub(crate) fn run(
             // It is needed no longer, and nothing should be open that is not.
             drop(module);
             inspect::check(&bytes, limits)?;
-            Module::new(&engine, &bytes).map_err(refused)
+            // As it came, so that what is wrong is told by its own bytes.
+            Module::validate(&engine, &bytes).map_err(refused)?;
+            let counted =
+                fuel::with_counters(&bytes).map_err(|error| End::NotAModule { reason: error.to_string() })?;
+            drop(bytes);
+            Module::new(&engine, &counted).map_err(refused)
         })
         .and_then(|module| {
             let bytes = module.serialize().map_err(|error| End::BadArtifact { reason: error.to_string() })?;

@@ -5,7 +5,10 @@
 //!
 //! A compiling engine serves one compilation, since counting fuel keeps state between module and functions. A running engine has no compiler at all.
 
-use crate::tunables::{Capped, Grown};
+use crate::{
+    fuel::{self, Counting, FUEL},
+    tunables::{Capped, Grown},
+};
 use pc2_protocols::wasm::{
     end::{End, Usage},
     limits::{LimitKind, Limits},
@@ -22,25 +25,21 @@ use wasmer::{
     Module, ModuleInfo, RuntimeError, Type,
     sys::{
         CompilerConfig, CpuFeature, Cranelift, EngineBuilder, Features, FunctionMiddleware, MiddlewareError,
-        ModuleMiddleware, NativeEngineExt, vm::TrapCode, wasmparser::Operator,
+        ModuleMiddleware, NativeEngineExt, vm::TrapCode,
     },
-};
-use wasmer_middlewares::{
-    Metering,
-    metering::{MeteringPoints, get_remaining_points, set_remaining_points},
 };
 
 /// Of wasmer, which does not tell it. A test compares it with `Cargo.lock`.
 const ENGINE_VERSION: &str = "7.4.2";
 
 /// Raised when modules are compiled differently by us, so that what was compiled before is not used any more.
-const OUR_VERSION: u32 = 1;
+const OUR_VERSION: u32 = 2;
 
 /// What the start function is exported as. A module cannot export the same: it would be replaced.
 const START: &str = "pc2_start";
 
-/// What the engine's fuel counter exports.
-const OURS: [&str; 3] = [START, "wasmer_metering_remaining_points", "wasmer_metering_points_exhausted"];
+/// What a module exports that only we know of.
+const OURS: [&str; 2] = [START, FUEL];
 
 /// Threads that compile functions. Two are enough for a person who waits, and leave the node its share. The few lines between a function and whoever calls it
 /// from outside, one piece for each signature, are compiled by a pool of the engine's own, which has a thread for each core and no setting.
@@ -85,7 +84,7 @@ pub(crate) fn compiling(fuel: Fuel) -> Engine {
     compiler.canonicalize_nans(true);
     compiler.push_middleware(Arc::new(DeferStart));
     if fuel == Fuel::Counted {
-        compiler.push_middleware(Arc::new(Metering::new(0, |_: &Operator<'_>| 1)));
+        compiler.push_middleware(Arc::new(Counting::default()));
     }
     let mut features = Features::none();
     // What compilers emit by default today and every engine has. No threads: they could wait for ever, and count no fuel together.
@@ -190,7 +189,7 @@ impl Run {
         since: Instant,
         grown: &Arc<Grown>,
     ) -> Self {
-        set_remaining_points(store, &instance, fuel);
+        fuel::set(store, &instance, fuel);
         Self { instance, fuel, since, grown: Arc::clone(grown) }
     }
 
@@ -212,10 +211,7 @@ impl Run {
 
     /// What it has taken so far.
     pub(crate) fn usage(&self, store: &mut impl AsStoreMut) -> Usage {
-        let left = match get_remaining_points(store, &self.instance) {
-            MeteringPoints::Remaining(left) => left,
-            MeteringPoints::Exhausted => 0,
-        };
+        let left = fuel::left(store, &self.instance).unwrap_or(0);
         Usage {
             fuel: self.fuel.saturating_sub(left),
             time_us: microseconds(self.since.elapsed()),
@@ -233,7 +229,7 @@ impl Run {
                 Stop::Gone => End::Stopped,
             };
         }
-        if get_remaining_points(store, &self.instance) == MeteringPoints::Exhausted {
+        if fuel::left(store, &self.instance).is_none() {
             return End::Limit { kind: LimitKind::Fuel };
         }
         trap(error, &self.grown)

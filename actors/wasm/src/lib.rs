@@ -9,7 +9,7 @@
 //! | `channel` | frames and descriptors from and to the node |
 //! | `sandbox`, `calls_of_the_system` | what the process gives up before it runs anything |
 //! | `inspect` | what is refused before the compiler sees it |
-//! | `engine`, `tunables` | wasmer, with fuel and caps; how its errors are told |
+//! | `engine`, `fuel`, `tunables` | wasmer, with fuel and caps; how its errors are told |
 //! | `compile`, `functions`, `wasi` | the three jobs |
 //! | `unmetered` | what the benchmark measures fuel with |
 //!
@@ -21,6 +21,7 @@ mod calls_of_the_system;
 mod channel;
 mod compile;
 mod engine;
+mod fuel;
 mod functions;
 mod inspect;
 mod sandbox;

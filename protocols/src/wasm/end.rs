@@ -94,7 +94,7 @@ pub enum End {
 /// What a call or run took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Operators executed.
+    /// Operators executed; of a module that trapped, up to its last call.
     pub fuel: u64,
     /// Time on the clock, in microseconds.
     pub time_us: u64,

@@ -296,7 +296,7 @@ out! {
     /// What a run took.
     #[derive(Copy)]
     pub struct WasmUsage {
-        /// Operators executed.
+        /// Operators executed; of a module that trapped, up to its last call.
         pub fuel: u64,
         /// Microseconds on the clock.
         pub time_us: u64,
