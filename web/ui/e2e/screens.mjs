@@ -3,9 +3,11 @@
  *
  *   PC2_BIN=target/debug/pc2 node e2e/screens.mjs ../../docs/screens
  */
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { openBrowser, person } from './browser.mjs'
 import { Node, place } from './nodes.mjs'
 import { ask, commandField, compose, dock, hears, open, PHONE, row, say, signIn, SOON } from './page.mjs'
@@ -104,6 +106,40 @@ try {
     await three(alice, phone, `settings-${section}`)
   }
   await page.getByRole('button', { name: 'Close Settings' }).click()
+
+  const built = join(root, 'modules')
+  execFileSync('bash', [fileURLToPath(new URL('../../../wasm/build.sh', import.meta.url)), built, 'endless', 'file-processor'])
+  const documents = join(root, 'Alice', 'users', 'owner', 'Documents')
+  mkdirSync(documents, { recursive: true })
+  writeFileSync(join(documents, 'Log of the voyage.txt'), 'Wind from the north, four knots.\n'.repeat(812))
+  for (const name of ['endless', 'file-processor']) {
+    const [manifest, module] = [readFileSync(join(built, name, 'app.toml'), 'utf8'), readFileSync(join(built, name, `${name}.wasm`), 'base64')]
+    await ask(alice, 'POST', '/api/wasm/apps', { manifest, module })
+  }
+  await ask(alice, 'PUT', '/api/wasm/apps/file-processor/grants', { folder: { folder: 'Documents', access: 'read' } })
+  await ask(alice, 'POST', '/api/wasm/runs', { app: 'file-processor', args: ['Log of the voyage.txt'] })
+  for (const who of [alice, phone]) {
+    await who.page.goto(`${atAlices.origin}/#/programs/file-processor`)
+    await who.page.getByText('It ended.', { exact: true }).waitFor({ timeout: 4 * SOON })
+  }
+  await three(alice, phone, 'programs')
+  await page.getByRole('button', { name: 'Close Programs' }).click()
+  for (const who of [alice, phone]) {
+    await who.page.goto(`${atAlices.origin}/#/calculator`)
+    for (const key of ['5', 'Plus', '3', 'Equals']) await who.page.getByRole('button', { name: key, exact: true }).click({ timeout: SOON })
+    await who.page.getByText(/^Calculated by your PC2 in/).waitFor({ timeout: 4 * SOON })
+  }
+  await three(alice, phone, 'calculator')
+  await page.getByRole('button', { name: 'Close Calculator' }).click()
+  for (const who of [alice, phone]) {
+    await who.page.goto(`${atAlices.origin}/#/file-processor`)
+    await who.page.getByRole('button', { name: 'Folder Documents' }).click({ timeout: 4 * SOON })
+    await who.page.getByRole('button', { name: /^Log of the voyage/ }).click({ timeout: SOON })
+    await who.page.getByText('Words', { exact: true }).waitFor({ timeout: SOON })
+  }
+  await three(alice, phone, 'file-processor')
+  await page.getByRole('button', { name: 'Close File processor' }).click()
+
   for (const who of [alice, phone]) await who.page.goto(`${atAlices.origin}/#/requests`)
   await three(alice, phone, 'requests')
   for (const who of [alice, phone]) {

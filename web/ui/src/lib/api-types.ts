@@ -1473,7 +1473,7 @@ export type WasmStream = 'out' | 'err'
 
 /** What a run took. */
 export type WasmUsage = {
-  /** Operators executed. */
+  /** Operators executed; of a module that trapped, up to its last call. */
   fuel: number
   /** Bytes of memory, at its largest. */
   memory_bytes: number
