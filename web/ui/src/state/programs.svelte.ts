@@ -7,6 +7,9 @@ import type { Phase } from './contacts.svelte'
 import { addLooker } from './lookers'
 import { toasts } from './toasts.svelte'
 
+/** In the order in which a run has them. */
+const STATES: readonly WasmRun['state'][] = ['waiting', 'preparing', 'running', 'ended']
+
 class Programs {
   phase = $state<Phase>('loading')
   problem = $state('')
@@ -74,14 +77,14 @@ class Programs {
     this.phase = 'loading'
   }
 
-  /** A run as it is now. An answer can come after the event of a later state: what has ended stays so. */
+  /** A run as it is now. An answer can come after the events of what followed: a run never goes back. */
   put(run: WasmRun): void {
     this.#now(() => this.#put(run))
   }
 
   #put(run: WasmRun): void {
     const known = this.runs.find(({ id }) => id === run.id)
-    if (known?.state === 'ended' && run.state !== 'ended') return
+    if (known && STATES.indexOf(run.state) < STATES.indexOf(known.state)) return
     this.runs = known ? this.runs.map((one) => (one.id === run.id ? run : one)) : [run, ...this.runs]
   }
 

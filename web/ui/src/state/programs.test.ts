@@ -37,6 +37,16 @@ describe('programs', () => {
     expect(states()).toEqual(['c waiting', 'a ended'])
   })
 
+  it('never go back: an answer can come after the events of what followed', () => {
+    programs.event(event('wasm_run', run('a', { state: 'preparing' })))
+    programs.event(event('wasm_run', run('a', { state: 'running' })))
+    programs.put(run('a', { state: 'waiting' }))
+    expect(states()).toEqual(['a running'])
+    programs.event(event('wasm_run', run('a', { state: 'ended' })))
+    programs.put(run('a', { state: 'running' }))
+    expect(states()).toEqual(['a ended'])
+  })
+
   it('tell an event only to the reading that it came into', async () => {
     node([run('a')], () => programs.event(event('wasm_run_removed', { id: 'a' })))
     await programs.load()
