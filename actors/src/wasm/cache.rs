@@ -8,7 +8,7 @@
 //! An engine loads what it is given without looking closely, so each file is hashed before it is handed out, under a key that only this identity has. One that does not
 //! match is removed, and its module compiled anew. Loss of power may leave half a file: that is the same. So much is kept; what was not used longest goes first. Everything here blocks.
 //!
-//! Not here: compiling (`pool`).
+//! Not here: who compiles, and when (`drive`); compiling (`pc2-wasm`).
 
 use super::part::{Part, is_older, is_part, remove};
 use pc2_protocols::id::BlobId;
